@@ -1,7 +1,7 @@
 """Run by ComfyUI-Manager and comfy-cli after requirements.txt: adds insightface without taking a GPU runtime away.
 
 insightface requires the package `onnxruntime` by name. Next to onnxruntime-gpu (or -directml, -openvino ...) pip
-would therefore install the CPU build over the same folder, and CUDA would be gone without a word. So insightface goes in
+insightface requires the package `onnxruntime` by name. Next to onnxruntime-gpu (or -directml, -openvino, ...) pip
 without its dependencies, and then whatever of them is missing, except a runtime that is there under another name.
 """
 

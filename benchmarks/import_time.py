@@ -1,0 +1,69 @@
+"""What registering the nodes adds to ComfyUI's start: COMFYUI_PATH=... <ComfyUI's python> benchmarks/import_time.py
+
+Loads the plugin as ComfyUI does, in a process that has ComfyUI's nodes loaded already, five times, each in a process of
+its own; the baseline is an empty plugin in the same process.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+COMFYUI = Path(os.environ.get("COMFYUI_PATH", Path.home() / "comfy" / "ComfyUI"))
+HEAVY = ("cv2", "onnxruntime", "onnx", "insightface", "diffusers", "scipy", "skimage", "sqlalchemy", "alembic")
+
+EMPTY = """
+class Empty:
+    async def on_load(self): ...
+    async def get_node_list(self): return []
+from comfy_api.latest import ComfyExtension
+class Extension(Empty, ComfyExtension): ...
+async def comfy_entrypoint(): return Extension()
+"""
+
+CHILD = """
+import asyncio, json, sys, time
+sys.argv = ["comfyui", "--cpu"]
+sys.path.insert(0, {comfyui!r})
+import comfy.options; comfy.options.enable_args_parsing()
+import nodes
+async def load(path):
+    started = time.perf_counter()
+    assert await nodes.load_custom_node(path)
+    return time.perf_counter() - started
+async def main():
+    await nodes.init_public_apis()
+    empty = await load({empty!r})
+    before = set(sys.modules)
+    ours = await load({ours!r})
+    print(json.dumps([empty, ours, sorted({{name.split(".")[0] for name in set(sys.modules) - before}})]))
+asyncio.run(main())
+"""
+
+
+def one_start(empty: Path) -> tuple[float, float, list[str]]:
+    code = CHILD.format(comfyui=str(COMFYUI), empty=str(empty), ours=str(ROOT))
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=COMFYUI)
+    return json.loads(run.stdout.strip().splitlines()[-1])
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        empty = Path(folder) / "empty"
+        empty.mkdir()
+        (empty / "__init__.py").write_text(EMPTY)
+        starts = [one_start(empty) for _ in range(5)]
+    empties, ours = (statistics.median(column) for column in list(zip(*starts, strict=True))[:2])
+    new = set(starts[0][2])
+    print(f"registering the nodes: {ours:.3f} s; an empty plugin: {empties:.3f} s; ours adds {ours - empties:.3f} s")
+    print(f"heavy packages pulled in: {sorted(new & set(HEAVY)) or 'none'}")
+
+
+if __name__ == "__main__":
+    main()

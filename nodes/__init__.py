@@ -1,0 +1,1 @@
+"""ComfyUI nodes: thin skins over the core."""

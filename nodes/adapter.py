@@ -1,0 +1,175 @@
+"""Nodes that load a FaceID adapter and put a person on a model."""
+
+from __future__ import annotations
+
+from comfy_api.latest import io
+
+from ..faceid_core.adapter.attention import IdentityAttention, IdentityKV, identity_kv
+from ..faceid_core.adapter.cache import IdentityCache
+from ..faceid_core.adapter.mask import RegionMask
+from ..faceid_core.adapter.model import TRAINED_SPACE, load_adapter
+from ..faceid_core.adapter.model import Adapter as AdapterModel
+from ..faceid_core.adapter.tokens import check_embedding_space, identity_tokens
+from ..faceid_core.adapter.variants import Variant
+from ..faceid_core.errors import AdapterError
+from ..faceid_core.faces.face import Faces as FacesValue
+from . import host
+from .sampling import Identity
+from .types import Adapter, Faces
+
+_identities = IdentityCache()
+
+
+class FaceIDLoadAdapter(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="FaceIDLoadAdapter",
+            display_name="FaceID Load Adapter",
+            category="FaceID",
+            description="Loads an IP-Adapter FaceID model. One file is enough: its LoRA is inside it.",
+            search_aliases=["ipadapter faceid", "ip-adapter loader", "face id model"],
+            inputs=[
+                io.Combo.Input(
+                    "adapter_name",
+                    options=host.adapter_names(),
+                    tooltip="Files in models/ipadapter, e.g. ip-adapter-faceid_sd15.bin. Kind and base model are read "
+                    "from the file itself.",
+                ),
+                io.Combo.Input(
+                    "variant",
+                    options=["auto", Variant.PLUS.value, Variant.PLUS_V2.value],
+                    default="auto",
+                    advanced=True,
+                    tooltip="Only for a renamed FaceID Plus file, which looks the same as PlusV2.",
+                ),
+            ],
+            outputs=[Adapter.Output(display_name="adapter")],
+            hidden=[io.Hidden.unique_id],
+        )
+
+    @classmethod
+    def execute(cls, adapter_name: str, variant: str) -> io.NodeOutput:
+        adapter = load_adapter(host.adapter_path(adapter_name), None if variant == "auto" else Variant(variant))
+        host.status(cls.hidden.unique_id, adapter.spec.title)
+        return io.NodeOutput(adapter)
+
+    @classmethod
+    def validate_inputs(cls, adapter_name: str) -> bool | str:
+        try:
+            host.adapter_path(adapter_name)
+        except AdapterError as error:
+            return str(error)
+        return True
+
+    @classmethod
+    def fingerprint_inputs(cls, adapter_name: str, variant: str) -> str:
+        stat = host.adapter_path(adapter_name).stat()
+        return f"{variant} {stat.st_size} {stat.st_mtime_ns}"
+
+
+class FaceIDApply(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="FaceIDApply",
+            display_name="FaceID Apply",
+            category="FaceID",
+            description="Puts a person on a model: pictures drawn with it show that person. Apply again for a second "
+            "person; their effects add up.",
+            search_aliases=["ipadapter faceid apply", "face id", "same person", "likeness"],
+            inputs=[
+                io.Model.Input("model"),
+                Adapter.Input("adapter"),
+                Faces.Input("faces"),
+                io.Float.Input(
+                    "strength", default=1.0, min=0.0, max=3.0, step=0.05, tooltip="How strongly the person shows."
+                ),
+                io.Float.Input(
+                    "lora_strength",
+                    default=1.0,
+                    min=0.0,
+                    max=2.0,
+                    step=0.05,
+                    tooltip="Strength of the LoRA inside the adapter, which it was trained together with. Merged once "
+                    "per adapter, however many people use it.",
+                ),
+                io.Float.Input(
+                    "structure",
+                    default=1.0,
+                    min=0.0,
+                    max=3.0,
+                    step=0.05,
+                    tooltip="PlusV2 only: how much of the face's structure (hair line, pose, light) comes along.",
+                ),
+                io.Float.Input("start_at", default=0.0, min=0.0, max=1.0, step=0.01, advanced=True),
+                io.Float.Input("end_at", default=1.0, min=0.0, max=1.0, step=0.01, advanced=True),
+                io.Boolean.Input(
+                    "preview",
+                    default=False,
+                    advanced=True,
+                    tooltip="Allow faces read with another face pack than the adapter was trained on. The workflow "
+                    "runs, but the picture shows somebody else.",
+                ),
+                io.ClipVision.Input("clip_vision", optional=True, tooltip="CLIP ViT-H; only for Plus and PlusV2."),
+                io.Mask.Input("mask", optional=True, tooltip="Where in the picture the person may appear."),
+            ],
+            outputs=[io.Model.Output()],
+            hidden=[io.Hidden.unique_id],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        model,
+        adapter: AdapterModel,
+        faces: FacesValue,
+        strength: float,
+        lora_strength: float,
+        structure: float,
+        start_at: float,
+        end_at: float,
+        preview: bool,
+        clip_vision=None,
+        mask=None,
+    ) -> io.NodeOutput:
+        if start_at >= end_at:
+            raise AdapterError(f"start_at ({start_at:g}) must be below end_at ({end_at:g}).")
+        check_embedding_space(adapter, faces, preview=preview)
+        kv = _identity_kv(model, adapter, faces, structure, clip_vision)
+        identity = Identity(
+            IdentityAttention(kv, strength, None if mask is None else RegionMask(mask)),
+            tuple(layer.patch_key for layer in adapter.layers),
+            start_at,
+            end_at,
+            adapter.key,
+            lora_strength,
+        )
+        host.status(cls.hidden.unique_id, _status(adapter, faces, strength))
+        return io.NodeOutput(host.apply_identity(model, adapter, identity))
+
+
+def _identity_kv(model, adapter: AdapterModel, faces: FacesValue, structure: float, clip_vision) -> IdentityKV:
+    heads = host.attention_heads(model, adapter)
+    uses_clip = adapter.spec.variant.uses_clip and clip_vision is not None
+
+    def compute() -> IdentityKV:
+        step = host.progress(3)
+        clip = host.clip_features(clip_vision, faces) if uses_clip else None
+        step(1, 3)
+        tokens = identity_tokens(adapter, faces, clip, structure)
+        step(2, 3)
+        kv = identity_kv(adapter, tokens, heads)
+        step(3, 3)
+        return kv
+
+    key = (adapter.key, faces.digest, structure, tuple(heads), host.clip_key(clip_vision) if uses_clip else None)
+    return _identities.get(key, compute)
+
+
+def _status(adapter: AdapterModel, faces: FacesValue, strength: float) -> str:
+    photos = f"{len(faces.faces)} photo{'s' if len(faces.faces) > 1 else ''}"
+    text = f"{adapter.spec.title}, {photos}, strength {strength:g}"
+    if faces.space != TRAINED_SPACE:
+        text += f" · PREVIEW: faces from {faces.pack}, not buffalo_l; the likeness is meaningless"
+    return text

@@ -1,0 +1,18 @@
+"""The list of nodes ComfyUI registers."""
+
+from __future__ import annotations
+
+from comfy_api.latest import ComfyExtension, io
+
+from .adapter import FaceIDApply, FaceIDLoadAdapter
+from .faces import FaceIDExtractFace
+
+
+class FaceIDExtension(ComfyExtension):
+    async def on_load(self) -> None:
+        from . import host
+
+        host.register_model_folders()
+
+    async def get_node_list(self) -> list[type[io.ComfyNode]]:
+        return [FaceIDExtractFace, FaceIDLoadAdapter, FaceIDApply]

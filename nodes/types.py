@@ -1,0 +1,6 @@
+"""Socket types of this package."""
+
+from comfy_api.latest import io
+
+Faces = io.Custom("FACEID_FACES")
+Adapter = io.Custom("FACEID_ADAPTER")

@@ -1,0 +1,94 @@
+"""The architecture as rules: imports go down only, nothing heavy at registration, no module name that is ComfyUI's."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+# A layer may import its own row and those below it, never one above.
+PEERS = [
+    {"nodes", "service", "cli"},
+    {"engines"},
+    {"tunes", "prompts", "adapter", "retouch", "astria"},
+    {"faces", "weights"},
+]
+COMFYUI = {"comfy", "comfy_api", "comfy_extras", "comfy_execution", "folder_paths", "server", "execution", "nodes"}
+HEAVY = {
+    "cv2",
+    "onnxruntime",
+    "onnx",
+    "insightface",
+    "diffusers",
+    "scipy",
+    "skimage",
+    "sqlalchemy",
+    "alembic",
+    "fsspec",
+}
+
+SOURCES = [
+    path
+    for folder in ("nodes", "faceid_core", "weights")
+    for path in sorted((ROOT / folder).rglob("*.py"))
+    if "migrations" not in path.parts
+]
+
+
+def imported(path: Path) -> list[tuple[int, str]]:
+    """(level, dotted name) of every import in a file, wherever in it."""
+    found = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found += [(0, alias.name) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            found.append((node.level, node.module or ""))
+    return found
+
+
+def layer_of(parts: tuple[str, ...]) -> int | None:
+    return next((rank for rank, names in enumerate(PEERS) if names & set(parts)), None)
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_go_down_only(path):
+    here = path.relative_to(ROOT).with_suffix("").parts
+    for level, name in imported(path):
+        if not level:
+            assert name.split(".")[0] != "faceid_tunes", "ComfyUI loads the folder under a name of its own"
+            continue
+        target = here[: len(here) - level] + tuple(name.split("."))
+        if layer_of(target) is not None and layer_of(here) is not None:
+            assert layer_of(target) >= layer_of(here), f"{'/'.join(here)} imports {'/'.join(target)}"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_only_host_touches_comfyui_and_the_core_never_does(path):
+    used = {name.split(".")[0] for level, name in imported(path) if not level} & COMFYUI
+    if "nodes" in path.relative_to(ROOT).parts:
+        allowed = COMFYUI if path.name == "host.py" else {"comfy_api"}
+        assert used <= allowed
+    else:
+        assert not used
+
+
+def test_importing_the_core_that_nodes_use_pulls_in_nothing_heavy():
+    modules = ["adapter.attention", "adapter.model", "adapter.tokens", "faces"]
+    code = "import sys\n" + "\n".join(f"import faceid_tunes.faceid_core.{name}" for name in modules)
+    code += "\nprint(*{name.split('.')[0] for name in sys.modules})"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not HEAVY & set(run.stdout.split())
+
+
+def test_continuous_integration_runs_the_readmes_test_command():
+    assert "<!-- test command -->\n```bash\npython3 -m venv .venv && " in (ROOT / "README.md").read_text()
+
+
+def test_no_installed_module_takes_a_name_comfyui_owns():
+    code = "import importlib.metadata as m; print(*{f.parts[0] for f in m.files('faceid-tunes') or []})"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT.parent)
+    assert not {"nodes", "tests", "weights"} & set(run.stdout.split())
