@@ -1,0 +1,42 @@
+"""Prompts: what to draw, as text with tags and flags and the API's parameters.
+
+prompt.py      the value: Prompt, checked at construction
+text.py        the text taken apart: Tag, Flag, PromptText
+grammar.py     string -> PromptText and back
+flags.py       the known --flags and their values
+defaults.py    what a prompt leaves open, settled for a local engine
+schedulers.py  the API's scheduler names, in ComfyUI's and diffusers' terms
+lint.py        advice
+errors.py      PromptError
+"""
+
+from .defaults import Settings, resolve, resolve_cfg_scale, resolve_seeds, resolve_size
+from .errors import PromptError
+from .grammar import format, parse, rewrite_refs, with_tag
+from .lint import Lint, TuneFacts, lint
+from .prompt import Prompt
+from .schedulers import SCHEDULERS, Scheduler, local_scheduler
+from .text import Flag, PromptText, Tag
+
+__all__ = [
+    "SCHEDULERS",
+    "Flag",
+    "Lint",
+    "Prompt",
+    "PromptError",
+    "PromptText",
+    "Scheduler",
+    "Settings",
+    "Tag",
+    "TuneFacts",
+    "format",
+    "lint",
+    "local_scheduler",
+    "parse",
+    "resolve",
+    "resolve_cfg_scale",
+    "resolve_seeds",
+    "resolve_size",
+    "rewrite_refs",
+    "with_tag",
+]

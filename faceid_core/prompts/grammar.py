@@ -1,0 +1,274 @@
+"""The prompt text: words, ``<faceid:REF:STRENGTH>`` and ``<lora:REF:STRENGTH>`` tags, and ``--flags``.
+
+    text      = { words | tag | flag }
+    tag       = "<" ("faceid" | "lora") ":" ref ":" strength ">"
+    ref       = a tune's id, a tune's title, or a LoRA file name: one or more characters other than < > : and control
+                characters, with no space at either end
+    strength  = digits [ "." digits ] | "." digits        from 0 to 10
+    flag      = "--" name [ values ]                      preceded and followed by a space, a tag, or an end
+    value     = word | '"' anything, \\" and \\\\ escaped '"'
+
+A tag may stand anywhere and there may be several. Everything else is words and stays as written: the class word after
+a tag, ``(weights:1.2)``, ``{{templates}}``, ``<3`` and ``<1>``. What looks like a tag or a flag but is not one is an
+error, never words: a mistyped tag would otherwise draw a stranger without a sign of it. So ``<faceid`` and ``<lora``
+cannot be written as words; there is no escape.
+
+Apostrophes are letters and only double quotes group words, as in the API's own reading of flags ("a man's hat").
+
+``format`` writes tags and flags in one canonical spelling (``1.0`` becomes ``1``, ``--a=b`` becomes ``--a b``) and
+words as they are: ``parse(format(p)) == p`` for every value, ``format(parse(s)) == s`` for every text in that spelling.
+To change references in a user's text and nothing else, use ``rewrite_refs``.
+
+Reading takes time proportional to the text's length: one pass, no backtracking over more than the current word.
+
+Source: reference/astria.md section 6.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from .errors import PromptError, error_at, quoted, suggestion
+from .flags import FLAGS, FlagSpec, is_decimal, unknown_flag
+from .text import BARE_WORD, FLAG_AHEAD, MAX_STRENGTH, TAG_KINDS, Flag, PromptText, Tag, ref_fault, strength_fault
+
+# Where a tag or a flag may start: "<" before a name, two or more hyphens or a long dash before a name. The lookbehind
+# keeps a run of dashes from being tried again from each of its dashes.
+_DASH = r"[-\u2013\u2014]"
+_MARK = re.compile(rf"<(?=\s*[A-Za-z_])|(?<!{_DASH})(?:{_DASH}{{2,}}|[\u2013\u2014])(?=[A-Za-z])")
+_TAG_NAME = re.compile(r"(\s*)([A-Za-z_][A-Za-z0-9_]*)")
+_TAG_BODY = re.compile(r"[^<>\r\n]*")
+_UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
+_FLAG_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")  # without hyphens: runs of a-a-a would be read again and again
+_UNKNOWN_FLAG_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+_SPACES = re.compile(r"\s*")
+_QUOTED_WORD = re.compile(r'"([^"\\]*(?:\\.[^"\\]*)*)"', re.DOTALL)
+_ESCAPE = re.compile(r'\\(["\\])')
+
+
+def parse(text: str) -> PromptText:
+    """Take a prompt text apart.
+
+    Raises:
+        PromptError: with ``position`` and ``column``, for anything that starts like a tag or a flag and is not one, a
+            value out of its range, a flag given twice, and characters no store can hold (NUL, half surrogates).
+    """
+    if unstorable := _UNSTORABLE.search(text):
+        raise error_at(
+            text,
+            unstorable.start(),
+            f"the character U+{ord(unstorable.group()):04X} cannot be stored as text",
+            "Remove it.",
+        )
+    pieces = _scan(text)
+    _refuse_repeated_flags(text, pieces)
+    return PromptText(pieces)
+
+
+def format(prompt_text: PromptText) -> str:
+    """Write a prompt text in its canonical spelling; the inverse of ``parse``.
+
+    Raises:
+        PromptError: when the pieces would read back as others: words that hold a tag or a flag, a flag glued to a
+            word, empty or neighbouring strings.
+    """
+    text = "".join(map(str, prompt_text.pieces))
+    if parse(text) != prompt_text:
+        raise PromptError(
+            f"These pieces do not read back as themselves: {quoted(text)}. "
+            "Put spaces around flags, and keep tags and flags out of the strings.",
+            field="text",
+        )
+    return text
+
+
+def rewrite_refs(text: str, new_ref: Callable[[Tag], str]) -> str:
+    """``text`` with the ref of each tag replaced by ``new_ref(tag)``; a tag whose ref does not change stays as written.
+
+    Used on the way to the remote API, where a local tune's id becomes the id it has there.
+
+    Raises:
+        PromptError: when ``text`` does not parse, or a new ref cannot be written in a tag.
+    """
+    written, end = [], 0
+    for tag in parse(text).tags:
+        ref = new_ref(tag)
+        if ref != tag.ref:
+            written += [text[end : tag.start], str(Tag(tag.kind, ref, tag.strength))]
+            end = tag.end
+    return "".join([*written, text[end:]])
+
+
+def with_tag(text: str, tag: Tag) -> str:
+    """``text`` with ``tag`` in front, or as it is when it already names that ref (at whatever strength)."""
+    if any((other.kind, other.ref) == (tag.kind, tag.ref) for other in parse(text).tags):
+        return text
+    return f"{tag} {text}".rstrip()
+
+
+def _scan(text: str) -> tuple[str | Tag | Flag, ...]:
+    pieces: list[str | Tag | Flag] = []
+    words_start = position = 0
+    while mark := _MARK.search(text, position):
+        piece = _read_tag(text, mark.start()) if mark.group() == "<" else _read_flag(text, mark)
+        if piece is None:
+            position = mark.end()
+            continue
+        if piece.start > words_start:
+            pieces.append(text[words_start : piece.start])
+        pieces.append(piece)
+        words_start = position = piece.end
+    if words_start < len(text):
+        pieces.append(text[words_start:])
+    return tuple(pieces)
+
+
+# Tags
+
+
+def _read_tag(text: str, start: int) -> Tag | None:
+    """The tag at ``text[start] == "<"``, or None when these are words."""
+    name = _TAG_NAME.match(text, start + 1)
+    spaces, kind = name.groups()
+    has_colon = text.startswith(":", name.end())
+    if kind.lower() not in TAG_KINDS:
+        if spaces or not has_colon:
+            return None
+        remedy = suggestion(kind, TAG_KINDS).lstrip() or "The tags are <faceid:...> and <lora:...>."
+        raise error_at(
+            text, start + 1, f"unknown tag {quoted(kind)}", f"{remedy} To keep it as words, put a space after '<'."
+        )
+    if spaces or kind != kind.lower():
+        problem = "a space inside the tag" if spaces else f"tag names are lower case, not {quoted(kind)}"
+        raise error_at(text, start + 1, problem, f"Write <{kind.lower()}:...>.")
+    if not has_colon:
+        problem = f"a ':' and a reference must follow '{kind}'"
+        raise error_at(text, name.end(), problem, f"Write <{kind}:12:1>, where 12 is an id, a title or a file name.")
+    return _read_tag_body(text, start, name.end() + 1, kind)
+
+
+def _read_tag_body(text: str, start: int, body_start: int, kind: str) -> Tag:
+    body = _TAG_BODY.match(text, body_start)
+    end = body.end()
+    if not text.startswith(">", end):
+        raise error_at(text, start, "the tag has no closing '>'", f"Close it, as in <{kind}:12:1>.")
+    ref, *rest = body.group().split(":", 2)
+    if fault := ref_fault(ref):
+        problem, remedy, offset = fault
+        raise error_at(text, body_start + offset, problem, remedy)
+    if not rest or not rest[0]:
+        raise error_at(text, end, "the tag has no strength", f"Write it last: <{kind}:{_short(ref)}:1>.")
+    strength_start = body_start + len(ref) + 1
+    if len(rest) > 1:
+        remedy = f"Write <{kind}:REF:STRENGTH>; for a title that holds ':' write the tune's id."
+        raise error_at(text, strength_start + len(rest[0]), "the tag has more than three parts", remedy)
+    if not is_decimal(rest[0]) or rest[0].startswith("-"):
+        problem = f"the strength {quoted(rest[0])} is not a plain decimal number"
+        remedy = f"Write a number from 0 to {MAX_STRENGTH:g} without sign, exponent or spaces, such as 1 or 0.8."
+        raise error_at(text, strength_start, problem, remedy)
+    strength = float(rest[0])
+    if fault := strength_fault(strength):
+        raise error_at(text, strength_start, fault[0], fault[1])
+    return Tag(kind, ref, strength, start, end + 1)
+
+
+def _short(ref: str) -> str:
+    return ref if len(ref) <= 24 else ref[:23] + "…"
+
+
+# Flags
+
+
+def _read_flag(text: str, dashes: re.Match[str]) -> Flag | None:
+    """The flag at a run of dashes, or None when these are words."""
+    start = dashes.start()
+    name = _FLAG_NAME.match(text, dashes.end())
+    spec = FLAGS.get(name.group())
+    is_apart = start == 0 or text[start - 1] == ">" or text[start - 1].isspace()
+    if dashes.group() != "--" or not is_apart:
+        if spec and _looks_like_flag(dashes.group(), is_apart):
+            problem = f"{quoted(dashes.group() + spec.name)} looks like the flag --{spec.name}"
+            remedy = f"Write ' --{spec.name}' with two hyphens and a space before them, or one hyphen for words."
+            raise error_at(text, start, problem, remedy)
+        return None
+    if spec is None:
+        full_name = _UNKNOWN_FLAG_NAME.match(text, dashes.end()).group()
+        raise error_at(text, start, *unknown_flag(full_name))
+    return _read_flag_value(text, start, name.end(), spec)
+
+
+def _looks_like_flag(dashes: str, is_apart: bool) -> bool:
+    """Two or more hyphens anywhere, or the long dash that word processors make of two hyphens, set apart."""
+    return is_apart or set(dashes) == {"-"}
+
+
+def _read_flag_value(text: str, start: int, name_end: int, spec: FlagSpec) -> Flag:
+    equals = text.startswith("=", name_end)
+    if not equals and name_end < len(text) and not text[name_end].isspace():
+        raise error_at(text, name_end, f"--{spec.name} runs into {text[name_end]!r}", "Put a space after the flag.")
+    if equals and spec.takes == "nothing":
+        raise error_at(text, name_end, f"--{spec.name} takes no value", f"Write --{spec.name}.")
+    if spec.takes == "nothing":
+        return Flag(spec.name, True, start, name_end)
+    if spec.takes == "perhaps one" and not equals and not _number_follows(text, name_end):
+        return Flag(spec.name, spec.absent, start, name_end)
+    values, end = _read_words(text, name_end + equals, spec, glued=equals)
+    return Flag(spec.name, tuple(values) if spec.takes == "many" else values[0], start, end)
+
+
+def _read_words(text: str, end: int, spec: FlagSpec, glued: bool) -> tuple[list, int]:
+    """The values of a flag from ``text[end]`` on, and where the last one ends; at least one, or PromptError."""
+    values: list = []
+    while not values or spec.takes == "many":
+        start = end if glued and not values else _SPACES.match(text, end).end()
+        word = _read_word(text, start, spec)
+        if word is None:
+            break
+        raw, end = word
+        try:
+            values.append(spec.read(raw))
+        except ValueError:
+            problem = f"--{spec.name} cannot be {quoted(raw)}"
+            raise error_at(text, start, problem, f"It takes {spec.expects}.") from None
+    if not values:
+        remedy = f"It takes {spec.expects}."
+        raise error_at(text, min(end, len(text)), f"--{spec.name} has no value", remedy)
+    return values, end
+
+
+def _read_word(text: str, start: int, spec: FlagSpec) -> tuple[str, int] | None:
+    """One shell word at ``start`` and its end; None where there is none (a tag, a flag, the end)."""
+    if FLAG_AHEAD.match(text, start):
+        return None
+    if text.startswith("'", start):
+        raise error_at(text, start, f"the value of --{spec.name} starts with an apostrophe", "Use double quotes.")
+    if text.startswith('"', start):
+        match = _QUOTED_WORD.match(text, start)
+        if match is None:
+            raise error_at(text, start, "the quote is not closed", "Close it with '\"'.")
+        word = _ESCAPE.sub(r"\1", match.group(1))
+    else:
+        match = BARE_WORD.match(text, start)
+        if match is None:
+            return None
+        word = match.group()
+    end = match.end()
+    if end < len(text) and not text[end].isspace():
+        problem = f"the value of --{spec.name} runs into {text[end]!r}"
+        raise error_at(text, end, problem, "Put a space after the value, or the whole value in double quotes.")
+    return word, end
+
+
+def _number_follows(text: str, position: int) -> bool:
+    word = BARE_WORD.match(text, _SPACES.match(text, position).end())
+    return word is not None and is_decimal(word.group())
+
+
+def _refuse_repeated_flags(text: str, pieces: tuple[str | Tag | Flag, ...]) -> None:
+    seen: set[str] = set()
+    for piece in pieces:
+        if isinstance(piece, Flag):
+            if piece.name in seen:
+                raise error_at(text, piece.start, f"--{piece.name} is given twice", "Keep one of them.")
+            seen.add(piece.name)

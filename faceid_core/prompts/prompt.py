@@ -1,0 +1,233 @@
+"""The Prompt value: what to draw, with every parameter of the API that concerns pictures.
+
+Names, ranges and defaults are those of ``POST /tunes/:id/prompts`` (reference/astria.md 5.1), so a Prompt goes out to
+the remote API and comes in from the service as it is. None is the API's null: "decide for me"; what that means on this
+machine is decided in defaults.py and nowhere else.
+
+Where this differs from the API on purpose:
+
+- ``num_images`` defaults to 1; the API draws 8 when it is omitted.
+- ``seed`` ends at 2^32 - 1; the API writes "0 to 2^32", whose last value does not fit the 32 bits every other seed has.
+- ``w`` and ``h`` have bounds (64 to 4096), which the API does not state.
+- video parameters, and those that only file a prompt (workspace, pack, community, theme), are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from functools import cached_property
+
+from .errors import error_in, quoted, suggestion
+from .flags import CONTROLNETS
+from .grammar import PromptText, parse
+from .schedulers import SCHEDULERS
+
+ASPECT_RATIOS = ("1:1", "16:9", "9:16", "21:9", "9:21", "3:2", "2:3", "5:4", "4:5", "4:3", "3:4")
+LEGACY_ASPECT_RATIOS = ("1:1", "portrait", "16:9", "landscape")
+RESOLUTIONS = ("1K", "2K", "4K")
+STYLES = (
+    "Cinematic",
+    "Animated",
+    "Digital Art",
+    "Photographic",
+    "Fantasy art",
+    "Neonpunk",
+    "Enhance",
+    "Comic book",
+    "Lowpoly",
+    "Line art",
+)
+COLOR_GRADINGS = ("Film Velvia", "Film Portra", "Ektar")
+BACKEND_VERSIONS = (0, 1)
+
+MAX_IMAGES = 8
+MAX_SEED = 2**32 - 1
+MAX_STEPS = 50
+MAX_CFG_SCALE = 15
+MIN_SIDE, MAX_SIDE = 64, 4096  # pixels; below 64 the UNet has nothing left to halve, above 4096 is the API's "4K" tier
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """One order of pictures. Construction refuses what no engine could draw; see ``lint`` for what is merely unwise.
+
+    Raises:
+        PromptError: naming the field as the API does (``prompt[w]``), and for ``text`` the column.
+    """
+
+    text: str
+    negative_prompt: str = ""
+
+    num_images: int = 1  # 1 to 8
+    seed: int | None = None  # 0 to 2^32 - 1; image i is drawn with seed + i
+    steps: int | None = None  # 0 to 50; 0 is the same as None
+    cfg_scale: float | None = None  # 0 to 15
+    scheduler: str | None = None  # a name of schedulers.SCHEDULERS
+
+    w: int | None = None  # pixels, a multiple of 8
+    h: int | None = None
+    aspect_ratio: str | None = None  # of ASPECT_RATIOS; w and h win over it
+    ar: str = "1:1"  # of LEGACY_ASPECT_RATIOS; aspect_ratio wins over it
+    resolution: str | None = None  # of RESOLUTIONS; remote only: a tier of models that do not run here
+
+    super_resolution: bool = False
+    hires_fix: bool = False
+    face_correct: bool = False
+    face_swap: bool = False
+    inpaint_faces: bool = False
+    use_lpw: bool = False
+    style: str | None = None  # of STYLES
+    color_grading: str | None = None  # of COLOR_GRADINGS
+    film_grain: bool = False
+    prompt_expansion: bool = False
+
+    input_image: str | bytes | None = None  # an http(s) or data URL, or an encoded image file's bytes
+    mask_image: str | bytes | None = None  # the same; one channel
+    denoising_strength: float | None = None  # 0 (take the image) to 1 (take the prompt)
+    controlnet: str | None = None  # of CONTROLNETS
+    controlnet_conditioning_scale: float | None = None  # 0 to 1
+    controlnet_txt2img: bool = False
+
+    backend_version: int | None = None  # 0 or 1; remote only
+    callback: str | None = None  # URL
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            _CHECKS[field.name](field.name, getattr(self, field.name))
+        if not self.text.strip():
+            raise error_in("text", "is empty", "Say what to draw, as in '<faceid:12:1> woman trekking in the alps'.")
+        _ = self.parsed
+
+    @cached_property
+    def parsed(self) -> PromptText:
+        """``text`` taken apart: tags, flags, words."""
+        return parse(self.text)
+
+    @property
+    def has_face(self) -> bool:
+        """Whether the text names a person."""
+        return bool(self.parsed.faces)
+
+
+_Check = Callable[[str, object], None]
+
+
+def _optional(check: _Check) -> _Check:
+    def checked(name: str, value: object) -> None:
+        if value is not None:
+            check(name, value)
+
+    return checked
+
+
+def _string(name: str, value: object) -> None:
+    if not isinstance(value, str):
+        raise error_in(name, f"is {_described(value)}", "Give a string.")
+
+
+def _storable_string(name: str, value: object) -> None:
+    _string(name, value)
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise error_in(name, f"character {error.start + 1} is half a surrogate pair", "Remove it.") from None
+    if "\0" in value:
+        raise error_in(name, f"character {value.index(chr(0)) + 1} is NUL", "Remove it.")
+
+
+def _switch(name: str, value: object) -> None:
+    if not isinstance(value, bool):
+        raise error_in(name, f"is {_described(value)}", "Give True or False.")
+
+
+def _whole(low: int, high: int) -> _Check:
+    def check(name: str, value: object) -> None:
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            raise error_in(name, f"is {_described(value)}", f"Give a whole number from {low} to {high}.")
+
+    return check
+
+
+def _number(low: float, high: float) -> _Check:
+    def check(name: str, value: object) -> None:
+        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if not is_number or not low <= value <= high:  # false for NaN too
+            raise error_in(name, f"is {_described(value)}", f"Give a number from {low:g} to {high:g}.")
+
+    return check
+
+
+def _side(name: str, value: object) -> None:
+    _whole(MIN_SIDE, MAX_SIDE)(name, value)
+    if value % 8:
+        below = value - value % 8
+        raise error_in(name, f"{value} is not a multiple of 8", f"Use {below} or {below + 8}.")
+
+
+def _one_of(choices: tuple) -> _Check:
+    def check(name: str, value: object) -> None:
+        # The type too: `True == 1`, and an array has no single answer to `in`.
+        if type(value) is not type(choices[0]) or value not in choices:
+            hint = suggestion(value, choices) if isinstance(value, str) else ""
+            known = ", ".join(map(str, choices))
+            raise error_in(name, f"is {_described(value)}", f"Give one of {known}.{hint}")
+
+    return check
+
+
+def _url(name: str, value: object) -> None:
+    _storable_string(name, value)
+    if not value.startswith(("http://", "https://")):
+        raise error_in(name, f"{quoted(value)} is not a URL", "Give one that starts with https:// or http://.")
+
+
+def _image(name: str, value: object) -> None:
+    is_image = isinstance(value, bytes) and value
+    is_address = isinstance(value, str) and value.startswith(("http://", "https://", "data:image/"))
+    if not is_image and not is_address:
+        raise error_in(name, f"is {_described(value)}", "Give the bytes of an image file, or an http(s) or data URL.")
+
+
+def _described(value: object) -> str:
+    if isinstance(value, str):
+        return f"the string {quoted(value)}"
+    if isinstance(value, bytes):
+        return f"{len(value)} bytes"
+    if isinstance(value, int) and value.bit_length() > 128:
+        return "a number of more than 128 bits"  # repr of a huge int is long, and raises beyond 4300 digits
+    return repr(value) if isinstance(value, (int, float)) or value is None else f"a {type(value).__name__}"
+
+
+_CHECKS: dict[str, _Check] = {
+    "text": _string,
+    "negative_prompt": _storable_string,
+    "num_images": _whole(1, MAX_IMAGES),
+    "seed": _optional(_whole(0, MAX_SEED)),
+    "steps": _optional(_whole(0, MAX_STEPS)),
+    "cfg_scale": _optional(_number(0, MAX_CFG_SCALE)),
+    "scheduler": _optional(_one_of(tuple(SCHEDULERS))),
+    "w": _optional(_side),
+    "h": _optional(_side),
+    "aspect_ratio": _optional(_one_of(ASPECT_RATIOS)),
+    "ar": _one_of(LEGACY_ASPECT_RATIOS),
+    "resolution": _optional(_one_of(RESOLUTIONS)),
+    "super_resolution": _switch,
+    "hires_fix": _switch,
+    "face_correct": _switch,
+    "face_swap": _switch,
+    "inpaint_faces": _switch,
+    "use_lpw": _switch,
+    "style": _optional(_one_of(STYLES)),
+    "color_grading": _optional(_one_of(COLOR_GRADINGS)),
+    "film_grain": _switch,
+    "prompt_expansion": _switch,
+    "input_image": _optional(_image),
+    "mask_image": _optional(_image),
+    "denoising_strength": _optional(_number(0, 1)),
+    "controlnet": _optional(_one_of(CONTROLNETS)),
+    "controlnet_conditioning_scale": _optional(_number(0, 1)),
+    "controlnet_txt2img": _switch,
+    "backend_version": _optional(_one_of(BACKEND_VERSIONS)),
+    "callback": _optional(_url),
+}

@@ -1,0 +1,159 @@
+"""A prompt text taken apart: words, tags and flags, and how a tag or a flag is written.
+
+Reading is in grammar.py.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from decimal import Decimal
+from functools import cached_property
+from typing import Literal
+
+from .errors import PromptError, quoted
+from .flags import FlagScalar, FlagValue
+
+TAG_KINDS = ("faceid", "lora")
+
+# The API documents no range. Strengths in use are 0.2 to 1.5, LoRA sliders go to about 8; beyond 10 it is a slip.
+MAX_STRENGTH = 10.0
+
+BARE_WORD = re.compile(r'[^\s<>"\\]+')
+FLAG_AHEAD = re.compile(r"(?:--|[\u2013\u2014])[A-Za-z]")
+
+_LONGEST_ID = 18  # digits; a 64-bit id always fits
+_NOT_IN_REF = re.compile(r"[\x00-\x1f\x7f<>:]")
+
+
+@dataclass(frozen=True)
+class Tag:
+    """``<kind:ref:strength>``; ``start`` and ``end`` are its place in the text it was read from (not compared).
+
+    Raises PromptError when the tag could not be written: an unknown kind, a ref holding ``< > :`` or a control
+    character or a space at an end, a strength outside 0 to 10.
+    """
+
+    kind: Literal["faceid", "lora"]
+    ref: str
+    strength: float = 1.0
+    start: int = field(default=0, compare=False)
+    end: int = field(default=0, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.kind not in TAG_KINDS:
+            raise PromptError(f"A tag is of kind 'faceid' or 'lora', not {self.kind!r}.", field="text")
+        fault = ref_fault(self.ref) or strength_fault(self.strength)
+        if fault:
+            problem, remedy, _ = fault
+            raise PromptError(f"The tag for {quoted(self.ref)}: {problem}. {remedy}", field="text")
+
+    @property
+    def tune_id(self) -> int | None:
+        """The ref as a tune id, or None when it is a title or a file name."""
+        is_id = self.ref.isascii() and self.ref.isdigit() and len(self.ref) <= _LONGEST_ID
+        return int(self.ref) if is_id else None
+
+    def __str__(self) -> str:
+        return f"<{self.kind}:{self.ref}:{_decimal(self.strength)}>"
+
+
+@dataclass(frozen=True)
+class Flag:
+    """``--name value``; the value is True, a number, a string, or a tuple of them, as flags.py says for the name."""
+
+    name: str
+    value: FlagValue = True
+    start: int = field(default=0, compare=False)
+    end: int = field(default=0, compare=False)
+
+    def __str__(self) -> str:
+        values = self.value if isinstance(self.value, tuple) else () if self.value is True else (self.value,)
+        return " ".join(["--" + self.name, *map(_word, values)])
+
+
+@dataclass(frozen=True)
+class PromptText:
+    """A prompt text taken apart, in order: strings of words, tags, and flags."""
+
+    pieces: tuple[str | Tag | Flag, ...]
+
+    @cached_property
+    def tags(self) -> tuple[Tag, ...]:
+        return tuple(piece for piece in self.pieces if isinstance(piece, Tag))
+
+    @cached_property
+    def flags(self) -> tuple[Flag, ...]:
+        return tuple(piece for piece in self.pieces if isinstance(piece, Flag))
+
+    @property
+    def faces(self) -> tuple[Tag, ...]:
+        """The ``faceid`` tags."""
+        return tuple(tag for tag in self.tags if tag.kind == "faceid")
+
+    @property
+    def loras(self) -> tuple[Tag, ...]:
+        """The ``lora`` tags."""
+        return tuple(tag for tag in self.tags if tag.kind == "lora")
+
+    def flag(self, name: str, default: FlagValue | None = None) -> FlagValue | None:
+        """The value of ``--name``, or ``default`` when the text does not carry it."""
+        return next((flag.value for flag in self.flags if flag.name == name), default)
+
+    @cached_property
+    def plain_text(self) -> str:
+        """The words for the text encoder: no tags, no flags, runs of white space made one space, ends trimmed.
+
+        The class word and ``(weights:1.2)`` stay. Words that only a tag kept apart are kept apart by a space.
+        """
+        return " ".join(_join_words(self.pieces).split())
+
+
+def ref_fault(ref: str) -> tuple[str, str, int] | None:
+    """What is wrong with a reference: problem, remedy, offset of the place in it; None when nothing is."""
+    if not ref:
+        return "the tag has no reference", "Name a tune's id, its title, or a LoRA file, as in <faceid:12:1>.", 0
+    if ref != ref.strip():
+        if ref[0].isspace():
+            return "a reference starts with a space", "Remove it.", 0
+        return "a reference ends with a space", "Remove it.", len(ref.rstrip())
+    if bad := _NOT_IN_REF.search(ref):
+        return (
+            f"a reference cannot hold {bad.group()!r}",
+            "Write the tune's id instead of its title, or rename the file.",
+            bad.start(),
+        )
+    return None
+
+
+def strength_fault(strength: float) -> tuple[str, str, int] | None:
+    if 0 <= strength <= MAX_STRENGTH:
+        return None
+    return f"the strength {strength:.15g} is outside 0 to {MAX_STRENGTH:g}", "1 is full strength.", 0
+
+
+def _decimal(number: float) -> str:
+    """The shortest decimal that reads back as ``number``, without exponent."""
+    digits = f"{Decimal(repr(float(number) + 0.0)):f}"
+    return digits.rstrip("0").rstrip(".") if "." in digits else digits
+
+
+def _word(value: FlagScalar) -> str:
+    if not isinstance(value, str):
+        return _decimal(value)
+    is_bare = BARE_WORD.fullmatch(value) and not value.startswith("'") and not FLAG_AHEAD.match(value)
+    return value if is_bare else '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _join_words(pieces: tuple[str | Tag | Flag, ...]) -> str:
+    joined: list[str] = []
+    was_cut = False
+    for piece in pieces:
+        if not isinstance(piece, str):
+            was_cut = True
+            continue
+        if was_cut and joined and joined[-1][-1:].isalnum() and piece[:1].isalnum():
+            joined.append(" ")
+        joined.append(piece)
+        was_cut = False
+    return "".join(joined)
