@@ -1,0 +1,191 @@
+"""kill -9 at random moments of tune creation; what is left after each, and after a purge.
+
+    python benchmarks/crash.py [--moments 200] [--database-url URL] [--seed 0]
+
+A worker keeps real tunes (a real photo and its real analysis, made different by trailing bytes) one after another and
+tells each that was committed. It is killed at a moment drawn evenly over the time that three creations take; every
+fourth time from before a new store is made until its first tune is in it. Finding the faces writes nothing, so it is
+done once, ahead.
+
+Target: 0 committed tunes lost, 0 half tunes, 0 bytes of orphans after `purge`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import hashlib
+import io
+import multiprocessing
+import os
+import random
+import signal
+import statistics
+import tempfile
+import time
+from datetime import timedelta
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import alembic.command  # noqa: F401  (imported ahead: its import writes nothing)
+from faceid_tunes.faceid_core.faces.packs import embedded_pack
+from faceid_tunes.faceid_core.tunes.create import Analysis, analyse
+from faceid_tunes.faceid_core.tunes.errors import TuneError
+from faceid_tunes.faceid_core.tunes.store import MAX_LIMIT, TuneStore, open_store
+from faceid_tunes.faceid_core.tunes.tune import Tune
+
+
+@dataclasses.dataclass
+class Tally:
+    moments: int = 0
+    committed: int = 0
+    lost: int = 0
+    half: int = 0
+    orphans: int = 0
+    orphan_bytes: int = 0
+    left_after_purge: int = 0
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--moments", type=int, default=200)
+    parser.add_argument("--database-url", help="an empty database; default: SQLite files")
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    print(__doc__.splitlines()[0])
+    analysis, chance, tally = real_analysis(), random.Random(arguments.seed), Tally()
+    with tempfile.TemporaryDirectory() as folder:
+        first, next_ones = creation_seconds(Path(folder, "timing"), analysis)
+        homes = [Path(folder, "first")]
+        for moment in range(arguments.moments):
+            fresh = moment % 4 == 0 and not arguments.database_url
+            if fresh:
+                homes.append(Path(folder, str(moment)))
+            wait = chance.uniform(0, first if fresh else 3 * next_ones)
+            one_moment(homes[-1 if fresh else 0], arguments.database_url, analysis, wait, moment, tally)
+        for home in homes:
+            inspect_and_purge(home, arguments.database_url, tally)
+    print(f"moments                     {tally.moments}")
+    print(f"one creation                {next_ones * 1000:.0f} ms; of a new store too {first * 1000:.0f} ms")
+    print(f"committed tunes             {tally.committed}")
+    print(f"committed tunes lost        {tally.lost}")
+    print(f"half tunes                  {tally.half}")
+    print(f"orphans before purge        {tally.orphans} files, {tally.orphan_bytes} bytes")
+    print(f"orphan bytes after purge    {tally.left_after_purge}")
+    if tally.lost or tally.half or tally.left_after_purge:
+        raise SystemExit(1)
+
+
+def real_analysis() -> Analysis:
+    import skimage
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.fromarray(skimage.data.astronaut()).save(file, "PNG")
+    return analyse([file.getvalue()], embedded_pack())
+
+
+def distinct(analysis: Analysis, number: int) -> Analysis:
+    """The same photo and face as other files, so that every creation writes its own."""
+    names, files = {}, []
+    for data in analysis.files:
+        changed = data + str(number).encode()
+        names[hashlib.sha256(data).hexdigest()] = hashlib.sha256(changed).hexdigest()
+        files.append(changed)
+    photos = tuple(
+        dataclasses.replace(
+            photo, sha256=names[photo.sha256], face=dataclasses.replace(photo.face, sha256=names[photo.face.sha256])
+        )
+        for photo in analysis.photos
+    )
+    return dataclasses.replace(analysis, photos=photos, files=tuple(files))
+
+
+def creation_seconds(home: Path, analysis: Analysis) -> tuple[float, float]:
+    """(making the store and its first tune, a later tune)."""
+    took, start = [], time.perf_counter()
+    with open_store(home) as store:
+        for number in range(12):
+            different = distinct(analysis, number)
+            store.create(different.tune(f"timing {number}", "woman"), different.files)
+            took.append(time.perf_counter() - start)
+            start = time.perf_counter()
+    return took[0], statistics.median(took[1:])
+
+
+def one_moment(home: Path, url: str | None, analysis: Analysis, wait: float, moment: int, tally: Tally) -> None:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([Analysis.__module__, TuneStore.__module__, "alembic.command"])
+    ours, theirs = context.Pipe()
+    worker = context.Process(target=create_until_killed, args=(home, url, analysis, moment, theirs))
+    worker.start()
+    theirs.close()
+    ours.recv()  # about to start
+    time.sleep(wait)
+    os.kill(worker.pid, signal.SIGKILL)
+    worker.join()
+    told = []
+    try:
+        while True:
+            told.append(ours.recv())
+    except EOFError:
+        pass
+    check(home, url, told, tally)
+
+
+def create_until_killed(home: Path, url: str | None, analysis: Analysis, moment: int, pipe: Connection) -> None:
+    def create(number: int) -> Tune:
+        different = distinct(analysis, moment * 1000 + number)
+        return store.create(different.tune(f"moment {moment}, tune {number}", "woman"), different.files)
+
+    new = not url and not home.exists()
+    if not new:
+        store = open_store(home, database_url=url)
+        create(0)  # so that the moments fall on the writing, not on what a first call prepares
+    pipe.send("ready")
+    if new:
+        store = open_store(home, database_url=url)
+    for number in range(1, 1000):
+        pipe.send(create(number))
+
+
+def check(home: Path, url: str | None, told: list[Tune], tally: Tally) -> None:
+    """Reopen after the kill: every tune told is there as it was, every tune there is whole."""
+    with open_store(home, database_url=url) as store:
+        tally.moments += 1
+        tally.committed += len(told)
+        tally.lost += sum(store.find(tune.title) != tune for tune in told)
+        newest = store.list(limit=max(1, min(MAX_LIMIT, len(told) + 2)))
+        tally.half += sum(not is_whole(store, tune) for tune in newest)
+
+
+def is_whole(store: TuneStore, tune: Tune) -> bool:
+    try:
+        for photo in tune.photos:
+            store.photo_bytes(tune, photo)
+            store.blobs.get(photo.face.sha256)
+    except TuneError:
+        return False
+    return bool(tune.photos)
+
+
+def inspect_and_purge(home: Path, url: str | None, tally: Tally) -> None:
+    with open_store(home, database_url=url) as store:
+        needed, before_id = set(), None
+        while page := store.list(MAX_LIMIT, before_id):
+            before_id = page[-1].id
+            tally.half += sum(not is_whole(store, tune) for tune in page)
+            needed |= {name for tune in page for photo in tune.photos for name in (photo.sha256, photo.face.sha256)}
+        orphans = orphan_files(home, needed)
+        tally.orphans += len(orphans)
+        tally.orphan_bytes += sum(path.stat().st_size for path in orphans)
+        store.purge(grace=timedelta(0))
+        tally.left_after_purge += sum(path.stat().st_size for path in orphan_files(home, needed))
+
+
+def orphan_files(home: Path, needed: set[str]) -> list[Path]:
+    return [path for path in (home / "blobs").rglob("*") if path.is_file() and path.name not in needed]
+
+
+if __name__ == "__main__":
+    main()

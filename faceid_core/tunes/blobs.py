@@ -1,0 +1,129 @@
+"""Photos and embeddings as files named by the sha256 of their content, in a folder or a bucket."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import tempfile
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+
+from .errors import TuneError
+
+_INCOMING = "incoming"  # half-written files; a file elsewhere is always whole
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+class Blobs:
+    """Content-addressed files under an fsspec URL: a local folder, ``s3://bucket/tunes``, ``gs://...``.
+
+    `put` returns once the content would survive a power cut; a file that has its final name is whole.
+    """
+
+    def __init__(self, url: str) -> None:
+        import fsspec
+        from fsspec.implementations.local import LocalFileSystem
+
+        try:
+            self._fs, self._root = fsspec.core.url_to_fs(url, use_listings_cache=False)
+        except (ImportError, ValueError) as error:
+            raise TuneError(f"Tune files cannot be kept under {url!r}: {error}.") from error
+        self._local = isinstance(self._fs, LocalFileSystem)
+
+    def put(self, data: bytes, replace: bool = False) -> str:
+        """Keep the bytes; returns their sha256. ``replace`` writes again what is there (it may be damaged)."""
+        sha256 = hashlib.sha256(data).hexdigest()
+        if not replace and self.size(sha256) == len(data):
+            return sha256
+        try:
+            if self._local:
+                self._write_local(self._path(sha256), data)
+            else:
+                self._fs.pipe_file(self._path(sha256), data)  # one PUT: whole or not at all
+        except OSError as error:
+            raise TuneError(f"A file of {len(data)} bytes could not be stored under {self._root}: {error}.") from error
+        return sha256
+
+    def get(self, sha256: str) -> bytes:
+        """The bytes, checked against their name. Raises TuneError when missing or damaged."""
+        try:
+            data = self._fs.cat_file(self._path(sha256))
+        except OSError as error:
+            raise TuneError(f"{self._path(sha256)} cannot be read: {error}.") from error
+        if hashlib.sha256(data).hexdigest() != sha256:
+            raise TuneError(f"{self._path(sha256)} is damaged: its content does not match its name.")
+        return data
+
+    def size(self, sha256: str) -> int | None:
+        """Bytes, or None when there is no such file."""
+        try:
+            return self._fs.info(self._path(sha256))["size"]
+        except FileNotFoundError:
+            return None
+
+    def remove(self, sha256: str) -> int:
+        """Delete the file if it is there; returns the bytes freed."""
+        freed = self.size(sha256) or 0
+        with contextlib.suppress(FileNotFoundError):
+            self._fs.rm_file(self._path(sha256))
+        return freed
+
+    def older_than(self, age: timedelta) -> Iterator[str]:
+        """The sha256 of every blob last written at least ``age`` ago."""
+        for path in self._files_older_than(age):
+            name = path.rsplit("/", 1)[-1]
+            if _SHA256.fullmatch(name):
+                yield name
+
+    def remove_unfinished(self, age: timedelta) -> int:
+        """Delete what a killed process left half-written at least ``age`` ago; returns the bytes freed."""
+        freed = 0
+        for path in self._files_older_than(age, _INCOMING):
+            with contextlib.suppress(FileNotFoundError):
+                freed += self._fs.info(path)["size"]
+                self._fs.rm_file(path)
+        return freed
+
+    def _files_older_than(self, age: timedelta, folder: str = "") -> Iterator[str]:
+        limit = datetime.now(timezone.utc) - age
+        for path in self._fs.find(f"{self._root}/{folder}".rstrip("/")):
+            with contextlib.suppress(FileNotFoundError):
+                modified = self._fs.modified(path)
+                if modified.tzinfo is None:
+                    modified = modified.replace(tzinfo=timezone.utc)
+                if modified <= limit:
+                    yield path
+
+    def _path(self, sha256: str) -> str:
+        return f"{self._root}/{sha256[:2]}/{sha256}"
+
+    def _write_local(self, path: str, data: bytes) -> None:
+        folder, incoming = os.path.dirname(path), os.path.join(self._root, _INCOMING)
+        os.makedirs(folder, exist_ok=True)
+        os.makedirs(incoming, exist_ok=True)
+        handle, unfinished = tempfile.mkstemp(dir=incoming)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(unfinished, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(unfinished)
+            raise
+        for directory in (folder, self._root, os.path.dirname(self._root)):
+            _sync_directory(directory)
+
+
+def _sync_directory(path: str) -> None:
+    """Make renames in a directory durable. Windows has no such call and needs none."""
+    if os.name == "nt":
+        return
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

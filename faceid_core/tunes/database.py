@@ -1,0 +1,142 @@
+"""The connection to the tune database, and its migration to the current schema."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from .errors import TuneError
+from .schema import REVISION, VERSION_TABLE
+
+_BUSY_SECONDS = 60.0  # how long a writer waits for another before SQLite says "database is locked"
+_ADVISORY_LOCK = 0x666163656964  # "faceid"; PostgreSQL, while the schema is created
+_MIGRATIONS = Path(__file__).with_name("migrations")
+_one_migration = threading.Lock()  # alembic's `op` and `context` are process-wide
+
+
+class Database:
+    """A migrated database: `reading()` sees one moment, `writing()` is one transaction, alone on SQLite."""
+
+    def __init__(self, url: str) -> None:
+        """Connect to a SQLAlchemy URL and bring its schema up to date. Raises TuneError."""
+        self._engine = _engine(url)
+        snapshot = {} if self._engine.dialect.name == "sqlite" else {"isolation_level": "REPEATABLE READ"}
+        self._reader = self._engine.execution_options(**snapshot)
+        self._writer = self._engine.execution_options(faceid_write=True)
+        with _explained(self._engine.url):
+            _migrate(self._writer)
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[sa.Connection]:
+        with _explained(self._engine.url), self._reader.begin() as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[sa.Connection]:
+        with _explained(self._engine.url), self._writer.begin() as connection:
+            yield connection
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+
+def _engine(url: str) -> sa.Engine:
+    try:
+        parsed = sa.make_url(url)
+        if parsed.get_backend_name() != "sqlite":
+            return sa.create_engine(parsed, pool_pre_ping=True)
+        engine = sa.create_engine(parsed, connect_args={"timeout": _BUSY_SECONDS})
+    except (sa.exc.ArgumentError, ImportError) as error:
+        # The URL may hold a password, and so may SQLAlchemy's complaint about it: neither is repeated.
+        raise TuneError(
+            "The tune database URL cannot be used: write it as SQLAlchemy does, for example "
+            "postgresql+psycopg://user@host/name, and install the driver it names"
+            f"{f' ({error.name})' if isinstance(error, ImportError) and error.name else ''}."
+        ) from None
+    sa.event.listen(engine, "connect", _set_up_sqlite)
+    sa.event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _set_up_sqlite(dbapi_connection, _record) -> None:
+    dbapi_connection.isolation_level = None  # transactions are begun by _begin_sqlite, not by the driver
+    dbapi_connection.execute("PRAGMA foreign_keys = ON")
+    dbapi_connection.execute("PRAGMA synchronous = FULL")  # in WAL mode a commit then survives a power cut
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    # A writer takes the lock when it begins: a read lock cannot always be raised later, and SQLite then
+    # fails at once instead of waiting.
+    write = connection.get_execution_options().get("faceid_write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+
+def _migrate(engine: sa.Engine) -> None:
+    with _one_migration, _one_process(engine):
+        if _revision(engine) == REVISION:
+            return
+        if engine.dialect.name == "sqlite":
+            _use_wal(engine)
+        with engine.begin() as connection:
+            if engine.dialect.name == "postgresql":
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_ADVISORY_LOCK)))
+            _upgrade(connection)
+
+
+def _revision(bind: sa.Engine | sa.Connection) -> str | None:
+    if not sa.inspect(bind).has_table(VERSION_TABLE):
+        return None
+    query = sa.text(f"SELECT version_num FROM {VERSION_TABLE}")
+    if isinstance(bind, sa.Connection):
+        return bind.execute(query).scalar()
+    with bind.connect() as connection:
+        return connection.execute(query).scalar()
+
+
+def _one_process(engine: sa.Engine) -> contextlib.AbstractContextManager:
+    """One process at a time looks at a SQLite file until it is set up: the switch to WAL waits for nobody."""
+    path = engine.url.database
+    if engine.dialect.name != "sqlite" or not path or path == ":memory:":
+        return contextlib.nullcontext()
+    from filelock import FileLock
+
+    return FileLock(f"{path}.lock")
+
+
+def _use_wal(engine: sa.Engine) -> None:
+    with contextlib.closing(engine.raw_connection()) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+
+
+def _upgrade(connection: sa.Connection) -> None:
+    from alembic.command import upgrade
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+    config = Config(attributes={"connection": connection, "version_table": VERSION_TABLE})
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    found = _revision(connection)
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    if found is not None and found not in known:
+        raise TuneError(
+            f"The tune database has schema {found}, and this version knows up to {REVISION}: "
+            "it was made by a newer version. Update this plugin."
+        )
+    upgrade(config, "head")
+
+
+@contextlib.contextmanager
+def _explained(url: sa.URL) -> Iterator[None]:
+    """A database failure as a TuneError that names the database; IntegrityError is left to the caller."""
+    try:
+        yield
+    except sa.exc.IntegrityError:
+        raise
+    except (sa.exc.DBAPIError, sqlite3.Error, OSError) as error:
+        where = url.render_as_string(hide_password=True)
+        raise TuneError(f"The tune database {where} failed: {getattr(error, 'orig', error)}") from error

@@ -1,0 +1,21 @@
+"""What the tune store raises on purpose."""
+
+from __future__ import annotations
+
+from ..errors import FaceIDError
+
+
+class TuneError(FaceIDError):
+    """A tune cannot be created, read or changed.
+
+    ``field`` names the API field at fault (``tune[title]``), so that a service can answer with a field map;
+    None when the trouble lies elsewhere (the disk, the database).
+    """
+
+    def __init__(self, message: str, field: str | None = None) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class TuneNotFoundError(TuneError):
+    """No tune has that id or title, or it has expired."""

@@ -1,0 +1,64 @@
+"""What a tune's fields may hold; every error names the field as the API does."""
+
+from __future__ import annotations
+
+import unicodedata
+
+from .errors import TuneError
+from .schema import MAX_TEXT
+
+_INTEGERS = ("base_tune_id", "steps", "cost_mc")
+_LONG = ("callback", "args", "ckpt_url")
+_SHORT = ("token", "branch")
+MAX_LONG_TEXT = 2048
+
+
+def check_title(title: object) -> str:
+    """The title as it is kept: trimmed, composed (NFC), printable, 1..255 characters. Raises TuneError."""
+    return _check_required(title, "title", "Give the tune a title; the same title always means the same tune.")
+
+
+def check_name(name: object) -> str:
+    """The class name as it is kept: trimmed, printable, 1..255 characters. Raises TuneError."""
+    return _check_required(name, "name", "Say what is in the photos: man, woman, boy, girl, person.")
+
+
+def checked(fields: dict[str, object]) -> dict[str, object]:
+    """The other fields of a new tune, each of a kind and size that every database keeps. Raises TuneError."""
+    for name, value in fields.items():
+        if value is None or isinstance(value, bool):
+            continue
+        if name in _INTEGERS and not (isinstance(value, int) and 0 <= value < 2**63):
+            raise TuneError(f"tune[{name}] is {value!r}: it must be a whole number from 0.", f"tune[{name}]")
+        if name in _SHORT + _LONG:
+            _check_text(value, name, MAX_TEXT if name in _SHORT else MAX_LONG_TEXT)
+    return fields
+
+
+def normal(text: str) -> str:
+    """Trimmed and composed (NFC): how titles and names are kept, and looked for."""
+    return unicodedata.normalize("NFC", text.strip())
+
+
+def is_printable(text: str) -> bool:
+    """No control characters, no halves of a surrogate pair."""
+    return not any(unicodedata.category(character) in ("Cc", "Cs") for character in text)
+
+
+def _check_required(value: object, name: str, advice: str) -> str:
+    text = normal(value) if isinstance(value, str) else value
+    if text is None or text == "":
+        raise TuneError(f"tune[{name}] is empty. {advice}", f"tune[{name}]")
+    _check_text(text, name, MAX_TEXT)
+    return text
+
+
+def _check_text(value: object, name: str, limit: int) -> None:
+    field = f"tune[{name}]"
+    if not isinstance(value, str):
+        raise TuneError(f"{field} is a {type(value).__name__}: it must be text.", field)
+    if len(value) > limit:
+        raise TuneError(f"{field} has {len(value)} characters: at most {limit} are kept. Shorten it.", field)
+    for column, character in enumerate(value, 1):
+        if not is_printable(character):
+            raise TuneError(f"{field} has the unprintable character {character!r} at column {column}.", field)

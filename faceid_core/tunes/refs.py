@@ -1,0 +1,51 @@
+"""From the tags of a prompt to the tunes they name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..prompts.errors import error_at
+from ..prompts.text import PromptText, Tag
+from .errors import TuneNotFoundError
+from .tune import Tune
+
+if TYPE_CHECKING:
+    from .store import TuneStore
+
+
+def tunes_by_ref(store: TuneStore, text: PromptText) -> dict[str, Tune]:
+    """The tunes a text names that exist, by the ref it names them with."""
+    found = {}
+    for tag in text.faces:
+        try:
+            found[tag.ref] = tune_of(store, tag)
+        except TuneNotFoundError:
+            continue
+    return found
+
+
+def named_tune(store: TuneStore, tag: Tag, text: str) -> Tune:
+    """The tune a tag names by id or title.
+
+    Raises:
+        PromptError: there is none, or it has expired; points at the tag in ``text``.
+    """
+    try:
+        return tune_of(store, tag)
+    except TuneNotFoundError as error:
+        problem, _, remedy = str(error).partition(". ")
+        raise error_at(text, tag.start, problem, remedy or "Check the number or title after <faceid:.") from error
+
+
+def tune_of(store: TuneStore, tag: Tag) -> Tune:
+    """The tune a tag names by id or title. Raises TuneNotFoundError."""
+    if tag.tune_id is None:
+        return store.get_by_title(tag.ref)
+    try:
+        return store.get(tag.tune_id)
+    except TuneNotFoundError:
+        # A title may be a number, too; the id wins.
+        by_title = store.find(tag.ref)
+        if by_title is None:
+            raise
+        return by_title

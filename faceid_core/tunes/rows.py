@@ -1,0 +1,101 @@
+"""Tunes to and from rows of the tables in schema.py."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+
+import sqlalchemy as sa
+
+from .schema import faces, photos, tunes
+from .tune import Tune, TuneFace, TunePhoto
+
+_COLUMNS = [column.name for column in tunes.columns]
+
+_PHOTOS = (
+    sa.select(
+        photos.c.tune_id,
+        photos.c.sha256,
+        photos.c.media_type,
+        photos.c.width,
+        photos.c.height,
+        faces.c.sha256,
+        faces.c.box,
+        faces.c.landmarks,
+        faces.c.score,
+        faces.c.provider,
+    )
+    .join(tunes, tunes.c.id == photos.c.tune_id)
+    .outerjoin(
+        faces,
+        sa.and_(
+            faces.c.tune_id == photos.c.tune_id, faces.c.position == photos.c.position, faces.c.pack == tunes.c.pack
+        ),
+    )
+    .where(photos.c.tune_id.in_(sa.bindparam("ids", expanding=True)))
+    .order_by(photos.c.tune_id, photos.c.position)
+)
+
+
+def select_tunes(connection: sa.Connection, query: sa.Select) -> tuple[Tune, ...]:
+    """The tunes of a query over the tunes table, with their photos, in the query's order."""
+    rows = connection.execute(query).all()
+    if not rows:
+        return ()
+    found = connection.execute(_PHOTOS, {"ids": [row.id for row in rows]})
+    by_tune = {tune_id: tuple(map(_photo, group)) for tune_id, group in groupby(found, key=lambda row: row[0])}
+    return tuple(_tune(row, by_tune.get(row.id, ())) for row in rows)
+
+
+def tune_values(tune: Tune) -> dict:
+    """The row of a tune that has no id yet."""
+    values = {name: getattr(tune, name) for name in _COLUMNS if name != "id"}
+    return values | {"ckpt_urls": list(tune.ckpt_urls)}
+
+
+def photo_rows(tune_id: int, of: Iterable[TunePhoto]) -> list[dict]:
+    return [
+        {
+            "tune_id": tune_id,
+            "position": position,
+            "sha256": photo.sha256,
+            "media_type": photo.media_type,
+            "width": photo.width,
+            "height": photo.height,
+        }
+        for position, photo in enumerate(of)
+    ]
+
+
+def face_rows(tune_id: int, pack: str, space: str, found: Sequence[TuneFace | None]) -> list[dict]:
+    """What one pack found, photo by photo; a photo without a face has a row too."""
+    return [
+        {
+            "tune_id": tune_id,
+            "position": position,
+            "pack": pack,
+            "space": space,
+            "sha256": face and face.sha256,
+            "box": face and list(face.box),
+            "landmarks": face and [list(point) for point in face.landmarks],
+            "score": face and face.score,
+            "provider": face and face.provider,
+        }
+        for position, face in enumerate(found)
+    ]
+
+
+def row_face(sha256: str | None, box, landmarks, score, provider) -> TuneFace | None:
+    if sha256 is None:
+        return None
+    return TuneFace(sha256, tuple(box), tuple(tuple(point) for point in landmarks), score, provider)
+
+
+def _photo(row: sa.Row) -> TunePhoto:
+    return TunePhoto(*row[1:5], face=row_face(*row[5:]))
+
+
+def _tune(row: sa.Row, of: tuple[TunePhoto, ...]) -> Tune:
+    values = dict(zip(_COLUMNS, row, strict=True))
+    values["ckpt_urls"] = tuple(values["ckpt_urls"])
+    return Tune(**values, photos=of)

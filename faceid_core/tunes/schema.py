@@ -1,0 +1,106 @@
+"""The tables. A change here needs a migration in migrations/versions and a new REVISION."""
+
+from __future__ import annotations
+
+from datetime import timezone
+
+import sqlalchemy as sa
+
+REVISION = "0001"
+VERSION_TABLE = "faceid_schema_version"  # our own: the database may be shared with another alembic user
+
+MAX_TEXT = 255  # characters, of a title, name, token or branch
+
+_metadata = sa.MetaData()
+
+
+class UtcDateTime(sa.types.TypeDecorator):
+    """Timezone-aware UTC in and out; SQLite itself keeps no zone."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value, dialect):
+        return None if value is None else value.astimezone(timezone.utc)
+
+    def process_result_value(self, value, dialect):
+        if value is None:
+            return None
+        return value.replace(tzinfo=timezone.utc) if value.tzinfo is None else value.astimezone(timezone.utc)
+
+
+def _text(name: str, nullable: bool = True, length: int | None = MAX_TEXT) -> sa.Column:
+    return sa.Column(name, sa.String(length) if length else sa.Text(), nullable=nullable)
+
+
+# SQLite numbers rows by itself only in a column whose type reads exactly INTEGER.
+_Id = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+tunes = sa.Table(
+    "faceid_tunes",
+    _metadata,
+    sa.Column("id", _Id, primary_key=True, autoincrement=True),
+    _text("title", nullable=False),
+    _text("name", nullable=False),
+    sa.Column("is_api", sa.Boolean, nullable=False),
+    _text("token"),
+    sa.Column("base_tune_id", sa.BigInteger),
+    _text("branch"),
+    _text("model_type"),
+    _text("args", length=None),
+    sa.Column("steps", sa.BigInteger),
+    sa.Column("face_crop", sa.Boolean),
+    sa.Column("training_face_correct", sa.Boolean),
+    _text("ckpt_url", length=None),
+    sa.Column("ckpt_urls", sa.JSON, nullable=False),
+    sa.Column("eta", UtcDateTime),
+    _text("callback", length=None),
+    sa.Column("trained_at", UtcDateTime),
+    sa.Column("started_training_at", UtcDateTime),
+    sa.Column("expires_at", UtcDateTime, index=True),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("updated_at", UtcDateTime, nullable=False),
+    sa.Column("cost_mc", sa.BigInteger),
+    _text("pack"),
+    _text("space"),
+    sa.Column("remote_id", sa.BigInteger),
+    _text("remote_url", length=None),
+    sa.UniqueConstraint("title", name="uq_faceid_tunes_title"),
+    # An id is never given twice: a saved prompt must not find another person behind the id of a deleted tune.
+    sqlite_autoincrement=True,
+)
+
+photos = sa.Table(
+    "faceid_tune_photos",
+    _metadata,
+    sa.Column("tune_id", _Id, sa.ForeignKey(tunes.c.id, ondelete="CASCADE"), primary_key=True),
+    sa.Column("position", sa.Integer, primary_key=True),
+    sa.Column("sha256", sa.String(64), nullable=False, index=True),
+    _text("media_type", nullable=False),
+    sa.Column("width", sa.Integer, nullable=False),
+    sa.Column("height", sa.Integer, nullable=False),
+)
+
+# One row per photo and face pack; sha256 is null where that pack found no face.
+faces = sa.Table(
+    "faceid_tune_faces",
+    _metadata,
+    sa.Column("tune_id", _Id, primary_key=True),
+    sa.Column("position", sa.Integer, primary_key=True),
+    sa.Column("pack", sa.String(MAX_TEXT), primary_key=True),
+    _text("space", nullable=False),
+    sa.Column("sha256", sa.String(64), index=True),
+    sa.Column("box", sa.JSON(none_as_null=True)),
+    sa.Column("landmarks", sa.JSON(none_as_null=True)),
+    sa.Column("score", sa.Float),
+    _text("provider"),
+    sa.ForeignKeyConstraint(
+        ["tune_id", "position"],
+        [photos.c.tune_id, photos.c.position],
+        ondelete="CASCADE",
+        name="fk_faceid_tune_faces_photo",
+    ),
+)
+
+# A single row, locked by whoever adds references to blobs (shared) or removes blobs (exclusive).
+blob_lock = sa.Table("faceid_blob_lock", _metadata, sa.Column("id", sa.Integer, primary_key=True))

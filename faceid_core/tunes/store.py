@@ -1,0 +1,326 @@
+"""The tune store: a database of tunes and, beside it, the files they need.
+
+Order is what makes a crash harmless. A tune is created files first (each written whole, then renamed), then one
+database transaction: killed before its commit, there is no tune and only files that `purge` removes; after it,
+everything the tune needs is on the disk. Files are removed in the opposite order, and only while no other process
+can add a reference to them (``blob_lock``).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from .blobs import Blobs
+from .database import Database
+from .errors import TuneError, TuneNotFoundError
+from .fields import check_name, check_title, checked, is_printable, normal
+from .rows import face_rows, photo_rows, row_face, select_tunes, tune_values
+from .schema import blob_lock, faces, photos, tunes
+from .tune import Tune, TuneFace, TunePhoto
+
+MAX_LIMIT = 120  # tunes of one page, as the API has it
+API_LIFETIME = timedelta(days=30)  # what the API keeps; for ``open_store(lifetime=...)``
+_FILTERS = ("title", "name", "model_type", "branch")
+_CHANGEABLE = ("title", "name", "token", "callback")
+_MAX_ID = 2**63 - 1
+_ATTEMPTS = 5
+_REMOVED_AT_ONCE = 500  # blobs per transaction, so that creators never wait long
+
+
+@dataclass(frozen=True)
+class Purged:
+    """What `TuneStore.purge` removed."""
+
+    tunes: int
+    blobs: int
+    bytes: int
+
+
+def default_home() -> Path:
+    """Where tunes live unless the caller knows better: FACEID_TUNES_HOME, or the user's data directory."""
+    if home := os.environ.get("FACEID_TUNES_HOME"):
+        return Path(home).expanduser()
+    from platformdirs import user_data_path
+
+    return user_data_path("faceid-tunes", appauthor=False)
+
+
+def open_store(
+    home: str | os.PathLike | None = None,
+    *,
+    database_url: str | None = None,
+    blobs_url: str | None = None,
+    lifetime: timedelta | None = None,
+) -> TuneStore:
+    """Open the store, creating it or migrating it to the current schema.
+
+    ``home`` (default `default_home`) holds ``tunes.sqlite3`` and the folder ``blobs``. ``database_url``, any
+    SQLAlchemy URL, and ``blobs_url``, any fsspec URL, place either of them elsewhere; FACEID_TUNES_DATABASE_URL and
+    FACEID_TUNES_BLOBS_URL do the same. ``lifetime`` is how long a tune created through this store is kept (the API:
+    `API_LIFETIME`); None keeps it for ever. Raises TuneError when the place cannot be used.
+    """
+    home = Path(home) if home is not None else default_home()
+    database_url = database_url or os.environ.get("FACEID_TUNES_DATABASE_URL")
+    blobs_url = blobs_url or os.environ.get("FACEID_TUNES_BLOBS_URL")
+    if not (database_url and blobs_url):
+        try:
+            home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise TuneError(f"The tune folder {home} cannot be made: {error}. Set FACEID_TUNES_HOME.") from error
+    sqlite = sa.URL.create("sqlite", database=str(home / "tunes.sqlite3"))
+    return TuneStore(Database(database_url or sqlite), Blobs(blobs_url or str(home / "blobs")), lifetime)
+
+
+class TuneStore:
+    """Tunes by id and by title. Safe to share between threads, and between processes that each open their own."""
+
+    def __init__(
+        self,
+        database: Database,
+        blobs: Blobs,
+        lifetime: timedelta | None = None,
+        clock: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
+    ) -> None:
+        self._database = database
+        self._lifetime = lifetime
+        self._now = clock
+        self.blobs = blobs
+
+    def __enter__(self) -> TuneStore:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the database; the store cannot be used afterwards."""
+        self._database.close()
+
+    # -- reading --------------------------------------------------------------------------------------------------
+
+    def get(self, tune_id: int) -> Tune:
+        """The tune with this id. Raises TuneNotFoundError, also when it has expired."""
+        return self._one(tunes.c.id == tune_id if 0 < tune_id <= _MAX_ID else sa.false(), f"tune {tune_id}")
+
+    def get_by_title(self, title: str) -> Tune:
+        """The tune with exactly this title. Raises TuneNotFoundError, also when it has expired."""
+        return self._one(_equals("title", title), f"tune titled {title!r}")
+
+    def find(self, title: str) -> Tune | None:
+        """The tune with exactly this title, or None."""
+        with self._database.reading() as connection:
+            return next(iter(select_tunes(connection, self._alive().where(_equals("title", title)))), None)
+
+    def list(
+        self,
+        limit: int = 20,
+        before_id: int | None = None,
+        offset: int = 0,
+        filters: Mapping[str, str] | None = None,
+    ) -> tuple[Tune, ...]:
+        """A page, newest id first. The next page starts ``before_id`` the last id of this one.
+
+        ``filters``: exact values of title, name, model_type or branch. Raises TuneError for a limit outside 1..120.
+        """
+        if not 1 <= limit <= MAX_LIMIT:
+            raise TuneError(f"limit is {limit}: a page has 1 to {MAX_LIMIT} tunes.", "limit")
+        if not 0 <= offset <= _MAX_ID:
+            raise TuneError(f"offset is {offset}: count from 0.", "offset")
+        query = self._alive().order_by(tunes.c.id.desc()).limit(limit).offset(offset)
+        if before_id is not None:
+            query = query.where(tunes.c.id < max(0, min(before_id, _MAX_ID)))
+        for name, value in (filters or {}).items():
+            if name not in _FILTERS:
+                raise TuneError(f"Tunes cannot be filtered by {name!r}, only by {', '.join(_FILTERS)}.", name)
+            query = query.where(_equals(name, value))
+        with self._database.reading() as connection:
+            return select_tunes(connection, query)
+
+    def titles(self) -> tuple[tuple[int, str], ...]:
+        """(id, title) of every tune, newest first: for menus."""
+        query = self._alive(tunes.c.id, tunes.c.title).order_by(tunes.c.id.desc())
+        with self._database.reading() as connection:
+            return tuple(connection.execute(query).all())
+
+    def photo_bytes(self, tune: Tune, photo: TunePhoto) -> bytes:
+        """A kept photo, as it was uploaded. Raises TuneError that names tune and image when the file is gone."""
+        try:
+            return self.blobs.get(photo.sha256)
+        except TuneError as error:
+            number = tune.photos.index(photo) + 1
+            raise TuneError(f"Image {number} of tune {tune.id} ({tune.title!r}): {error}") from error
+
+    # -- writing --------------------------------------------------------------------------------------------------
+
+    def create(self, draft: Tune, files: Sequence[bytes]) -> Tune:
+        """Keep a new tune whose photos and faces name ``files`` by sha256; times and id are given here.
+
+        If the title exists, that tune is returned and nothing is kept, whoever came first and however close.
+        """
+        names = [self.blobs.put(data) for data in files]
+        missing = _needed(draft.photos) - set(names)
+        if missing:
+            raise TuneError(f"The tune needs files that were not handed over: {', '.join(sorted(missing))}.")
+        for _ in range(_ATTEMPTS):
+            try:
+                return self._insert(draft, dict(zip(names, files, strict=True)))
+            except sa.exc.IntegrityError as error:
+                refused, existing = error, self.find(draft.title)
+            if existing is not None:  # else it was deleted, or expired, just now: the title is free again
+                self._remove_unreferenced(names)
+                return existing
+        raise TuneError(f"The tune {draft.title!r} cannot be kept: {refused.orig}.") from refused
+
+    def update(self, tune_id: int, **changes: object) -> Tune:
+        """Change title, name, token or callback. Raises TuneError, also when the title is taken."""
+        unknown = sorted(set(changes) - set(_CHANGEABLE))
+        if unknown:
+            raise TuneError(f"{unknown[0]} of a tune cannot be changed.", f"tune[{unknown[0]}]")
+        checks = {"title": check_title, "name": check_name}
+        changes = {name: checks[name](value) if name in checks else value for name, value in changes.items()}
+        try:
+            return self._change(tune_id, checked(changes))
+        except sa.exc.IntegrityError:
+            taken = f"Another tune is titled {changes.get('title')!r}; titles are unique."
+            raise TuneError(f"{taken} Choose another title.", "tune[title]") from None
+
+    def set_remote_id(self, tune_id: int, remote_id: int, remote_url: str) -> Tune:
+        """Remember the id that this tune has on the remote API at ``remote_url``."""
+        return self._change(tune_id, {"remote_id": remote_id, "remote_url": remote_url})
+
+    def delete(self, tune_id: int) -> None:
+        """Delete the tune and every file that no other tune needs. Raises TuneNotFoundError."""
+        self.get(tune_id)
+        with self._database.writing() as connection:
+            names = _files_of(connection, [tune_id])
+            connection.execute(tunes.delete().where(tunes.c.id == tune_id))
+        self._remove_unreferenced(names)
+
+    def purge(self, grace: timedelta = timedelta(hours=1)) -> Purged:
+        """Delete expired tunes, and files that no tune needs and that are older than ``grace``.
+
+        Younger files may belong to a tune that is being created; no grace at all is for when nobody creates one.
+        """
+        with self._database.writing() as connection:
+            expired = tunes.c.expires_at <= self._now()
+            names = _files_of(connection, sa.select(tunes.c.id).where(expired))
+            deleted = connection.execute(tunes.delete().where(expired)).rowcount
+        count, freed = self._remove_unreferenced([*names, *self.blobs.older_than(grace)])
+        return Purged(deleted, count, freed + self.blobs.remove_unfinished(grace))
+
+    # -- what other face packs found ------------------------------------------------------------------------------
+
+    def found_faces(self, tune_id: int, pack: str) -> tuple[str, tuple[TuneFace | None, ...]] | None:
+        """(embedding space, one entry per photo) of an analysis by this pack; None if there was none yet."""
+        found = (faces.c.sha256, faces.c.box, faces.c.landmarks, faces.c.score, faces.c.provider)
+        query = (
+            sa.select(faces.c.space, *found)
+            .where(faces.c.tune_id == tune_id, faces.c.pack == pack)
+            .order_by(faces.c.position)
+        )
+        with self._database.reading() as connection:
+            rows = connection.execute(query).all()
+        return (rows[0].space, tuple(row_face(*row[1:]) for row in rows)) if rows else None
+
+    def add_faces(
+        self, tune: Tune, pack: str, space: str, found: Sequence[TuneFace | None], files: Sequence[bytes]
+    ) -> None:
+        """Keep what another pack found in the tune's photos, in place of an earlier analysis by that pack."""
+        kept = {self.blobs.put(data, replace=True): data for data in files}
+        try:
+            with self._database.writing() as connection:
+                self._claim(connection, kept)
+                connection.execute(faces.delete().where(faces.c.tune_id == tune.id, faces.c.pack == pack))
+                connection.execute(faces.insert(), face_rows(tune.id, pack, space, found))
+        except sa.exc.IntegrityError:
+            # Deleted meanwhile, or another process kept the same analysis first.
+            self._remove_unreferenced(kept)
+
+    # -- inside ---------------------------------------------------------------------------------------------------
+
+    def _alive(self, *columns: sa.Column) -> sa.Select:
+        later = sa.or_(tunes.c.expires_at.is_(None), tunes.c.expires_at > self._now())
+        return sa.select(*(columns or (tunes,))).where(later)
+
+    def _one(self, condition: sa.ColumnElement[bool], called: str) -> Tune:
+        with self._database.reading() as connection:
+            found = select_tunes(connection, sa.select(tunes).where(condition))
+        if not found:
+            raise TuneNotFoundError(f"There is no {called}. `faceid tunes list` shows the tunes there are.")
+        tune = found[0]
+        if tune.expires_at is not None and tune.expires_at <= self._now():
+            raise TuneNotFoundError(
+                f"Tune {tune.id} ({tune.title!r}) expired on {tune.expires_at:%Y-%m-%d at %H:%M} UTC. "
+                "Create it again from its photos."
+            )
+        return tune
+
+    def _insert(self, draft: Tune, files: Mapping[str, bytes]) -> Tune:
+        now = self._now()
+        times = dict.fromkeys(("eta", "trained_at", "started_training_at", "created_at", "updated_at"), now)
+        expires_at = now + self._lifetime if self._lifetime is not None else None
+        tune = dataclasses.replace(draft, **times, expires_at=expires_at)
+        with self._database.writing() as connection:
+            self._claim(connection, files)
+            connection.execute(tunes.delete().where(tunes.c.title == tune.title, tunes.c.expires_at <= now))
+            tune_id = connection.execute(tunes.insert().values(tune_values(tune))).inserted_primary_key[0]
+            connection.execute(photos.insert(), photo_rows(tune_id, tune.photos))
+            found = [photo.face for photo in tune.photos]
+            connection.execute(faces.insert(), face_rows(tune_id, tune.pack, tune.space, found))
+        return dataclasses.replace(tune, id=tune_id)
+
+    def _claim(self, connection: sa.Connection, files: Mapping[str, bytes]) -> None:
+        """From here to the commit no file is removed; write again those removed since they were put."""
+        connection.execute(sa.select(blob_lock).with_for_update(read=True))
+        for name, data in files.items():
+            if self.blobs.size(name) != len(data):
+                self.blobs.put(data)
+
+    def _change(self, tune_id: int, changes: Mapping[str, object]) -> Tune:
+        self.get(tune_id)
+        with self._database.writing() as connection:
+            changed = {**changes, "updated_at": self._now()}
+            connection.execute(tunes.update().where(tunes.c.id == tune_id).values(changed))
+        return self.get(tune_id)
+
+    def _remove_unreferenced(self, names: Iterable[str]) -> tuple[int, int]:
+        """Delete those blobs that no tune needs; returns how many there were and their bytes."""
+        names, count, freed = sorted(set(names)), 0, 0
+        for start in range(0, len(names), _REMOVED_AT_ONCE):
+            batch = names[start : start + _REMOVED_AT_ONCE]
+            with self._database.writing() as connection:
+                connection.execute(sa.select(blob_lock).with_for_update())
+                needed = sa.union(
+                    sa.select(photos.c.sha256).where(photos.c.sha256.in_(batch)),
+                    sa.select(faces.c.sha256).where(faces.c.sha256.in_(batch)),
+                )
+                unneeded = set(batch) - set(connection.execute(needed).scalars())
+                sizes = [self.blobs.remove(name) for name in unneeded]
+            count, freed = count + len(sizes), freed + sum(sizes)
+        return count, freed
+
+
+def _equals(name: str, value: str) -> sa.ColumnElement[bool]:
+    """Also for text that no tune can have, which a database might not even take as a parameter."""
+    text = normal(value)
+    return tunes.c[name] == text if is_printable(text) else sa.false()
+
+
+def _needed(of: Iterable[TunePhoto]) -> set[str]:
+    photos_and_faces = [(photo.sha256, photo.face.sha256 if photo.face else photo.sha256) for photo in of]
+    return {name for pair in photos_and_faces for name in pair}
+
+
+def _files_of(connection: sa.Connection, tune_ids: Sequence[int] | sa.Select) -> list[str]:
+    names: list[str] = []
+    for table in (photos, faces):
+        query = sa.select(table.c.sha256).where(table.c.tune_id.in_(tune_ids), table.c.sha256.is_not(None))
+        names += connection.execute(query).scalars()
+    return names
