@@ -1,8 +1,8 @@
 """Run by ComfyUI-Manager and comfy-cli after requirements.txt: adds insightface without taking a GPU runtime away.
 
-insightface requires the package `onnxruntime` by name. Next to onnxruntime-gpu (or -directml, -openvino ...) pip
 insightface requires the package `onnxruntime` by name. Next to onnxruntime-gpu (or -directml, -openvino, ...) pip
-without its dependencies, and then whatever of them is missing, except a runtime that is there under another name.
+would therefore install the CPU build over the same folder, and CUDA would be gone without a word. So insightface goes
+in without its dependencies, after whatever of them is missing, except a runtime that is there under another name.
 """
 
 from __future__ import annotations

@@ -3,9 +3,11 @@
     FaceIDError
     ├── PhotoError        an input picture cannot be used (NaN, 1x1, not a picture)
     │   └── NoFaceError   a readable picture in which no face was found
-    ├── FacePackError     a face pack is missing, incomplete, or of the wrong embedding space
-    ├── AdapterError      an IP-Adapter file cannot be read, or does not fit what it is used with
-    └── MissingDependencyError  a Python package has to be installed first
+    ├── FacePackError     a face pack is missing or incomplete
+    ├── AdapterError      an IP-Adapter file cannot be read, or does not fit the model or faces it is used with
+    ├── MissingDependencyError  a Python package has to be installed first
+    ├── PromptError       (prompts/errors.py) a prompt cannot be used; says where in it
+    └── TuneError         (tunes/errors.py) a tune cannot be created, read or changed
 
 Each message says what was wrong, in which input, and what to do next; it is shown to the user as it is.
 """
@@ -24,11 +26,11 @@ class NoFaceError(PhotoError):
 
 
 class FacePackError(FaceIDError):
-    """A face pack (detector and recogniser) is missing, incomplete, or of the wrong embedding space."""
+    """A face pack (detector and recogniser) is missing or incomplete."""
 
 
 class AdapterError(FaceIDError):
-    """An IP-Adapter FaceID file cannot be read, or does not fit the model it is applied to."""
+    """An IP-Adapter FaceID file cannot be read, or does not fit the model or the faces it is applied with."""
 
 
 class MissingDependencyError(FaceIDError, ImportError):

@@ -4,20 +4,14 @@ from __future__ import annotations
 
 from comfy_api.latest import io
 
-from ..faceid_core.adapter.attention import IdentityAttention, IdentityKV, identity_kv
-from ..faceid_core.adapter.cache import IdentityCache
-from ..faceid_core.adapter.mask import RegionMask
-from ..faceid_core.adapter.model import TRAINED_SPACE, load_adapter
 from ..faceid_core.adapter.model import Adapter as AdapterModel
-from ..faceid_core.adapter.tokens import check_embedding_space, identity_tokens
+from ..faceid_core.adapter.model import load_adapter
 from ..faceid_core.adapter.variants import Variant
 from ..faceid_core.errors import AdapterError
 from ..faceid_core.faces.face import Faces as FacesValue
 from . import host
-from .sampling import Identity
+from .identity import Person, describe, show_person
 from .types import Adapter, Faces
-
-_identities = IdentityCache()
 
 
 class FaceIDLoadAdapter(io.ComfyNode):
@@ -133,43 +127,9 @@ class FaceIDApply(io.ComfyNode):
         clip_vision=None,
         mask=None,
     ) -> io.NodeOutput:
-        if start_at >= end_at:
-            raise AdapterError(f"start_at ({start_at:g}) must be below end_at ({end_at:g}).")
-        check_embedding_space(adapter, faces, preview=preview)
-        kv = _identity_kv(model, adapter, faces, structure, clip_vision)
-        identity = Identity(
-            IdentityAttention(kv, strength, None if mask is None else RegionMask(mask)),
-            tuple(layer.patch_key for layer in adapter.layers),
-            start_at,
-            end_at,
-            adapter.key,
-            lora_strength,
+        person = Person(
+            "faces", faces, strength, lora_strength, structure, start_at, end_at, preview=preview, mask=mask
         )
-        host.status(cls.hidden.unique_id, _status(adapter, faces, strength))
-        return io.NodeOutput(host.apply_identity(model, adapter, identity))
-
-
-def _identity_kv(model, adapter: AdapterModel, faces: FacesValue, structure: float, clip_vision) -> IdentityKV:
-    heads = host.attention_heads(model, adapter)
-    uses_clip = adapter.spec.variant.uses_clip and clip_vision is not None
-
-    def compute() -> IdentityKV:
-        step = host.progress(3)
-        clip = host.clip_features(clip_vision, faces) if uses_clip else None
-        step(1, 3)
-        tokens = identity_tokens(adapter, faces, clip, structure)
-        step(2, 3)
-        kv = identity_kv(adapter, tokens, heads)
-        step(3, 3)
-        return kv
-
-    key = (adapter.key, faces.digest, structure, tuple(heads), host.clip_key(clip_vision) if uses_clip else None)
-    return _identities.get(key, compute)
-
-
-def _status(adapter: AdapterModel, faces: FacesValue, strength: float) -> str:
-    photos = f"{len(faces.faces)} photo{'s' if len(faces.faces) > 1 else ''}"
-    text = f"{adapter.spec.title}, {photos}, strength {strength:g}"
-    if faces.space != TRAINED_SPACE:
-        text += f" · PREVIEW: faces from {faces.pack}, not buffalo_l; the likeness is meaningless"
-    return text
+        shown = show_person(model, adapter, person, clip_vision)
+        host.status(cls.hidden.unique_id, describe(adapter, person))
+        return io.NodeOutput(shown)

@@ -6,6 +6,8 @@ from comfy_api.latest import ComfyExtension, io
 
 from .adapter import FaceIDApply, FaceIDLoadAdapter
 from .faces import FaceIDExtractFace
+from .prompt import FaceIDApplyPrompt, FaceIDPrompt
+from .tunes import FaceIDCreateTune, FaceIDLoadTune
 
 
 class FaceIDExtension(ComfyExtension):
@@ -15,4 +17,12 @@ class FaceIDExtension(ComfyExtension):
         host.register_model_folders()
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
-        return [FaceIDExtractFace, FaceIDLoadAdapter, FaceIDApply]
+        return [
+            FaceIDExtractFace,
+            FaceIDLoadAdapter,
+            FaceIDApply,
+            FaceIDCreateTune,
+            FaceIDLoadTune,
+            FaceIDPrompt,
+            FaceIDApplyPrompt,
+        ]

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
+import os
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import comfy.lora
 import comfy.model_management as model_management
+import comfy.sample
+import comfy.samplers
+import comfy.sd
 import comfy.utils
 import folder_paths
 import torch
+from comfy.k_diffusion.sampling import BrownianTreeNoiseSampler
 from comfy.ldm.modules.attention import optimized_attention
 from comfy.patcher_extension import WrappersMP
 
@@ -24,6 +30,9 @@ from ..faceid_core.errors import AdapterError
 from ..faceid_core.faces.face import Faces
 from . import sampling
 from .sampling import IDENTITIES, Identity
+
+if TYPE_CHECKING:
+    from ..faceid_core.tunes.store import TuneStore
 
 log = logging.getLogger(__name__)
 
@@ -76,6 +85,27 @@ def status(node_id: str | None, text: str) -> None:
     server = getattr(PromptServer, "instance", None)  # absent when nodes run without a server
     if server is not None and node_id is not None:
         server.send_progress_text(text, node_id)
+
+
+def _tunes_home() -> Path:
+    # The system user directory: photos of people must not be reachable through ComfyUI's /userdata route.
+    home = os.environ.get("FACEID_TUNES_HOME") or folder_paths.get_system_user_directory("faceid-tunes")
+    return Path(home).expanduser()
+
+
+@cache
+def tune_store() -> TuneStore:
+    """The store of tunes, in ComfyUI's user directory unless FACEID_TUNES_HOME says otherwise; opened once."""
+    from ..faceid_core.tunes.store import open_store
+
+    return open_store(_tunes_home())
+
+
+def tune_titles() -> list[str]:
+    """Titles for a combo, newest first. Opens no store where none was ever made: this runs when nodes register."""
+    if not (_tunes_home() / "tunes.sqlite3").exists() and "FACEID_TUNES_DATABASE_URL" not in os.environ:
+        return []
+    return [title for _, title in tune_store().titles()]
 
 
 def clip_key(clip_vision: Any) -> object:
@@ -160,3 +190,87 @@ def _merge_lora(model: Any, adapter: Adapter, strength: float) -> None:
             f"{adapter.name}: its LoRA fits only {len(merged)} of {len(targets)} layers of this model. "
             "Set lora_strength to 0, or use a model with the plain architecture."
         )
+
+
+def lora_names() -> list[str]:
+    return folder_paths.get_filename_list("loras")
+
+
+def add_lora(model: Any, clip: Any, name: str, strength: float) -> tuple[Any, Any]:
+    """Model and CLIP with a LoRA of ``models/loras`` on both."""
+    lora = comfy.utils.load_torch_file(folder_paths.get_full_path_or_raise("loras", name), safe_load=True)
+    return comfy.sd.load_lora_for_models(model, clip, lora, strength, strength)
+
+
+def add_lcm(model: Any, *, sdxl: bool) -> tuple[Any, str | None]:
+    """The model in LCM's parametrisation, with its base's LCM LoRA where one is installed, and that file's name."""
+    from comfy_extras.nodes_model_advanced import ModelSamplingDiscrete
+
+    lcm_loras = (name for name in lora_names() if "lcm" in name.lower() and ("xl" in name.lower()) == sdxl)
+    lora = next(iter(sorted(lcm_loras)), None)
+    if lora is not None:
+        model, _ = add_lora(model, None, lora, 1.0)
+    (patched,) = ModelSamplingDiscrete().patch(model, "lcm", False)
+    return patched, lora
+
+
+def encode_text(clip: Any, text: str) -> list:
+    return clip.encode_from_tokens_scheduled(clip.tokenize(text))
+
+
+def cfg_guider(model: Any, positive: list, negative: list, cfg_scale: float) -> Any:
+    guider = comfy.samplers.CFGGuider(model)
+    guider.set_conds(positive, negative)
+    guider.set_cfg(cfg_scale)
+    return guider
+
+
+def sigmas(model: Any, schedule: str, steps: int) -> torch.Tensor:
+    """[steps + 1] noise levels, descending to 0."""
+    return comfy.samplers.calculate_sigmas(model.get_model_object("model_sampling"), schedule, steps).cpu()
+
+
+def empty_latent(model: Any, width: int, height: int, count: int) -> dict[str, torch.Tensor]:
+    channels = model.get_model_object("latent_format").latent_channels
+    device = model_management.intermediate_device()
+    return {"samples": torch.zeros(count, channels, height // 8, width // 8, device=device)}
+
+
+class ImageNoise:
+    """ComfyUI's NOISE: image i is drawn from ``seeds[i]``, whatever else is in its batch."""
+
+    def __init__(self, seeds: tuple[int, ...]) -> None:
+        self.seeds = seeds
+        self.seed = seeds[0]
+
+    def generate_noise(self, latent: dict) -> torch.Tensor:
+        images = latent["samples"].split(1)
+        seeds = _one_per_image(self.seeds, len(images))
+        return torch.cat([comfy.sample.prepare_noise(image, seed) for image, seed in zip(images, seeds, strict=True)])
+
+
+def sampler(name: str, seeds: tuple[int, ...]) -> Any:
+    """A sampler whose own noise, where it draws any while sampling, also comes from each image's seed."""
+    plain = comfy.samplers.ksampler(name)
+    if "noise_sampler" not in inspect.signature(plain.sampler_function).parameters:
+        return plain
+
+    def sample(model: Any, noise: torch.Tensor, sigmas: torch.Tensor, **options: Any) -> torch.Tensor:
+        noise_sampler = _step_noise(name, noise, sigmas, _one_per_image(seeds, len(noise)))
+        return plain.sampler_function(model, noise, sigmas, noise_sampler=noise_sampler, **options)
+
+    return comfy.samplers.KSAMPLER(sample)
+
+
+def _step_noise(name: str, like: torch.Tensor, sigmas: torch.Tensor, seeds: list[int]) -> Callable[..., torch.Tensor]:
+    if "sde" in name:  # these need increments of one Brownian path, not independent draws
+        low, high = sigmas[sigmas > 0].min(), sigmas.max()
+        return BrownianTreeNoiseSampler(like, low, high, seed=seeds, cpu=True)
+    # Beyond 2^32, where no image's initial noise is drawn from.
+    generators = [torch.Generator().manual_seed(seed + 2**32) for seed in seeds]
+    return lambda *_: torch.stack([torch.randn(like.shape[1:], generator=draw) for draw in generators]).to(like)
+
+
+def _one_per_image(seeds: tuple[int, ...], count: int) -> list[int]:
+    """The seeds, counted on where somebody connected a larger latent."""
+    return [seeds[i] if i < len(seeds) else seeds[-1] + i - len(seeds) + 1 for i in range(count)]

@@ -1,0 +1,39 @@
+"""Faces: from a photo to an aligned crop and an ArcFace embedding.
+
+photo.py    an IMAGE tensor or a file  -> uint8 RGB arrays
+packs.py    which ONNX files there are -> FacePack          (onnx_signature.py tells what a file is)
+models.py   FacePack                   -> two ONNX sessions
+detect.py   photo                      -> boxes and landmarks
+align.py    landmarks                  -> 112 and 224 pixel crops
+extract.py  photos                     -> Faces             (choose.py picks one face per photo)
+preview.py, report.py                  -> what a person sees of it
+"""
+
+from .choose import PICKS
+from .extract import ON_MISSING, FoundFaces, PhotoFaces, choose_faces, extract_faces, find_faces
+from .face import Face, Faces
+from .packs import EMBEDDED_PACK, FacePack, find_pack, list_packs
+from .photo import photos_from_tensor, read_photo, tensor_from_photos
+from .preview import draw_preview
+from .report import describe_faces
+
+__all__ = [
+    "EMBEDDED_PACK",
+    "ON_MISSING",
+    "PICKS",
+    "Face",
+    "FacePack",
+    "Faces",
+    "FoundFaces",
+    "PhotoFaces",
+    "choose_faces",
+    "describe_faces",
+    "draw_preview",
+    "extract_faces",
+    "find_faces",
+    "find_pack",
+    "list_packs",
+    "photos_from_tensor",
+    "read_photo",
+    "tensor_from_photos",
+]

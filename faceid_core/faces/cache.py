@@ -1,0 +1,47 @@
+"""The one place where results are kept between calls."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from typing import Generic, TypeVar
+
+Value = TypeVar("Value")
+
+
+class LRUCache(Generic[Value]):
+    """A bounded, thread-safe cache that forgets what was not used for longest.
+
+    limit: the total cost kept; cost: of one value (1 each when left out). The newest value is kept whatever it costs.
+    """
+
+    def __init__(self, limit: int, cost: Callable[[Value], int] = lambda value: 1) -> None:
+        self._limit = limit
+        self._cost = cost
+        self._values: OrderedDict[Hashable, Value] = OrderedDict()
+        self._total = 0
+        self._lock = threading.RLock()
+
+    def get_or_make(self, key: Hashable, make: Callable[[], Value]) -> Value:
+        """The value under `key`, made and kept when there is none. Values are made one at a time."""
+        with self._lock:
+            if key not in self._values:
+                self._keep(key, make())
+            self._values.move_to_end(key)
+            return self._values[key]
+
+    def clear(self) -> None:
+        with self._lock:
+            self._values.clear()
+            self._total = 0
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def _keep(self, key: Hashable, value: Value) -> None:
+        self._values[key] = value
+        self._total += self._cost(value)
+        while self._total > self._limit and len(self._values) > 1:
+            _, forgotten = self._values.popitem(last=False)
+            self._total -= self._cost(forgotten)

@@ -1,0 +1,165 @@
+"""From photos to `Faces`: detect, align, embed, choose; every photo is looked at once."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..errors import FaceIDError, NoFaceError, PhotoError
+from .align import norm_crop
+from .cache import LRUCache
+from .choose import choose, left_to_right
+from .detect import Detection, detect
+from .face import Face, Faces
+from .models import FaceModels, load_models
+from .packs import FacePack, file_identity
+
+log = logging.getLogger(__name__)
+
+ON_MISSING: tuple[str, ...] = ("error", "skip")
+CROP_SIZE = 224  # what CLIP looks at; the recogniser's 112 has the same framing
+OnPhoto = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, eq=False)
+class PhotoFaces:
+    """Everything found in one photo.
+
+    photo: 0-based index in the batch; size: (width, height); faces: from left to right; refused: faces that cannot be
+    used, each with its problem; provider: what onnxruntime ran on.
+    """
+
+    photo: int
+    size: tuple[int, int]
+    faces: tuple[Face, ...]
+    refused: tuple[Detection, ...]
+    provider: str
+
+
+@dataclass(frozen=True, eq=False)
+class FoundFaces:
+    """Everything found in a batch of photos with one pack."""
+
+    photos: tuple[PhotoFaces, ...]
+    pack: FacePack
+
+
+def _bytes_kept(found: PhotoFaces) -> int:
+    return 1024 + sum(face.crop.nbytes + face.embedding.nbytes for face in found.faces)
+
+
+# All faces of a photo are kept, so that another `pick` runs nothing: about 850 faces.
+_found: LRUCache[PhotoFaces] = LRUCache(limit=128 * 2**20, cost=_bytes_kept)
+
+
+def extract_faces(
+    photos: Sequence[np.ndarray],
+    pack: FacePack,
+    pick: str = "largest",
+    index: int = 0,
+    on_missing: str = "error",
+    on_photo: OnPhoto | None = None,
+) -> Faces:
+    """One face of each photo.
+
+    photos: [H, W, 3] uint8 RGB arrays. pick, index: see `choose.choose`. on_missing: "error" raises when a photo has
+    no face, "skip" leaves such photos out and lists them in `Faces.skipped`. on_photo(done, total) is called after
+    each photo; what it raises (an interrupt) ends the work, and photos done so far stay cached.
+    Raises NoFaceError naming the images (counted from 1), PhotoError, FacePackError, MissingDependencyError.
+    """
+    return choose_faces(find_faces(photos, pack, on_photo), pick, index, on_missing)
+
+
+def find_faces(photos: Sequence[np.ndarray], pack: FacePack, on_photo: OnPhoto | None = None) -> FoundFaces:
+    """All faces of each photo. Cached by the photo's content and the pack's files."""
+    if not photos:
+        raise PhotoError("There is no photo: give at least one.")
+    found = []
+    for number, photo in enumerate(photos):
+        found.append(_renumbered(_find_in_photo(photo, pack), number))
+        if on_photo is not None:
+            on_photo(number + 1, len(photos))
+    return FoundFaces(tuple(found), pack)
+
+
+def choose_faces(found: FoundFaces, pick: str = "largest", index: int = 0, on_missing: str = "error") -> Faces:
+    """One face of each photo of what was found; arguments and errors as in `extract_faces`."""
+    if on_missing not in ON_MISSING:
+        raise FaceIDError(f'on_missing: "{on_missing}" is not one of {", ".join(ON_MISSING)}.')
+    missing = [photo for photo in found.photos if not photo.faces]
+    if missing and (on_missing == "error" or len(missing) == len(found.photos)):
+        raise NoFaceError(_no_face(missing, len(found.photos), on_missing))
+    present = [photo for photo in found.photos if photo.faces]
+    return Faces(
+        faces=tuple(choose(photo.faces, photo.size, pick, index) for photo in present),
+        space=found.pack.space,
+        pack=found.pack.name,
+        provider=present[0].provider,
+        skipped=tuple(photo.photo for photo in missing),
+    )
+
+
+def _find_in_photo(photo: np.ndarray, pack: FacePack) -> PhotoFaces:
+    key = (_content_hash(photo), file_identity(pack.detector), file_identity(pack.recogniser))
+    return _found.get_or_make(key, lambda: _look_for_faces(photo, load_models(pack)))
+
+
+def _look_for_faces(photo: np.ndarray, models: FaceModels) -> PhotoFaces:
+    detections = detect(photo, models.detector)
+    faces = [_face(photo, detection, models) for detection in detections.faces]
+    size = (photo.shape[1], photo.shape[0])
+    return PhotoFaces(0, size, left_to_right(faces), detections.refused, models.provider)
+
+
+def _face(photo: np.ndarray, detection: Detection, models: FaceModels) -> Face:
+    return Face(
+        photo=0,
+        box=detection.box,
+        landmarks=detection.landmarks,
+        score=detection.score,
+        embedding=embed(norm_crop(photo, detection.landmarks, 112), models),
+        crop=norm_crop(photo, detection.landmarks, CROP_SIZE),
+    )
+
+
+def embed(crop: np.ndarray, models: FaceModels) -> np.ndarray:
+    """[512] float32, not normalised, of an aligned [112, 112, 3] uint8 RGB crop. Equals `ArcFaceONNX.get`."""
+    bgr = np.ascontiguousarray(crop[..., ::-1])  # insightface's models take BGR and swap it themselves
+    embedding = models.recogniser.get_feat(bgr).flatten().astype(np.float32)
+    if embedding.shape != (512,) or not np.isfinite(embedding).all():
+        raise FaceIDError(f"{models.recogniser.model_file} gave no usable embedding (512 finite numbers).")
+    return embedding
+
+
+def _renumbered(found: PhotoFaces, photo: int) -> PhotoFaces:
+    if photo == found.photo:
+        return found
+    return replace(found, photo=photo, faces=tuple(replace(face, photo=photo) for face in found.faces))
+
+
+def _content_hash(photo: np.ndarray) -> str:
+    digest = hashlib.sha256(repr((photo.shape, photo.dtype)).encode())
+    digest.update(np.ascontiguousarray(photo))
+    return digest.hexdigest()
+
+
+def _no_face(missing: Sequence[PhotoFaces], total: int, on_missing: str) -> str:
+    reasons = "; ".join(f"image {found.photo + 1} ({_why(found)})" for found in missing)
+    advice = (
+        "Use an upright photo in which one whole face, eyes to chin, is clearly visible; drawings and animals have no "
+        "face a recogniser knows."
+    )
+    if on_missing == "error" and len(missing) < total:
+        advice += ' Or set on_missing to "skip" to go on with the other photos.'
+    return f"No face to use in {reasons}. {advice}"
+
+
+def _why(found: PhotoFaces) -> str:
+    width, height = found.size
+    if found.refused:
+        return f"{width}x{height}, the face in it is {found.refused[0].problem}"
+    return f"{width}x{height}, nothing in it looks like a face"

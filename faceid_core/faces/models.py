@@ -1,0 +1,173 @@
+"""The two ONNX sessions of a face pack, run by insightface's own model classes."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import FacePackError, MissingDependencyError
+from .cache import LRUCache
+from .packs import FacePack, file_identity
+
+if TYPE_CHECKING:
+    from insightface.model_zoo import SCRFD, ArcFaceONNX
+
+log = logging.getLogger(__name__)
+
+# Best first. TensorRT is left out: it compiles for minutes for each input size. CoreML is left out: it wants fixed
+# input sizes, and a photo takes milliseconds on the CPU. Azure is no local device.
+_PROVIDERS = (
+    "CUDAExecutionProvider",
+    "ROCMExecutionProvider",
+    "MIGraphXExecutionProvider",
+    "DmlExecutionProvider",
+    "OpenVINOExecutionProvider",
+)
+_CPU = "CPUExecutionProvider"
+
+_RUNTIMES = (
+    "onnxruntime",
+    "onnxruntime-gpu",
+    "onnxruntime-directml",
+    "onnxruntime-openvino",
+    "onnxruntime-migraphx",
+    "onnxruntime-rocm",
+    "onnxruntime-qnn",
+)
+# What insightface imports, for installations without it (`--no-deps` leaves an onnxruntime-gpu alone).
+_INSIGHTFACE_NEEDS = "numpy onnx opencv-python tqdm requests scipy scikit-image"
+
+
+@dataclass(frozen=True, eq=False)
+class FaceModels:
+    """detector, recogniser: insightface objects; provider: what their sessions really run on."""
+
+    detector: SCRFD
+    recogniser: ArcFaceONNX
+    provider: str
+
+
+_loaded: LRUCache[FaceModels] = LRUCache(limit=2)
+
+
+def load_models(pack: FacePack) -> FaceModels:
+    """The pack's models, loaded once; the two packs used last stay in memory.
+
+    Raises FacePackError for a damaged or wrong file, MissingDependencyError with the pip command to run.
+    """
+    key = (file_identity(pack.detector), file_identity(pack.recogniser))
+    return _loaded.get_or_make(key, lambda: _load(pack))
+
+
+def _load(pack: FacePack) -> FaceModels:
+    scrfd, arcface, onnxruntime = _import_runtime()
+    detection = _session(onnxruntime, pack.detector)
+    recognition = _session(onnxruntime, pack.recogniser)
+    try:
+        # One session with free input sizes: by default insightface opens another one for every size tried.
+        detector = scrfd(str(pack.detector), session=detection, static_shape_sessions=False)
+        recogniser = arcface(str(pack.recogniser), session=recognition)
+    except (AssertionError, ValueError, IndexError, TypeError) as error:
+        raise FacePackError(f"The files of face pack {pack.name} are not what they should be: {error!r}.") from error
+    if not detector.use_kps:
+        raise FacePackError(f"{pack.detector} finds faces but no landmarks: take a detector with key points (_kps).")
+    if tuple(recogniser.input_size) != (112, 112):
+        raise FacePackError(f"{pack.recogniser} wants {recogniser.input_size} pixels; ArcFace models take 112x112.")
+    provider = _device(detection, recognition)
+    log.info("face pack %s runs on %s", pack.name, provider)
+    return FaceModels(detector, recogniser, provider)
+
+
+def _session(onnxruntime: Any, file: Path) -> Any:
+    available = onnxruntime.get_available_providers()
+    wanted = [provider for provider in _PROVIDERS if provider in available]
+    if "CUDAExecutionProvider" in wanted:
+        _preload_cuda(onnxruntime)
+    try:
+        return onnxruntime.InferenceSession(str(file), providers=[*wanted, _CPU])
+    except Exception as error:  # onnxruntime's exceptions share no public base class
+        if not wanted:
+            raise FacePackError(_unreadable(file, error)) from error
+        log.warning("%s did not start on %s (%s); trying the CPU", file.name, ", ".join(wanted), error)
+    try:
+        return onnxruntime.InferenceSession(str(file), providers=[_CPU])
+    except Exception as error:
+        raise FacePackError(_unreadable(file, error)) from error
+
+
+def _preload_cuda(onnxruntime: Any) -> None:
+    """CUDA and cuDNN come with torch; onnxruntime finds them only once they are in the process."""
+    import torch  # noqa: F401
+
+    preload = getattr(onnxruntime, "preload_dlls", None)
+    if preload is not None:
+        preload()
+
+
+def _device(*sessions: Any) -> str:
+    """The provider both sessions run on: onnxruntime falls back to the CPU without raising, so it has to be asked."""
+    return " and ".join(dict.fromkeys(session.get_providers()[0] for session in sessions))
+
+
+def _unreadable(file: Path, error: Exception) -> str:
+    with file.open("rb") as stream:
+        start = stream.read(200).lstrip().lower()
+    if not start:
+        kind = "is empty"
+    elif start.startswith(b"version https://git-lfs"):
+        kind = "is a Git LFS pointer, not the model"
+    elif start.startswith((b"<!doctype", b"<html", b"<?xml")):
+        kind = "is a web page, not the model"
+    else:
+        kind = f"is damaged or cut short ({type(error).__name__})"
+    return f"The face pack file {file} ({file.stat().st_size:,} bytes) {kind}: download it again."
+
+
+def _import_runtime() -> tuple[Any, Any, Any]:
+    try:
+        import onnxruntime
+
+        onnxruntime.InferenceSession  # noqa: B018  (missing when one of two runtimes was uninstalled over the other)
+    except (ImportError, AttributeError) as error:
+        raise MissingDependencyError(_runtime_advice(error)) from error
+    try:
+        from insightface.model_zoo import SCRFD, ArcFaceONNX
+    except ImportError as error:
+        raise MissingDependencyError(_insightface_advice(error)) from error
+    return SCRFD, ArcFaceONNX, onnxruntime
+
+
+def _runtime_advice(error: Exception) -> str:
+    installed = _installed_runtimes()
+    if not installed:
+        return f"Finding faces needs an ONNX runtime. Run: {_pip('onnxruntime')} (or onnxruntime-gpu), then restart."
+    keep = next((name for name in installed if name != "onnxruntime"), installed[0])
+    return (
+        f"{' and '.join(installed)} is installed but broken ({error}), often because a second onnxruntime package was "
+        f"removed. Run: {_pip(f'--force-reinstall --no-deps {keep}')}, then restart."
+    )
+
+
+def _insightface_advice(error: ImportError) -> str:
+    try:
+        found = f"insightface {metadata.version('insightface')} cannot be used here ({error})"
+    except metadata.PackageNotFoundError:
+        found = "insightface is not installed"
+    commands = [_pip('--no-deps --upgrade "insightface>=2.0"'), _pip(_INSIGHTFACE_NEEDS)]
+    return (
+        f"Finding faces needs insightface 2.0 or newer; {found}. Run: {' and then: '.join(commands)}, then restart. "
+        "(--no-deps keeps it from replacing your onnxruntime; it needs no compiler.)"
+    )
+
+
+def _installed_runtimes() -> list[str]:
+    names = {(distribution.metadata["Name"] or "").lower() for distribution in metadata.distributions()}
+    return [name for name in _RUNTIMES if name in names]
+
+
+def _pip(arguments: str) -> str:
+    return f'"{sys.executable}" -m pip install {arguments}'

@@ -1,0 +1,134 @@
+"""What an ONNX file takes and gives, read from its header only.
+
+Listing packs happens whenever the node menu is built, so neither `onnx` nor a session may be needed for it: the few
+protobuf fields that matter are walked here, and weights are seeked over. Field numbers: onnx/onnx.proto.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import BinaryIO
+
+# Wire types of https://protobuf.dev/programming-guides/encoding/
+_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+
+_MODEL_GRAPH = 7
+_GRAPH_INITIALIZER, _GRAPH_INPUT, _GRAPH_OUTPUT = 5, 11, 12
+_TENSOR_NAME = 8
+_VALUE_NAME, _VALUE_TYPE = 1, 2
+_TYPE_TENSOR, _TENSOR_SHAPE, _SHAPE_DIM, _DIM_VALUE = 1, 2, 1, 1
+
+
+class Role(Enum):
+    """What a file of a face pack is for."""
+
+    DETECTOR = "detector"
+    RECOGNISER = "recogniser"
+    OTHER = "other"
+
+
+@dataclass(frozen=True)
+class Signature:
+    """input_shape: of the first input, 0 for a symbolic side; inputs, outputs: how many."""
+
+    input_shape: tuple[int, ...]
+    inputs: int
+    outputs: int
+
+    @property
+    def role(self) -> Role:
+        """The role insightface's model router gives a file of this signature."""
+        if self.outputs >= 5:
+            return Role.DETECTOR
+        if len(self.input_shape) == 4 and self.inputs == 1 and self.outputs == 1:
+            height, width = self.input_shape[2:]
+            landmark_or_attribute = (height, width) in ((192, 192), (96, 96))
+            if height == width and height >= 112 and height % 16 == 0 and not landmark_or_attribute:
+                return Role.RECOGNISER
+        return Role.OTHER
+
+
+def read_signature(path: Path) -> Signature | None:
+    """The signature of an ONNX file, or None when it is not one (a web page, a pointer, a half download)."""
+    try:
+        with path.open("rb") as file:
+            return _model_signature(file, path.stat().st_size)
+    except (OSError, ValueError):
+        return None
+
+
+def _model_signature(file: BinaryIO, size: int) -> Signature | None:
+    for number, start, end in _fields(file, 0, size):
+        if number == _MODEL_GRAPH:
+            return _graph_signature(file, start, end)
+    return None
+
+
+def _graph_signature(file: BinaryIO, start: int, end: int) -> Signature | None:
+    weights: set[str] = set()
+    inputs: list[tuple[str, tuple[int, ...]]] = []
+    outputs = 0
+    for number, first, last in _fields(file, start, end):
+        if number == _GRAPH_INITIALIZER:
+            weights.add(_text(file, first, last, _TENSOR_NAME))
+        elif number == _GRAPH_INPUT:
+            inputs.append((_text(file, first, last, _VALUE_NAME), _shape(file, first, last)))
+        elif number == _GRAPH_OUTPUT:
+            outputs += 1
+    real = [shape for name, shape in inputs if name not in weights]  # old exporters list the weights as inputs
+    return Signature(real[0], len(real), outputs) if real and outputs else None
+
+
+def _shape(file: BinaryIO, start: int, end: int) -> tuple[int, ...]:
+    for wanted in (_VALUE_TYPE, _TYPE_TENSOR, _TENSOR_SHAPE):
+        found = [(first, last) for number, first, last in _fields(file, start, end) if number == wanted]
+        if not found:
+            return ()
+        start, end = found[0]
+    return tuple(
+        next((value for number, value, _ in _fields(file, first, last) if number == _DIM_VALUE), 0)
+        for number, first, last in _fields(file, start, end)
+        if number == _SHAPE_DIM
+    )
+
+
+def _text(file: BinaryIO, start: int, end: int, wanted: int) -> str:
+    for number, first, last in _fields(file, start, end):
+        if number == wanted:
+            file.seek(first)
+            return file.read(last - first).decode("utf-8", "replace")
+    return ""
+
+
+def _fields(file: BinaryIO, start: int, end: int) -> Iterator[tuple[int, int, int]]:
+    """(field number, first byte, end) of each field; of a varint field (number, value, value)."""
+    position = start
+    while position < end:
+        file.seek(position)
+        tag, kind = divmod(_varint(file), 8)
+        if kind == _VARINT:
+            value = _varint(file)
+            position = file.tell()
+            yield tag, value, value
+            continue
+        length = _varint(file) if kind == _BYTES else {_FIXED64: 8, _FIXED32: 4}.get(kind)
+        first = file.tell()
+        if length is None or tag == 0 or first + length > end:
+            raise ValueError("not a protobuf message, or cut short")
+        position = first + length
+        yield tag, first, position
+
+
+def _varint(file: BinaryIO) -> int:
+    value = 0
+    for shift in range(0, 64, 7):
+        byte = file.read(1)
+        if not byte:
+            raise ValueError("cut short")
+        value |= (byte[0] & 0x7F) << shift
+        if byte[0] < 0x80:
+            return value
+    raise ValueError("not a varint")

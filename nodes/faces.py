@@ -1,0 +1,84 @@
+"""The node that finds the person in the photos."""
+
+from __future__ import annotations
+
+import torch
+from comfy_api.latest import io
+
+from ..faceid_core.errors import FaceIDError
+from ..faceid_core.faces import (
+    ON_MISSING,
+    PICKS,
+    choose_faces,
+    describe_faces,
+    draw_preview,
+    find_faces,
+    find_pack,
+    list_packs,
+    photos_from_tensor,
+    tensor_from_photos,
+)
+from . import host
+from .types import Faces
+
+
+class FaceIDExtractFace(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        packs = ["auto", *(pack.name for pack in list_packs(host.insightface_roots()))]
+        return io.Schema(
+            node_id="FaceIDExtractFace",
+            display_name="FaceID Extract Face",
+            category="FaceID",
+            description="Finds one face in each photo and reads the identity out of it.",
+            search_aliases=["insightface", "face analysis", "face detection", "face crop", "arcface"],
+            inputs=[
+                io.Image.Input("images", tooltip="One photo or several of the same person."),
+                io.Combo.Input(
+                    "face_pack",
+                    options=packs,
+                    default="auto",
+                    tooltip="Detector and recogniser. auto: buffalo_l, which FaceID adapters were trained on, when it is "
+                    "in models/insightface; else the embedded pack.",
+                ),
+                io.Combo.Input("pick", options=list(PICKS), default="largest", tooltip="Which face of each photo."),
+                io.Int.Input(
+                    "index",
+                    default=0,
+                    min=0,
+                    max=999,
+                    tooltip='For pick "index": the number of the face in the preview, from left to right.',
+                ),
+                io.Combo.Input(
+                    "on_missing",
+                    options=list(ON_MISSING),
+                    default="error",
+                    tooltip="What to do with a photo that shows no face.",
+                ),
+            ],
+            outputs=[
+                Faces.Output(display_name="faces"),
+                io.Image.Output(display_name="crops"),
+                io.Image.Output(display_name="preview"),
+            ],
+            hidden=[io.Hidden.unique_id],
+        )
+
+    @classmethod
+    def execute(cls, images: torch.Tensor, face_pack: str, pick: str, index: int, on_missing: str) -> io.NodeOutput:
+        pack = find_pack(face_pack, host.insightface_roots())
+        photos = photos_from_tensor(images)
+        found = find_faces(photos, pack, on_photo=host.progress(len(photos)))
+        faces = choose_faces(found, pick, index, on_missing)
+        host.status(cls.hidden.unique_id, describe_faces(faces, found))
+        crops = tensor_from_photos([face.crop for face in faces.faces])
+        return io.NodeOutput(faces, crops, tensor_from_photos(draw_preview(photos, found, faces)))
+
+    @classmethod
+    def validate_inputs(cls, face_pack: str) -> bool | str:
+        # Naming the input switches the built-in list check off: find_pack's own message says where to put the pack.
+        try:
+            find_pack(face_pack, host.insightface_roots())
+        except FaceIDError as error:
+            return str(error)
+        return True

@@ -1,0 +1,93 @@
+"""A person onto a model: shared by the nodes that take faces and those that take a prompt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from ..faceid_core.adapter.attention import IdentityAttention, IdentityKV, identity_kv
+from ..faceid_core.adapter.cache import IdentityCache
+from ..faceid_core.adapter.mask import RegionMask
+from ..faceid_core.adapter.model import TRAINED_SPACE, Adapter
+from ..faceid_core.adapter.tokens import check_embedding_space, identity_tokens
+from ..faceid_core.errors import AdapterError
+from ..faceid_core.faces.face import Faces
+from . import host
+from .sampling import Identity
+
+_identities = IdentityCache()
+
+
+@dataclass(frozen=True, eq=False)
+class Person:
+    """Who to show and how: the inputs of FaceIDApply as a value.
+
+    Attributes:
+        title: what to call the person in messages.
+        faces: one face per photo.
+        strength, lora_strength, structure: see FaceIDApply.
+        start_at, end_at: share of the sampling, 0..1.
+        preview: allow faces of another embedding space than the adapter's.
+        mask: [M, H, W] where the person may appear.
+    """
+
+    title: str
+    faces: Faces
+    strength: float = 1.0
+    lora_strength: float = 1.0
+    structure: float = 1.0
+    start_at: float = 0.0
+    end_at: float = 1.0
+    preview: bool = False
+    mask: Tensor | None = None
+
+
+def show_person(model: Any, adapter: Adapter, person: Person, clip_vision: Any = None) -> Any:
+    """A clone of ``model`` that shows the person.
+
+    Raises:
+        AdapterError: adapter, model, faces and CLIP vision do not fit together, or a setting is out of range.
+    """
+    if person.start_at >= person.end_at:
+        raise AdapterError(f"start_at ({person.start_at:g}) must be below end_at ({person.end_at:g}).")
+    check_embedding_space(adapter, person.faces, preview=person.preview)
+    kv = _identity_kv(model, adapter, person, clip_vision)
+    mask = None if person.mask is None else RegionMask(person.mask)
+    identity = Identity(
+        IdentityAttention(kv, person.strength, mask),
+        tuple(layer.patch_key for layer in adapter.layers),
+        person.start_at,
+        person.end_at,
+        adapter.key,
+        person.lora_strength,
+    )
+    return host.apply_identity(model, adapter, identity)
+
+
+def describe(adapter: Adapter, person: Person) -> str:
+    """One line for the node's status."""
+    count = len(person.faces.faces)
+    text = f"{adapter.spec.title}, {count} photo{'s' if count > 1 else ''}, strength {person.strength:g}"
+    if person.faces.space != TRAINED_SPACE:
+        text += f" · PREVIEW: faces from {person.faces.pack}, not buffalo_l; the likeness is meaningless"
+    return text
+
+
+def _identity_kv(model: Any, adapter: Adapter, person: Person, clip_vision: Any) -> IdentityKV:
+    heads = host.attention_heads(model, adapter)
+    uses_clip = adapter.spec.variant.uses_clip and clip_vision is not None
+
+    def compute() -> IdentityKV:
+        step = host.progress(3)
+        clip = host.clip_features(clip_vision, person.faces) if uses_clip else None
+        step(1, 3)
+        tokens = identity_tokens(adapter, person.faces, clip, person.structure)
+        step(2, 3)
+        kv = identity_kv(adapter, tokens, heads)
+        step(3, 3)
+        return kv
+
+    clip_key = host.clip_key(clip_vision) if uses_clip else None
+    return _identities.get((adapter.key, person.faces.digest, person.structure, tuple(heads), clip_key), compute)

@@ -1,0 +1,178 @@
+"""Nodes that write a prompt and draw it."""
+
+from __future__ import annotations
+
+from comfy_api.latest import io
+
+from ..faceid_core.prompts import PromptError, Tag, lint, with_tag
+from ..faceid_core.prompts.prompt import (
+    ASPECT_RATIOS,
+    COLOR_GRADINGS,
+    MAX_IMAGES,
+    MAX_SEED,
+    MAX_SIDE,
+    MAX_STEPS,
+    STYLES,
+)
+from ..faceid_core.prompts.prompt import Prompt as PromptValue
+from ..faceid_core.prompts.schedulers import SCHEDULERS
+from ..faceid_core.tunes.refs import tunes_by_ref
+from . import host
+from .drawing import draw_settings
+from .types import Adapter, Prompt, Tune
+
+AUTO, NONE = "auto", "none"
+
+_SWITCHES = {
+    "face_swap": "Swap the person's face into the finished picture, for more likeness. Not for drawings.",
+    "face_correct": "Restore faces after drawing.",
+    "super_resolution": "Four times the size.",
+    "hires_fix": "Add detail while enlarging. Needs super_resolution.",
+    "inpaint_faces": "Draw each face again at full size. Needs super_resolution.",
+    "use_lpw": "Read (word:1.2) as a weight.",
+    "film_grain": "Add film grain.",
+}
+
+
+class FaceIDPrompt(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="FaceIDPrompt",
+            display_name="FaceID Prompt",
+            category="FaceID",
+            description="What to draw, in one text: <faceid:TUNE:STRENGTH> puts a person in, <lora:FILE:STRENGTH> "
+            "a LoRA.",
+            search_aliases=["astria prompt", "faceid tag", "text prompt"],
+            inputs=[
+                io.String.Input(
+                    "text",
+                    multiline=True,
+                    default="woman trekking in the alps",
+                    tooltip="Tags name a tune by id or title: <faceid:12:1> or <faceid:Anna 2026:0.8>. The class word "
+                    "(woman, man) stays in the text.",
+                ),
+                io.String.Input("negative_prompt", multiline=True, default=""),
+                io.Int.Input("num_images", default=1, min=1, max=MAX_IMAGES),
+                io.Int.Input(
+                    "seed",
+                    default=42,
+                    min=0,
+                    max=MAX_SEED,
+                    control_after_generate=True,
+                    tooltip="Image i of the batch is drawn with seed + i.",
+                ),
+                io.Int.Input("steps", default=0, min=0, max=MAX_STEPS, tooltip="0: 30, or 6 with lcm."),
+                io.Float.Input(
+                    "cfg_scale",
+                    default=3.0,
+                    min=0.0,
+                    max=15.0,
+                    step=0.1,
+                    tooltip="3 keeps a face best; 1 to 2 with lcm.",
+                ),
+                io.Combo.Input("scheduler", options=[AUTO, *SCHEDULERS], default=AUTO, tooltip="auto: dpm++2m_karras."),
+                io.Int.Input("w", default=0, min=0, max=MAX_SIDE, step=8, tooltip="Pixels. 0: from the aspect ratio."),
+                io.Int.Input("h", default=0, min=0, max=MAX_SIDE, step=8, tooltip="Pixels. 0: from the aspect ratio."),
+                io.Combo.Input("aspect_ratio", options=list(ASPECT_RATIOS), default="1:1"),
+                *(io.Boolean.Input(name, default=False, advanced=True, tooltip=tip) for name, tip in _SWITCHES.items()),
+                io.Combo.Input("style", options=[NONE, *STYLES], default=NONE, advanced=True),
+                io.Combo.Input("color_grading", options=[NONE, *COLOR_GRADINGS], default=NONE, advanced=True),
+                Tune.Input("tune", optional=True, tooltip="Puts this person in front if the text does not name them."),
+            ],
+            outputs=[Prompt.Output(display_name="prompt")],
+            hidden=[io.Hidden.unique_id],
+        )
+
+    @classmethod
+    def execute(cls, text: str, tune=None, **fields) -> io.NodeOutput:
+        if tune is not None:
+            text = with_tag(text, Tag("faceid", str(tune.id)))
+        prompt = PromptValue(text=text, **_as_api(fields))
+        advice = lint(prompt, tunes_by_ref(host.tune_store(), prompt.parsed))
+        host.status(cls.hidden.unique_id, "\n".join([text, *(f"⚠ {found.message}" for found in advice)]))
+        return io.NodeOutput(prompt)
+
+    @classmethod
+    def validate_inputs(cls, text: str | None) -> bool | str:
+        if text is None:  # linked: checked when it arrives
+            return True
+        try:
+            PromptValue(text)
+        except PromptError as error:
+            return str(error)
+        return True
+
+    @classmethod
+    def fingerprint_inputs(cls, text: str | None, **_fields) -> str:
+        """A tune deleted and made again under the same title is another person."""
+        if text is None:
+            return ""
+        named = tunes_by_ref(host.tune_store(), PromptValue(text).parsed)
+        return " ".join(f"{ref}={tune.id}@{tune.updated_at}" for ref, tune in sorted(named.items()))
+
+
+def _as_api(fields: dict) -> dict:
+    """The widgets' "auto", "none" and 0 as the API's null."""
+    unset = {"steps": 0, "w": 0, "h": 0, "scheduler": AUTO, "style": NONE, "color_grading": NONE}
+    return {name: None if name in unset and value == unset[name] else value for name, value in fields.items()}
+
+
+class FaceIDApplyPrompt(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="FaceIDApplyPrompt",
+            display_name="FaceID Apply Prompt",
+            category="FaceID",
+            description="Everything SamplerCustomAdvanced needs to draw a FaceID Prompt: people, LoRAs, text, sampler, "
+            "size and seeds.",
+            search_aliases=["draw prompt", "faceid sampler", "faceid guider"],
+            inputs=[
+                io.Model.Input("model"),
+                io.Clip.Input("clip"),
+                Prompt.Input("prompt"),
+                Adapter.Input("adapter"),
+                io.Float.Input("lora_strength", default=1.0, min=0.0, max=2.0, step=0.05, advanced=True),
+                io.Float.Input("structure", default=1.0, min=0.0, max=3.0, step=0.05, advanced=True),
+                io.Boolean.Input(
+                    "preview",
+                    default=False,
+                    advanced=True,
+                    tooltip="Allow faces of another face pack than the adapter was trained on; shows somebody else.",
+                ),
+                io.ClipVision.Input("clip_vision", optional=True, tooltip="CLIP ViT-H; only for Plus and PlusV2."),
+                io.Mask.Input(
+                    "masks",
+                    optional=True,
+                    tooltip="Where each person may appear: one mask per faceid tag, in the order of the text.",
+                ),
+            ],
+            outputs=[
+                io.Noise.Output(),
+                io.Guider.Output(),
+                io.Sampler.Output(),
+                io.Sigmas.Output(),
+                io.Latent.Output(),
+                Prompt.Output(display_name="prompt"),
+            ],
+            hidden=[io.Hidden.unique_id],
+        )
+
+    @classmethod
+    def execute(
+        cls, model, clip, prompt, adapter, lora_strength, structure, preview, clip_vision=None, masks=None
+    ) -> io.NodeOutput:
+        drawn = draw_settings(
+            model,
+            clip,
+            prompt,
+            adapter,
+            lora_strength=lora_strength,
+            structure=structure,
+            preview=preview,
+            clip_vision=clip_vision,
+            masks=masks,
+        )
+        host.status(cls.hidden.unique_id, drawn.status)
+        return io.NodeOutput(drawn.noise, drawn.guider, drawn.sampler, drawn.sigmas, drawn.latent, prompt)

@@ -1,0 +1,106 @@
+"""Nodes that make identities with a name, and find them again."""
+
+from __future__ import annotations
+
+import io as bytes_io
+
+import torch
+from comfy_api.latest import io
+from PIL import Image
+
+from ..faceid_core.errors import FaceIDError
+from ..faceid_core.faces import find_pack, photos_from_tensor
+from ..faceid_core.prompts.text import Tag
+from ..faceid_core.tunes.tune import Tune as TuneValue
+from . import host
+from .types import Tune
+
+CLASS_NAMES = ["person", "man", "woman", "boy", "girl", "child", "baby"]
+
+
+def tune_outputs() -> list[io.Output]:
+    return [
+        Tune.Output(display_name="tune"),
+        io.Int.Output(display_name="tune_id"),
+        io.String.Output(display_name="tag"),
+    ]
+
+
+class FaceIDCreateTune(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="FaceIDCreateTune",
+            display_name="FaceID Create Tune",
+            category="FaceID",
+            description="Keeps a person under a title, ready at once. The same title is the same person: to use other "
+            "photos, choose another title.",
+            search_aliases=["save face", "save identity", "astria tune", "faceid tune"],
+            inputs=[
+                io.Image.Input("images", tooltip="One photo or several of the same person."),
+                io.String.Input("title", default="", placeholder="Title, e.g. Anna 2026", tooltip="Unique name."),
+                io.Combo.Input(
+                    "name", options=CLASS_NAMES, default="person", tooltip="What the person is in a prompt."
+                ),
+            ],
+            outputs=tune_outputs(),
+            hidden=[io.Hidden.unique_id],
+        )
+
+    @classmethod
+    def execute(cls, images: torch.Tensor, title: str, name: str) -> io.NodeOutput:
+        from ..faceid_core.tunes.create import create_tune, same_photos
+
+        photos = [_png(photo) for photo in photos_from_tensor(images)]
+        pack = find_pack("auto", host.insightface_roots())
+        tune = create_tune(host.tune_store(), photos, title, name, pack, on_photo=host.progress(len(photos)))
+        return _output(cls, tune, "" if same_photos(tune, photos) else " · made earlier, from other photos")
+
+
+class FaceIDLoadTune(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="FaceIDLoadTune",
+            display_name="FaceID Load Tune",
+            category="FaceID",
+            description="A person kept earlier with FaceID Create Tune or `faceid tunes create`.",
+            search_aliases=["load face", "load identity", "faceid tune"],
+            inputs=[io.Combo.Input("tune", options=host.tune_titles(), tooltip="Newest first.")],
+            outputs=tune_outputs(),
+            hidden=[io.Hidden.unique_id],
+        )
+
+    @classmethod
+    def execute(cls, tune: str) -> io.NodeOutput:
+        return _output(cls, host.tune_store().get_by_title(tune))
+
+    @classmethod
+    def validate_inputs(cls, tune: str) -> bool | str:
+        # Naming the input switches the built-in list check off; the store's message says whether it expired.
+        try:
+            host.tune_store().get_by_title(tune)
+        except FaceIDError as error:
+            return str(error)
+        return True
+
+    @classmethod
+    def fingerprint_inputs(cls, tune: str) -> str:
+        found = host.tune_store().get_by_title(tune)
+        return f"{found.id} {found.updated_at}"
+
+
+def _png(photo) -> bytes:
+    """The pixels as a file: what the store keeps, addressed by its hash, so equal pixels must give equal bytes."""
+    file = bytes_io.BytesIO()
+    Image.fromarray(photo).save(file, "PNG", compress_level=4)
+    return file.getvalue()
+
+
+def _output(node: type[io.ComfyNode], tune: TuneValue, note: str = "") -> io.NodeOutput:
+    tag = str(Tag("faceid", str(tune.id)))
+    text = f"{tag} is {tune.title!r}, {tune.name}, {len(tune.photos)} photo{'s' if len(tune.photos) > 1 else ''}"
+    if tune.photos_without_face:
+        text += f" · no face in image {', '.join(map(str, tune.photos_without_face))}"
+    host.status(node.hidden.unique_id, text + note)
+    return io.NodeOutput(tune, tune.id, tag)

@@ -1,0 +1,84 @@
+"""The command line, run as a user runs it: real photos, a real store in a folder of its own."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+from importlib.resources import files
+
+import pytest
+import skimage.data
+from PIL import Image
+
+FACEID = [sys.executable, "-c", "import sys; from faceid_tunes.faceid_core.cli import main; sys.exit(main())"]
+
+
+@pytest.fixture
+def faceid(tmp_path):
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        home = ("--home", str(tmp_path / "home"))
+        where = 2 if arguments[0] == "prompt" else 1  # after `prompt check`, after `tunes`
+        command = [*FACEID, *arguments[:where], *home, *arguments[where:]]
+        return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+
+    return run
+
+
+@pytest.fixture
+def photo(tmp_path):
+    def write(pixels, name: str) -> str:
+        file = io.BytesIO()
+        Image.fromarray(pixels).save(file, "PNG")
+        (tmp_path / name).write_bytes(file.getvalue())
+        return name
+
+    return write
+
+
+TOM = str(files("insightface") / "data" / "images" / "Tom_Hanks_54745.png")
+
+
+def test_a_tune_is_created_listed_shown_and_found_again_by_its_title(faceid, photo):
+    astronaut = photo(skimage.data.astronaut(), "eileen.png")
+    created = faceid("tunes", "create", astronaut, "--title", "Eileen", "--name", "woman")
+    assert created.returncode == 0, created.stderr
+    assert created.stdout == "     1  Eileen  (woman, 1 photo)  <faceid:1:1>\n"
+    faceid("tunes", "create", TOM, "--title", "Tom", "--name", "man")
+    assert [line.split()[1] for line in faceid("tunes", "list").stdout.splitlines()] == ["Tom", "Eileen"]
+    shown = faceid("tunes", "show", "Eileen").stdout
+    assert "expires      never" in shown and "512x512 image/png, face, score 0.9" in shown
+    assert faceid("tunes", "create", TOM, "--title", "Eileen").stdout == created.stdout, "same title, same tune"
+
+
+def test_photos_without_a_face_are_named(faceid, photo):
+    cat, astronaut = photo(skimage.data.chelsea(), "cat.png"), photo(skimage.data.astronaut(), "eileen.png")
+    mixed = faceid("tunes", "create", cat, astronaut, "--title", "Mixed")
+    assert mixed.returncode == 0 and "no face was found in photo 1 (cat.png)" in mixed.stdout
+    none = faceid("tunes", "create", cat, "--title", "Cat")
+    assert none.returncode == 1 and "image 1" in none.stderr.lower() and not none.stdout
+
+
+def test_purge_says_what_it_freed(faceid):
+    assert faceid("tunes", "purge").stdout == "0 expired tunes and 0 files deleted, 0.0 MB freed\n"
+
+
+def test_a_prompt_is_checked_against_the_tunes_there_are(faceid):
+    faceid("tunes", "create", TOM, "--title", "Tom", "--name", "man")
+    good = faceid("prompt", "check", "<faceid:Tom:1> man trekking in the alps")
+    assert good.returncode == 0 and "text: man trekking in the alps" in good.stdout
+    unknown = faceid("prompt", "check", "a <faceid:99:1> man")
+    assert unknown.returncode == 1
+    assert unknown.stderr.splitlines()[:3] == [
+        "faceid: prompt[text], column 3: There is no tune 99.",
+        "    a <faceid:99:1> man",
+        "      ^",
+    ]
+
+
+def test_a_missing_photo_is_one_sentence(faceid):
+    missing = faceid("tunes", "create", "nowhere.jpg", "--title", "X")
+    assert (missing.returncode, missing.stderr) == (
+        1,
+        "faceid: nowhere.jpg: cannot be read (No such file or directory).\n",
+    )

@@ -1,0 +1,65 @@
+"""A prompt drawn in ComfyUI: seeds, samplers, sizes, LoRAs, and the errors that point into the text."""
+
+from __future__ import annotations
+
+import comfy.samplers
+import pytest
+import torch
+from comfy_extras.nodes_custom_sampler import SamplerCustomAdvanced
+from faceid_tunes.faceid_core.prompts.schedulers import SCHEDULERS
+from faceid_tunes.nodes import host
+from support.comfy_model import comfy_model, conditioning
+from support.oracle import relative_l2
+from support.unet import sd15_unet
+
+WIDTH = 64
+LOCAL = [name for name, scheduler in SCHEDULERS.items() if not scheduler.why_not_local]
+
+
+@pytest.fixture(scope="module")
+def model():
+    return comfy_model(sd15_unet((32, 64, 64, 64), context=WIDTH))
+
+
+def draw(model, scheduler: str, seeds: tuple[int, ...], steps: int = 2) -> torch.Tensor:
+    """What SamplerCustomAdvanced makes of FaceIDApplyPrompt's outputs."""
+    chosen = SCHEDULERS[scheduler]
+    guider = host.cfg_guider(model, conditioning(WIDTH, 1.0), conditioning(WIDTH, -1.0), 3.0)
+    with torch.inference_mode():
+        latent, _ = SamplerCustomAdvanced.execute(
+            host.ImageNoise(seeds),
+            guider,
+            host.sampler(chosen.comfy_sampler, seeds),
+            host.sigmas(model, chosen.comfy_schedule, steps),
+            host.empty_latent(model, 128, 64, len(seeds)),
+        ).args
+    return latent["samples"]
+
+
+@pytest.mark.parametrize("scheduler", LOCAL)
+def test_each_image_of_a_batch_is_the_image_its_seed_draws_alone(model, scheduler):
+    batch = draw(model, scheduler, (7, 8))
+    alone = torch.cat([draw(model, scheduler, (seed,)) for seed in (7, 8)])
+    assert relative_l2(batch, alone) < 1e-4
+
+
+def test_the_same_seed_draws_the_same_picture(model):
+    assert torch.equal(draw(model, "euler_a", (7,)), draw(model, "euler_a", (7,)))
+    assert not torch.equal(draw(model, "euler_a", (7,)), draw(model, "euler_a", (8,)))
+
+
+def test_a_larger_latent_than_asked_for_counts_the_seeds_on():
+    noise = host.ImageNoise((7, 8)).generate_noise({"samples": torch.zeros(3, 4, 8, 8)})
+    assert torch.equal(noise[2:], host.ImageNoise((9,)).generate_noise({"samples": torch.zeros(1, 4, 8, 8)}))
+
+
+@pytest.mark.parametrize("scheduler", LOCAL)
+def test_every_local_scheduler_name_is_one_comfyui_knows(scheduler):
+    assert SCHEDULERS[scheduler].comfy_sampler in comfy.samplers.SAMPLER_NAMES
+    assert SCHEDULERS[scheduler].comfy_schedule in comfy.samplers.SCHEDULER_NAMES
+
+
+def test_lcm_patches_the_models_sampling(model):
+    patched, lora = host.add_lcm(model, sdxl=False)
+    assert lora is None or "lcm" in lora.lower()
+    assert type(patched.get_model_object("model_sampling")) is not type(model.get_model_object("model_sampling"))
