@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
+WEB_DIRECTORY = "./web"
+
 
 async def comfy_entrypoint() -> ComfyExtension:
     """Called once by ComfyUI; nothing of ComfyUI is imported before."""

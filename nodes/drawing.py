@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
@@ -10,7 +11,9 @@ from torch import Tensor
 
 from ..faceid_core.adapter.layers import Base
 from ..faceid_core.adapter.model import Adapter
-from ..faceid_core.faces import find_pack
+from ..faceid_core.adapter.tokens import check_embedding_space
+from ..faceid_core.errors import AdapterError, NoFaceError
+from ..faceid_core.faces import Faces, find_pack
 from ..faceid_core.prompts import Prompt, Settings, Tag, resolve
 from ..faceid_core.prompts.defaults import SD15_RESOLUTION, SDXL_RESOLUTION
 from ..faceid_core.prompts.errors import error_at, suggestion
@@ -48,14 +51,17 @@ def draw_settings(
     """Resolve a prompt's tags, text and parameters against a model.
 
     Raises:
-        PromptError: a tag names no tune or LoRA, or a parameter is not to be had locally; says where in the prompt.
-        AdapterError, NoFaceError: a tune has no face this adapter can use.
+        PromptError: a tag names no tune or LoRA, its tune has no face for this adapter, or a parameter is not to be had
+            locally; says where in the prompt.
+        AdapterError: adapter, model and CLIP vision do not fit together.
     """
     settings = resolve(prompt, _RESOLUTION[adapter.spec.base])
     notes = []
     for tag in prompt.parsed.loras:
         model, clip = host.add_lora(model, clip, _lora_file(tag, prompt), tag.strength)
-    for person in _people(prompt, masks, lora_strength=lora_strength, structure=structure, preview=preview):
+    for tag, faces, mask in _tagged_faces(prompt, masks):
+        person = Person(tag.ref, faces, tag.strength, lora_strength, structure, preview=preview, mask=mask)
+        _check_space(prompt, tag, adapter, person)
         model = show_person(model, adapter, person, clip_vision)
         notes.append(f"{person.title} at {person.strength:g}")
     if settings.scheduler.needs_lcm:
@@ -75,12 +81,11 @@ def draw_settings(
     )
 
 
-def _people(
-    prompt: Prompt, masks: Tensor | None, *, lora_strength: float, structure: float, preview: bool
-) -> list[Person]:
+def _tagged_faces(prompt: Prompt, masks: Tensor | None) -> Iterator[tuple[Tag, Faces, Tensor | None]]:
+    """Each face tag of the text with the faces of its tune and its mask, [1, H, W]."""
     tags = prompt.parsed.faces
     if not tags:
-        return []
+        return
     if masks is not None and len(masks) not in (1, len(tags)):
         problem = f"{len(tags)} people but {len(masks)} masks"
         raise error_at(prompt.text, tags[0].start, problem, "Connect one mask per faceid tag, or a single one for all.")
@@ -88,21 +93,22 @@ def _people(
 
     store = host.tune_store()
     pack = find_pack("auto", host.insightface_roots())
-    people = []
     for number, tag in enumerate(tags):
         tune = named_tune(store, tag, prompt.text)
-        people.append(
-            Person(
-                title=tune.title,
-                faces=faces_of(tune, store, pack, on_photo=host.progress(len(tune.photos))),
-                strength=tag.strength,
-                lora_strength=lora_strength,
-                structure=structure,
-                preview=preview,
-                mask=None if masks is None else masks[min(number, len(masks) - 1)].unsqueeze(0),
-            )
-        )
-    return people
+        try:
+            faces = faces_of(tune, store, pack, on_photo=host.progress(len(tune.photos)))
+        except NoFaceError as error:
+            problem = f"tune {tune.title!r} has no face that the pack {pack.name} finds"
+            raise error_at(prompt.text, tag.start, problem, str(error)) from error
+        yield tag, faces, None if masks is None else masks[min(number, len(masks) - 1)].unsqueeze(0)
+
+
+def _check_space(prompt: Prompt, tag: Tag, adapter: Adapter, person: Person) -> None:
+    try:
+        check_embedding_space(adapter, person.faces, preview=person.preview)
+    except AdapterError as error:
+        problem = f"{tag.ref!r} has no face that {adapter.name} understands"
+        raise error_at(prompt.text, tag.start, problem, str(error)) from error
 
 
 def _lora_file(tag: Tag, prompt: Prompt) -> str:

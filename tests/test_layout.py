@@ -88,6 +88,17 @@ def test_continuous_integration_runs_the_readmes_test_command():
     assert "<!-- test command -->\n```bash\npython3 -m venv .venv && " in (ROOT / "README.md").read_text()
 
 
+def test_every_node_has_a_help_page_and_a_line_in_the_readme():
+    ids = set()
+    for path in (ROOT / "nodes").glob("*.py"):
+        ids |= {line.split('"')[1] for line in path.read_text().splitlines() if line.strip().startswith("node_id=")}
+    assert len(ids) >= 7
+    assert ids == {path.stem for path in (ROOT / "web" / "docs").glob("*.md")}
+    titles = {path.read_text().splitlines()[0].removeprefix("# ") for path in (ROOT / "web" / "docs").glob("*.md")}
+    readme = (ROOT / "README.md").read_text()
+    assert not [title for title in titles if f"**{title}**" not in readme]
+
+
 def test_no_installed_module_takes_a_name_comfyui_owns():
     code = "import importlib.metadata as m; print(*{f.parts[0] for f in m.files('faceid-tunes') or []})"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT.parent)
