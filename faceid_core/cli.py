@@ -46,7 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-_HOME_HELP = "folder of the tunes (ComfyUI keeps them in user/__faceid-tunes; FACEID_TUNES_HOME sets it too)"
+_HOME_HELP = "folder of the tunes (ComfyUI keeps them in user/__faceid_tunes; FACEID_TUNES_HOME sets it too)"
 
 
 def _add_tunes(parser: argparse.ArgumentParser) -> None:

@@ -21,6 +21,16 @@ from ..faceid_core.tunes.refs import named_tune
 from . import host
 from .identity import Person, show_person
 
+_REMOTE_ONLY = (
+    "super_resolution",
+    "hires_fix",
+    "face_correct",
+    "face_swap",
+    "inpaint_faces",
+    "style",
+    "color_grading",
+    "film_grain",
+)
 _RESOLUTION = {Base.SD15: SD15_RESOLUTION, Base.SDXL: SDXL_RESOLUTION}
 
 
@@ -67,8 +77,8 @@ def draw_settings(
     if settings.scheduler.needs_lcm:
         model, lora = host.add_lcm(model, sdxl=adapter.spec.base is Base.SDXL)
         notes.append(f"LCM with {lora}" if lora else "LCM without its LoRA: put an lcm-lora file into models/loras")
-    if prompt.parsed.flags:
-        notes.append("not drawn here: " + " ".join(f"--{flag.name}" for flag in prompt.parsed.flags))
+    if undrawn := _undrawn(prompt):
+        notes.append("not drawn locally yet: " + ", ".join(undrawn))
     positive, negative = (host.encode_text(clip, text) for text in (prompt.parsed.plain_text, prompt.negative_prompt))
     sigmas = host.sigmas(model, settings.scheduler.comfy_schedule, settings.steps)
     return Drawing(
@@ -109,6 +119,11 @@ def _check_space(prompt: Prompt, tag: Tag, adapter: Adapter, person: Person) -> 
     except AdapterError as error:
         problem = f"{tag.ref!r} has no face that {adapter.name} understands"
         raise error_at(prompt.text, tag.start, problem, str(error)) from error
+
+
+def _undrawn(prompt: Prompt) -> list[str]:
+    """What the prompt asks for that only the remote API draws so far."""
+    return [name for name in _REMOTE_ONLY if getattr(prompt, name)] + [f"--{flag.name}" for flag in prompt.parsed.flags]
 
 
 def _lora_file(tag: Tag, prompt: Prompt) -> str:

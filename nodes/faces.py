@@ -38,8 +38,8 @@ class FaceIDExtractFace(io.ComfyNode):
                     "face_pack",
                     options=packs,
                     default="auto",
-                    tooltip="Detector and recogniser. FaceID adapters were trained on buffalo_l; auto takes it when it is "
-                    "in models/insightface, else the embedded pack.",
+                    tooltip="Detector and recogniser. FaceID adapters were trained on buffalo_l; auto takes it when it "
+                    "is in models/insightface, else the embedded pack.",
                 ),
                 io.Combo.Input("pick", options=list(PICKS), default="largest", tooltip="Which face of each photo."),
                 io.Int.Input(

@@ -89,7 +89,7 @@ def status(node_id: str | None, text: str) -> None:
 
 def _tunes_home() -> Path:
     # The system user directory: photos of people must not be reachable through ComfyUI's /userdata route.
-    home = os.environ.get("FACEID_TUNES_HOME") or folder_paths.get_system_user_directory("faceid-tunes")
+    home = os.environ.get("FACEID_TUNES_HOME") or folder_paths.get_system_user_directory("faceid_tunes")
     return Path(home).expanduser()
 
 

@@ -145,14 +145,16 @@ def _candidate(
 
 def _shrunk(bgr: np.ndarray, side: int) -> tuple[np.ndarray, float]:
     """The photo with its longer side at most `side` pixels, so that padding costs no memory; and the scale."""
+    scale = min(1.0, side / max(bgr.shape[:2]))
+    return (bgr if scale == 1.0 else _reduced(bgr, scale)), scale
+
+
+def _reduced(bgr: np.ndarray, scale: float) -> np.ndarray:
     import cv2
 
     height, width = bgr.shape[:2]
-    scale = min(1.0, side / max(height, width))
-    if scale == 1.0:
-        return bgr, 1.0
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    return cv2.resize(bgr, size, interpolation=cv2.INTER_AREA), scale
+    return cv2.resize(bgr, size, interpolation=cv2.INTER_AREA)
 
 
 def _padded(bgr: np.ndarray, part: float) -> np.ndarray:
@@ -181,13 +183,29 @@ def _look(bgr: np.ndarray, candidate: Detection, detector: SCRFD, scale: float) 
     import cv2
 
     frame = (TEMPLATE - TEMPLATE.mean(axis=0)) * scale + _LOOK_SIZE / 2
-    matrix = similarity(candidate.landmarks, frame)
-    picture = cv2.warpAffine(bgr, matrix, (_LOOK_SIZE, _LOOK_SIZE), borderValue=0.0)
-    points = move_points(candidate.landmarks, matrix)
+    around, landmarks = _surroundings(bgr, candidate.landmarks, _TEMPLATE_EYES * scale)
+    matrix = similarity(landmarks, frame)
+    picture = cv2.warpAffine(around, matrix, (_LOOK_SIZE, _LOOK_SIZE), borderValue=0.0)
+    points = move_points(landmarks, matrix)
     mirrored = np.column_stack([_LOOK_SIZE - 1 - points[_MIRRORED, 0], points[_MIRRORED, 1]])
     near = _LOOK_TOLERANCE * _TEMPLATE_EYES * scale
     looks = ((picture, points), (np.ascontiguousarray(picture[:, ::-1]), mirrored))
     return float(np.mean([_score_at(detector, view, expected, near) for view, expected in looks]))
+
+
+def _surroundings(bgr: np.ndarray, landmarks: np.ndarray, eyes: float) -> tuple[np.ndarray, np.ndarray]:
+    """The part of a photo around a face, shrunk until its eyes are `eyes` pixels apart; and its landmarks there.
+
+    Warping alone would pick single pixels out of a large photo and show the detector noise.
+    """
+    scale = eyes / max(float(np.linalg.norm(landmarks[1] - landmarks[0])), 1e-3)
+    if scale >= 1.0:
+        return bgr, landmarks
+    centre, reach = landmarks.mean(axis=0), _LOOK_SIZE / scale
+    left, top = (int(edge) for edge in np.maximum(centre - reach, 0))
+    right, bottom = (int(edge) for edge in np.maximum(centre + reach, 0))
+    part = bgr[top:bottom, left:right]
+    return (_reduced(part, scale), (landmarks - (left, top)) * scale) if part.size else (bgr, landmarks)
 
 
 def _score_at(detector: SCRFD, picture: np.ndarray, expected: np.ndarray, near: float) -> float:

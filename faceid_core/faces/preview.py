@@ -59,7 +59,7 @@ def _scale(size: tuple[int, int]) -> float:
 
 
 def _line_width(draw: ImageDraw.ImageDraw) -> int:
-    return max(2, round(max(draw.im.size) / 400))
+    return max(2, round(max(draw.im.size) / 200))
 
 
 def _draw_box(draw: ImageDraw.ImageDraw, box: np.ndarray, label: str, colour: tuple[int, int, int]) -> None:

@@ -1,4 +1,4 @@
-"""What was found, in the few lines a node has room for."""
+"""What was found, in the line a node has room for."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def describe_faces(faces: Faces, found: FoundFaces) -> str:
         lines.append(f"seems to be someone else: {_images(outliers)}")
     if faces.space != TRAINED_SPACE:
         lines.append(f"FaceID adapters need {TRAINED_PACK} embeddings: these are for previews and comparing only")
-    return "\n".join(lines)
+    return " · ".join(lines)  # Nodes 2.0 drops line breaks
 
 
 def _count(number: int, noun: str) -> str:

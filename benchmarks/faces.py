@@ -1,0 +1,73 @@
+"""What the embedded face pack finds, how well it tells people apart, and what it costs: python benchmarks/faces.py
+
+Targets (reference/face.md 2.4): t1.jpg 6 of 6; every single-face sample; the least similar copy of a person more
+similar than the most similar other person; a second run in a few milliseconds, none of them in onnxruntime.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+
+import _setup  # noqa: F401
+import numpy as np
+from faceid_tunes.faceid_core.faces import EMBEDDED_PACK, FoundFaces, find_faces, find_pack
+from faceid_tunes.faceid_core.faces.align import norm_crop
+from faceid_tunes.faceid_core.faces.extract import embed
+from faceid_tunes.faceid_core.faces.models import load_models
+from support.photos import backgrounds, no_faces, same_and_different_cosines, single_faces, t1
+
+
+def milliseconds(run: Callable[[], object], times: int = 20) -> float:
+    """Median of several runs, the first thrown away."""
+    run()
+    spent = []
+    for _ in range(times):
+        started = time.perf_counter()
+        run()
+        spent.append(1000 * (time.perf_counter() - started))
+    return statistics.median(spent)
+
+
+def spread(values: np.ndarray) -> str:
+    return f"min {values.min():.3f}  median {np.median(values):.3f}  max {values.max():.3f}  (n={len(values)})"
+
+
+def alarms(found: FoundFaces) -> int:
+    return sum(bool(photo.faces) for photo in found.photos)
+
+
+def main() -> None:
+    pack = find_pack(EMBEDDED_PACK, [])
+    photo = t1()
+    started = time.perf_counter()
+    found = find_faces([photo], pack).photos[0]
+    first = 1000 * (time.perf_counter() - started)
+    print(f"pack {pack.name} ({pack.space}) on {found.provider}")
+    print(f"t1.jpg: {len(found.faces)} of 6 faces")
+
+    singles = single_faces()
+    seen = [name for name, single in singles.items() if len(find_faces([single], pack).photos[0].faces) == 1]
+    print(f"single-face samples: {len(seen)} of {len(singles)}")
+    print(
+        f"false alarms: {alarms(find_faces(list(no_faces().values()), pack))} in {len(no_faces())} pictures without a"
+    )
+    print(f"  face, {alarms(find_faces(backgrounds(), pack))} in {len(backgrounds())} background patches")
+
+    same, different = same_and_different_cosines(pack)
+    print(f"same person:      {spread(same)}")
+    print(f"different people: {spread(different)}")
+    print(f"separable: {'yes' if same.min() > different.max() else 'no'}")
+
+    models = load_models(pack)
+    bgr = np.ascontiguousarray(photo[..., ::-1])
+    crop = norm_crop(photo, found.faces[0].landmarks, 112)
+    print(f"detector at 640:   {milliseconds(lambda: models.detector.detect(bgr, input_size=(640, 640))):.1f} ms")
+    print(f"recogniser:        {milliseconds(lambda: embed(crop, models)):.1f} ms per face")
+    print(f"t1.jpg, first run: {first:.0f} ms (imports and sessions included)")
+    print(f"t1.jpg, again:     {milliseconds(lambda: find_faces([photo], pack)):.2f} ms")
+
+
+if __name__ == "__main__":
+    main()
