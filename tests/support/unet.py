@@ -45,7 +45,7 @@ def _random(seed: int, **config) -> UNet2DConditionModel:
         return UNet2DConditionModel(**config).eval().requires_grad_(False)
 
 
-def inputs(unet: UNet2DConditionModel, size: tuple[int, int] = (16, 24), batch: int = 2, seed: int = 1) -> dict:
+def inputs(unet: UNet2DConditionModel, size: tuple[int, int] = (8, 16), batch: int = 2, seed: int = 1) -> dict:
     """Keyword arguments of one UNet call."""
     generator = torch.Generator().manual_seed(seed)
     call = {
