@@ -11,6 +11,7 @@ import _setup
 _setup.comfyui()
 
 from support.comfy_fidelity import error_in_comfyui  # noqa: E402
+from support.comfy_model import comfy_model  # noqa: E402
 from support.fidelity import adapter_for  # noqa: E402
 from support.unet import sd15_unet, sdxl_unet  # noqa: E402
 
@@ -28,10 +29,11 @@ def main() -> None:
     worst = 0.0
     print(f"{'base':5} {'variant':16} {'strength':>8} {'lora':>5} {'vs formula':>11}")
     for base, unet, variants, settings in matrix():
+        model = comfy_model(unet)
         for variant in variants:
             sections = adapter_for(unet, variant, base, lora_rank=128)
             for strength, lora in settings:
-                error = error_in_comfyui(unet, sections, variant, strength, lora)
+                error = error_in_comfyui(unet, model, sections, variant, strength, lora)
                 worst = max(worst, error)
                 print(f"{base:5} {variant:16} {strength:8} {lora:5} {error:11.2e}", flush=True)
     print(f"worst {worst:.2e}, bound {BOUND:.0e}: {'met' if worst <= BOUND else 'MISSED'}")

@@ -69,8 +69,8 @@ def draw_settings(
     notes = []
     for tag in prompt.parsed.loras:
         model, clip = host.add_lora(model, clip, _lora_file(tag, prompt), tag.strength)
-    for tag, faces, mask in _tagged_faces(prompt, masks):
-        person = Person(tag.ref, faces, tag.strength, lora_strength, structure, preview=preview, mask=mask)
+    for tag, title, faces, mask in _tagged_faces(prompt, masks):
+        person = Person(title, faces, tag.strength, lora_strength, structure, preview=preview, mask=mask)
         _check_space(prompt, tag, adapter, person)
         model = show_person(model, adapter, person, clip_vision)
         notes.append(f"{person.title} at {person.strength:g}")
@@ -91,8 +91,8 @@ def draw_settings(
     )
 
 
-def _tagged_faces(prompt: Prompt, masks: Tensor | None) -> Iterator[tuple[Tag, Faces, Tensor | None]]:
-    """Each face tag of the text with the faces of its tune and its mask, [1, H, W]."""
+def _tagged_faces(prompt: Prompt, masks: Tensor | None) -> Iterator[tuple[Tag, str, Faces, Tensor | None]]:
+    """Each face tag of the text with the title and the faces of its tune and its mask, [1, H, W]."""
     tags = prompt.parsed.faces
     if not tags:
         return
@@ -110,7 +110,7 @@ def _tagged_faces(prompt: Prompt, masks: Tensor | None) -> Iterator[tuple[Tag, F
         except NoFaceError as error:
             problem = f"tune {tune.title!r} has no face that the pack {pack.name} finds"
             raise error_at(prompt.text, tag.start, problem, str(error)) from error
-        yield tag, faces, None if masks is None else masks[min(number, len(masks) - 1)].unsqueeze(0)
+        yield tag, tune.title, faces, None if masks is None else masks[min(number, len(masks) - 1)].unsqueeze(0)
 
 
 def _check_space(prompt: Prompt, tag: Tag, adapter: Adapter, person: Person) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import inspect
 import logging
 import os
@@ -84,7 +85,7 @@ def status(node_id: str | None, text: str) -> None:
 
     server = getattr(PromptServer, "instance", None)  # absent when nodes run without a server
     if server is not None and node_id is not None:
-        server.send_progress_text(text, node_id)
+        server.send_progress_text(html.escape(text, quote=False), node_id)  # shown as HTML: a tag would vanish
 
 
 def _tunes_home() -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,8 @@ from ..faceid_core.errors import AdapterError
 from ..faceid_core.faces.face import Faces
 from . import host
 from .sampling import Identity
+
+log = logging.getLogger(__name__)
 
 _identities = IdentityCache()
 
@@ -80,6 +83,7 @@ def _identity_kv(model: Any, adapter: Adapter, person: Person, clip_vision: Any)
     uses_clip = adapter.spec.variant.uses_clip and clip_vision is not None
 
     def compute() -> IdentityKV:
+        log.info("Projecting %s through %s", person.title, adapter.name)
         step = host.progress(3)
         clip = host.clip_features(clip_vision, person.faces) if uses_clip else None
         step(1, 3)

@@ -113,8 +113,9 @@ class FaceIDPrompt(io.ComfyNode):
 
 
 def _as_api(fields: dict) -> dict:
-    """The widgets' "auto", "none" and 0 as the API's null."""
-    unset = {"steps": 0, "w": 0, "h": 0, "scheduler": AUTO, "style": NONE, "color_grading": NONE}
+    """The widgets' "auto", "none" and 0 as the API's null, and "1:1", which is what its null means."""
+    nothing = {"style": NONE, "color_grading": NONE}
+    unset = {"steps": 0, "w": 0, "h": 0, "scheduler": AUTO, "aspect_ratio": "1:1"} | nothing
     return {name: None if name in unset and value == unset[name] else value for name, value in fields.items()}
 
 

@@ -16,16 +16,13 @@ from typing import Any
 import numpy as np
 import pytest
 import skimage.data
-from support.comfyui import FOLDER, REPOSITORY, ComfyUIServer, PromptError
+from support.comfyui import FOLDER, ComfyUIServer, PromptError
+from support.workflows import Prompt, api_form, graph_form, inputs, names, node_id
 
 pytestmark = pytest.mark.comfyui
 
-WORKFLOWS = REPOSITORY / "workflows"
-NAMES = sorted(path.stem for path in (WORKFLOWS / "api").glob("*.json"))
 WIDTH, HEIGHT = 128, 64
 EDITOR_ONLY = None  # in place of a name: a value the editor saves and the server never sees
-
-Prompt = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +32,7 @@ def photo(comfyui: ComfyUIServer) -> str:
 
 def small(name: str, photo: str) -> Prompt:
     """The shipped API workflow with a photo chosen, made quick enough for a CPU."""
-    prompt = json.loads((WORKFLOWS / "api" / f"{name}.json").read_text())
+    prompt = api_form(name)
     inputs(prompt, "LoadImage")["image"] = photo
     inputs(prompt, "EmptyLatentImage").update(width=WIDTH, height=HEIGHT)
     inputs(prompt, "KSampler")["steps"] = 2
@@ -47,15 +44,6 @@ def with_strengths(photo: str, strength: float, lora_strength: float) -> Prompt:
     prompt = small("photo_to_picture", photo)
     inputs(prompt, "FaceIDApply").update(strength=strength, lora_strength=lora_strength)
     return prompt
-
-
-def node_id(prompt: Prompt, kind: str) -> str:
-    (found,) = (number for number, node in prompt.items() if node["class_type"] == kind)
-    return found
-
-
-def inputs(prompt: Prompt, kind: str) -> dict[str, Any]:
-    return prompt[node_id(prompt, kind)]["inputs"]
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +58,7 @@ def draw(comfyui: ComfyUIServer) -> Callable[[Prompt], np.ndarray]:
     return lambda prompt: drawn(json.dumps(prompt))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", names("photo_to_picture*"))
 def test_a_workflow_draws_a_picture_of_the_size_asked_for(comfyui: ComfyUIServer, draw, photo: str, name: str):
     log_before = len(comfyui.log())
     picture = draw(small(name, photo))
@@ -101,18 +89,17 @@ def test_posting_the_same_workflow_again_runs_no_node(comfyui: ComfyUIServer, ph
     assert set(dict(again["status"]["messages"])["execution_cached"]["nodes"]) == set(prompt)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", names())
 def test_graph_form_and_api_form_are_the_same_graph(comfyui: ComfyUIServer, name: str):
-    api = json.loads((WORKFLOWS / "api" / f"{name}.json").read_text())
-    graph = json.loads((WORKFLOWS / f"{name}.json").read_text())
+    api, graph = api_form(name), graph_form(name)
     assert {number: node["inputs"] for number, node in api.items()} == dict(graph_inputs(comfyui, graph))
     kinds = {str(node["id"]): node["type"] for node in graph["nodes"]}
     assert {number: node["class_type"] for number, node in api.items()} == {n: kinds[n] for n in api}
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", names())
 def test_every_model_file_of_a_workflow_says_where_it_comes_from(name: str):
-    graph = json.loads((WORKFLOWS / f"{name}.json").read_text())
+    graph = graph_form(name)
     (note,) = (node for node in graph["nodes"] if node["type"] == "MarkdownNote")
     for node in graph["nodes"]:
         for value in node.get("widgets_values", []):
