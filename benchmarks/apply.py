@@ -17,7 +17,7 @@ _setup.comfyui()
 import torch  # noqa: E402
 from faceid_tunes.nodes.sampling import IDENTITIES  # noqa: E402
 from sampling_cost import OperationCount  # noqa: E402
-from support.comfy_model import apply, comfy_model  # noqa: E402
+from support.comfy_model import StandInViTH, apply, comfy_model  # noqa: E402
 from support.fidelity import adapter_for, random_clip, random_faces, saved_adapter  # noqa: E402
 from support.unet import sd15_unet  # noqa: E402
 
@@ -39,13 +39,13 @@ def main() -> None:
 
 def measure(unet, model, variant: str) -> None:
     with saved_adapter(adapter_for(unet, variant, "sd15", lora_rank=128), variant) as adapter:
-        faces, clip = random_faces(), random_clip(1)
+        faces, clip_vision = random_faces(), StandInViTH(random_clip(1))
         with OperationCount() as count:
-            first = seconds(lambda: apply(model, adapter, faces, clip=clip))
+            first = seconds(lambda: apply(model, adapter, faces, clip_vision=clip_vision))
         drawn = sum(number for name, number in Counter(count.seen).items() if name in RANDOM)
-        again = [seconds(lambda: apply(model, adapter, faces, clip=clip)) for _ in range(10)]
+        again = [seconds(lambda: apply(model, adapter, faces, clip_vision=clip_vision)) for _ in range(10)]
         baseline = [seconds(lambda: model.clone()) for _ in range(10)]
-        shown = apply(model, adapter, faces, clip=clip)
+        shown = apply(model, adapter, faces, clip_vision=clip_vision)
     clone, stores = shown, set()
     for _ in range(10):
         clone = clone.clone()

@@ -23,7 +23,7 @@ from comfy.k_diffusion.sampling import BrownianTreeNoiseSampler
 from comfy.ldm.modules.attention import optimized_attention
 from comfy.patcher_extension import WrappersMP
 
-from ..faceid_core.adapter.fit import UNetLayer, check_fit
+from ..faceid_core.adapter.fit import check_fit, cross_attention
 from ..faceid_core.adapter.lora import lora_pairs
 from ..faceid_core.adapter.model import Adapter
 from ..faceid_core.adapter.tokens import ClipFeatures
@@ -143,12 +143,7 @@ def attention_heads(model: Any, adapter: Adapter) -> list[int]:
         AdapterError: the model's UNet is not the one the adapter is for.
     """
     unet = model.model.diffusion_model
-    found = {
-        name.removesuffix(".attn2"): UNetLayer(module.to_q.out_features, module.to_k.in_features, module.heads)
-        for name, module in unet.named_modules()
-        if name.endswith(".attn2") and ".transformer_blocks." in name
-    }
-    return check_fit(adapter, {layer.ldm: found.get(layer.ldm) for layer in adapter.layers}, len(found))
+    return check_fit(adapter, unet, [cross_attention(unet, layer.ldm) for layer in adapter.layers])
 
 
 def apply_identity(model: Any, adapter: Adapter, identity: Identity) -> Any:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+from torch import nn
 
 from ..errors import AdapterError
 from .layers import Base
@@ -23,23 +25,33 @@ class UNetLayer:
     heads: int
 
 
-def check_fit(adapter: Adapter, found: Mapping[str, UNetLayer | None], count: int) -> list[int]:
+def cross_attention(unet: nn.Module, block: str) -> UNetLayer | None:
+    """The cross-attention of the transformer block at ``block``, or None where the UNet has no such block."""
+    try:
+        module = unet.get_submodule(f"{block}.attn2")
+    except AttributeError:
+        return None
+    return UNetLayer(module.to_q.out_features, module.to_k.in_features, module.heads)
+
+
+def check_fit(adapter: Adapter, unet: nn.Module, found: Sequence[UNetLayer | None]) -> list[int]:
     """Heads of every layer in adapter-key order, after checking every layer's widths.
 
     Args:
         adapter: the FaceID model.
+        unet: what it is applied to.
         found: per layer of the adapter, in adapter-key order, the layer at that place in the UNet, if any.
-        count: how many cross-attention layers the UNet has in all.
 
     Raises:
         AdapterError: says which base the adapter is for, which one the model is, and what to load instead.
     """
     spec = adapter.spec
     expected = [(hidden, spec.context_width) for hidden in spec.hidden]
-    present = [(layer.hidden, layer.context_width) if layer else None for layer in found.values()]
-    if count != len(expected) or present != expected:
-        raise AdapterError(_misfit(adapter, count, next((layer for layer in found.values() if layer), None)))
-    return [layer.heads for layer in found.values() if layer]
+    present = [(layer.hidden, layer.context_width) if layer else None for layer in found]
+    if present != expected:
+        count = sum(name.endswith(".attn2") for name, _ in unet.named_modules())
+        raise AdapterError(_misfit(adapter, count, next((layer for layer in found if layer), None)))
+    return [layer.heads for layer in found if layer]
 
 
 def _misfit(adapter: Adapter, count: int, example: UNetLayer | None) -> str:

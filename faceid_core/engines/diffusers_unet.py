@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..adapter.attention import IdentityAttention, Rows
-from ..adapter.fit import UNetLayer, check_fit
+from ..adapter.fit import check_fit, cross_attention
 from ..adapter.lora import lora_pairs
 from ..adapter.model import Adapter
 
@@ -63,12 +63,7 @@ def attention_heads(unet: Any, adapter: Adapter) -> list[int]:
     Raises:
         AdapterError: the UNet is not the one the adapter is for.
     """
-    found = {
-        name.removesuffix(".attn2"): UNetLayer(module.to_q.out_features, module.to_k.in_features, module.heads)
-        for name, module in unet.named_modules()
-        if name.endswith(".attn2")
-    }
-    return check_fit(adapter, {layer.diffusers: found.get(layer.diffusers) for layer in adapter.layers}, len(found))
+    return check_fit(adapter, unet, [cross_attention(unet, layer.diffusers) for layer in adapter.layers])
 
 
 def bind_identities(unet: Any, adapter: Adapter, identities: Sequence[IdentityAttention]) -> UNetBatch:
