@@ -143,7 +143,7 @@ def _status(settings: Settings, notes: list[str]) -> str:
     images = f"{len(settings.seeds)} x " if len(settings.seeds) > 1 else ""
     parts = [
         f"{images}{settings.width}x{settings.height}",
-        f"{settings.steps} steps of {settings.scheduler.name}",
+        f"{settings.steps} step{'s' if settings.steps > 1 else ''} of {settings.scheduler.name}",
         f"cfg {settings.cfg_scale:g}",
         *notes,
     ]

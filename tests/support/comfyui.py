@@ -86,6 +86,12 @@ def _interpreter(path: Path) -> Path:
     return Path(sys.executable)
 
 
+def _environment() -> dict[str, str]:
+    """Without the developer's own tune store, which the tests must not fill."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith("FACEID_")}
+    return own | {"PYTHONUNBUFFERED": "1"}
+
+
 class ComfyUIServer:
     """A ComfyUI process with this repository as its only custom node.
 
@@ -119,7 +125,7 @@ class ComfyUIServer:
                 cwd=self._installation.path,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env=os.environ | {"PYTHONUNBUFFERED": "1"},
+                env=_environment(),
                 start_new_session=True,  # a process group of its own, so that nothing it starts outlives it
             )
         try:
