@@ -10,19 +10,10 @@ import _setup
 
 _setup.comfyui()
 
+from fidelity import BOUND, matrix  # noqa: E402
 from support.comfy_fidelity import error_in_comfyui  # noqa: E402
 from support.comfy_model import comfy_model  # noqa: E402
 from support.fidelity import adapter_for  # noqa: E402
-from support.unet import sd15_unet, sdxl_unet  # noqa: E402
-
-BOUND = 1e-5
-
-
-def matrix():
-    """(base, UNet, variants, (strength, lora) settings)"""
-    every = [(strength, lora) for strength in (0.0, 0.8, 1.5) for lora in (0.0, 1.0)]
-    yield "sd15", sd15_unet(), ("faceid", "plus", "plusv2", "portrait"), every
-    yield "sdxl", sdxl_unet(), ("faceid", "plusv2", "portrait", "portrait_unnorm"), [(0.8, 0.0), (0.8, 1.0)]
 
 
 def main() -> None:

@@ -259,6 +259,14 @@ def test_a_tag_of_nobody_is_pointed_at(comfyui: ComfyUIServer, ref: str):
     assert tag_line[caret_line.index("^") :].startswith(f"<faceid:{ref}:1>")
 
 
+def test_a_tune_whose_face_the_adapter_does_not_understand_is_pointed_at(comfyui: ComfyUIServer):
+    prompt = small("prompt_a_tune", text="portrait of <faceid:Anna:1> woman")
+    inputs(prompt, "FaceIDApplyPrompt")["preview"] = False
+    message = failed(comfyui, prompt, "FaceIDApplyPrompt", "PromptError")
+    assert "prompt[text], column 13: 'Anna' has no face that" in message
+    assert "Install buffalo_l" in message
+
+
 def test_a_scheduler_that_only_the_remote_api_has_says_so(comfyui: ComfyUIServer):
     message = failed(comfyui, small("prompt_a_tune", scheduler="tcd"), "FaceIDApplyPrompt", "PromptError")
     assert "prompt[scheduler]: 'tcd' is unavailable locally" in message
