@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from comfy_api.latest import io
 
-from ..faceid_core.prompts import PromptError, Tag, lint, with_tag
+from ..faceid_core.prompts import PromptError, lint
 from ..faceid_core.prompts.prompt import (
     ASPECT_RATIOS,
     COLOR_GRADINGS,
@@ -16,7 +16,7 @@ from ..faceid_core.prompts.prompt import (
 )
 from ..faceid_core.prompts.prompt import Prompt as PromptValue
 from ..faceid_core.prompts.schedulers import SCHEDULERS
-from ..faceid_core.tunes.refs import tunes_by_ref
+from ..faceid_core.tunes.refs import tunes_by_ref, with_tune
 from . import host
 from .drawing import draw_settings
 from .types import Adapter, Prompt, Tune
@@ -87,7 +87,7 @@ class FaceIDPrompt(io.ComfyNode):
     @classmethod
     def execute(cls, text: str, tune=None, **fields) -> io.NodeOutput:
         if tune is not None:
-            text = with_tag(text, Tag("faceid", str(tune.id)))
+            text = with_tune(text, tune)
         prompt = PromptValue(text=text, **_as_api(fields))
         advice = lint(prompt, tunes_by_ref(host.tune_store(), prompt.parsed))
         host.status(cls.hidden.unique_id, "\n".join([text, *(f"⚠ {found.message}" for found in advice)]))

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import TYPE_CHECKING
 
 from ..prompts.errors import error_at
+from ..prompts.grammar import parse, with_tag
 from ..prompts.text import PromptText, Tag
 from .errors import TuneNotFoundError
 from .tune import Tune
 
 if TYPE_CHECKING:
     from .store import TuneStore
+
+
+def with_tune(text: str, tune: Tune) -> str:
+    """``text`` with the tune's tag in front, or as it is when it already names the tune, by id or title."""
+    refs = {unicodedata.normalize("NFC", tag.ref) for tag in parse(text).faces}
+    return text if tune.title in refs else with_tag(text, Tag("faceid", str(tune.id)))
 
 
 def tunes_by_ref(store: TuneStore, text: PromptText) -> dict[str, Tune]:

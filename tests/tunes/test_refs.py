@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 from faceid_tunes.faceid_core.prompts import PromptError, parse
-from faceid_tunes.faceid_core.tunes.refs import named_tune, tunes_by_ref
+from faceid_tunes.faceid_core.tunes.refs import named_tune, tunes_by_ref, with_tune
 from faceid_tunes.faceid_core.tunes.store import open_store
 
 
@@ -27,6 +27,13 @@ def test_a_number_that_is_no_id_may_be_a_title(store, create):
     create("2026")
     (tag,) = parse("<faceid:2026:1> woman").faces
     assert named_tune(store, tag, "").title == "2026"
+
+
+def test_a_linked_tune_is_put_in_front_unless_the_text_names_it(create):
+    alice = create("Alice 2026")
+    assert with_tune("woman", alice) == f"<faceid:{alice.id}:1> woman"
+    for named in (f"<faceid:{alice.id}:0.5> woman", "<faceid:Alice 2026:0.5> woman"):
+        assert with_tune(named, alice) == named
 
 
 def test_an_unknown_tune_is_pointed_at(store):
