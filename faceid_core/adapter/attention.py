@@ -11,7 +11,6 @@ Source: Ye et al., "IP-Adapter", 2023, eq. 5; tencent-ailab/IP-Adapter ``IPAttnP
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
@@ -20,6 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..cache import LRUCache
 from ..errors import AdapterError
 from .mask import RegionMask
 from .model import Adapter
@@ -94,15 +94,14 @@ class IdentityAttention:
     the batch, all layers in one tensor, dropped by :meth:`release`.
     """
 
-    _PREPARED = (
-        4  # make-ups of a batch that alternate within one step: [-, +], or [-] and [+] apart, plus a guider's extra
-    )
+    # Make-ups of a batch that alternate within one step: [-, +], or [-] and [+] apart, plus a guider's extra pass.
+    _MAKE_UPS = 4
 
     def __init__(self, kv: IdentityKV, strength: float, mask: RegionMask | None = None) -> None:
         self.kv = kv
         self.strength = strength
         self.mask = mask
-        self._prepared: OrderedDict[tuple, list[tuple[Tensor, Tensor]]] = OrderedDict()
+        self._prepared: LRUCache[list[tuple[Tensor, Tensor]]] = LRUCache(limit=self._MAKE_UPS)
 
     def attend(self, layer: int, query: Tensor, rows: Rows, latent_size: tuple[int, int] | None = None) -> Tensor:
         """What this identity adds to the text attention of one layer, before the layer's output projection.
@@ -137,16 +136,13 @@ class IdentityAttention:
 
     def _on_device(self, like: Tensor, rows: Rows) -> list[tuple[Tensor, Tensor]]:
         """K and V of every layer as [B, heads, T, d] views into one tensor each, in ``like``'s dtype and place."""
-        key = (rows, like.dtype, like.device)
-        prepared = self._prepared.get(key)
-        if prepared is None:
+
+        def prepare() -> list[tuple[Tensor, Tensor]]:
             keys = self._per_row(self.kv.keys, rows, like)
             values = self._per_row(self.kv.values * self.strength, rows, like)
-            prepared = list(zip(keys, values, strict=True))
-            self._prepared[key] = prepared
-            if len(self._prepared) > self._PREPARED:
-                self._prepared.popitem(last=False)
-        return prepared
+            return list(zip(keys, values, strict=True))
+
+        return self._prepared.get_or_make((rows, like.dtype, like.device), prepare)
 
     def _per_row(self, roles: Tensor, rows: Rows, like: Tensor) -> list[Tensor]:
         roles = roles.to(dtype=like.dtype, device=like.device)

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..cache import LRUCache
 from ..errors import AdapterError
 
 
@@ -30,19 +31,18 @@ class RegionMask:
         if not mask.isfinite().all():
             raise AdapterError("mask: holds NaN or infinity.")
         self.mask = mask.float().clamp(0, 1).cpu()
-        self._weights: dict[tuple, Tensor] = {}
+        self._weights: LRUCache[Tensor] = LRUCache(limit=self._SIZES)
 
     def weights(self, latent_size: tuple[int, int], like: Tensor) -> Tensor:
         """[B or 1, N, 1] weights for queries shaped [B, N, h] of a UNet working on a latent of ``latent_size``."""
         rows, tokens, _ = like.shape
-        key = (latent_size, rows, tokens, like.dtype, like.device)
-        if key not in self._weights:
-            if len(self._weights) >= self._SIZES:
-                self._weights.clear()
+
+        def resample() -> Tensor:
             grid = attention_grid(latent_size, tokens)
             resampled = F.interpolate(self.mask.unsqueeze(1), size=grid, mode="area").flatten(2).transpose(1, 2)
-            self._weights[key] = _per_row(resampled, rows).to(dtype=like.dtype, device=like.device)
-        return self._weights[key]
+            return _per_row(resampled, rows).to(dtype=like.dtype, device=like.device)
+
+        return self._weights.get_or_make((latent_size, rows, tokens, like.dtype, like.device), resample)
 
     def release(self) -> None:
         self._weights.clear()

@@ -11,9 +11,6 @@ from .files import read_sections
 from .layers import Layer, layers
 from .variants import AdapterSpec, Variant, detect
 
-# Every published FaceID adapter was trained on embeddings of this recogniser (buffalo_l, buffalo_m).
-TRAINED_SPACE = "w600k_r50"
-
 
 @dataclass(frozen=True, eq=False)
 class Adapter:

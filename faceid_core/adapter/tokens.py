@@ -15,7 +15,8 @@ from torch import Tensor
 
 from ..errors import AdapterError
 from ..faces.face import Faces
-from .model import TRAINED_SPACE, Adapter
+from ..faces.packs import TRAINED_SPACE
+from .model import Adapter
 from .projections import project_mlp, project_plus, project_resampler
 from .variants import Variant
 

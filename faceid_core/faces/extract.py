@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ..cache import LRUCache
 from ..errors import FaceIDError, NoFaceError, PhotoError
 from .align import norm_crop
-from .cache import LRUCache
 from .choose import choose, left_to_right
 from .detect import Detection, detect
 from .face import Face, Faces

@@ -9,8 +9,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..cache import LRUCache
 from ..errors import FacePackError, MissingDependencyError
-from .cache import LRUCache
 from .packs import FacePack, file_identity
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..cache import LRUCache
 from ..errors import FacePackError
-from .cache import LRUCache
 from .onnx_signature import Role, read_signature
 
 EMBEDDED_PACK = "yunet_sface"

@@ -13,8 +13,8 @@ pytestmark = pytest.mark.comfyui
 
 
 def test_the_tests_inside_comfyui_pass(installation: Installation):
-    if installation.missing(("pytest",)):
-        pytest.skip(f"ComfyUI's interpreter has no pytest: `{installation.python} -m pip install pytest`.")
+    if missing := " ".join(installation.missing(("pytest", "diffusers"))):
+        pytest.skip(f"ComfyUI's interpreter has no {missing}: `{installation.python} -m pip install {missing}`.")
     run = subprocess.run(
         [installation.python, "-m", "pytest", "tests/inside", "-p", "no:cacheprovider", "-q"],
         cwd=REPOSITORY,
