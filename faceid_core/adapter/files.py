@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from ..errors import AdapterError
+from ..impostor import Impostor, impostor
 
 SECTIONS = ("image_proj", "ip_adapter")
 _LEGACY_PICKLE = b"\x80"
@@ -55,15 +56,15 @@ def _is_safetensors(head: bytes) -> bool:
 
 
 def _what_it_is(head: bytes) -> str:
-    text = head.lstrip().lower()
-    if not head:
+    kind = impostor(head)
+    if kind is Impostor.EMPTY:
         return "the file is empty. Download it again."
-    if text.startswith((b"<!doctype", b"<html", b"<?xml", b"<head")):
+    if kind is Impostor.MARKUP:
         return (
             "a web page was saved instead of the model. Use the download button of the model's page "
             '("download file"), not "save link as" on the file\'s name.'
         )
-    if text.startswith(b"version https://git-lfs"):
+    if kind is Impostor.LFS_POINTER:
         return (
             "this is a Git LFS pointer, not the model: the repository was cloned without LFS. "
             "Run `git lfs pull` in it, or download the file itself."

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..cache import LRUCache
 from ..errors import FacePackError, MissingDependencyError
+from ..impostor import Impostor, impostor
 from .packs import FacePack, file_identity
 
 if TYPE_CHECKING:
@@ -115,15 +116,11 @@ def _device(*sessions: Any) -> str:
 
 def _unreadable(file: Path, error: Exception) -> str:
     with file.open("rb") as stream:
-        start = stream.read(200).lstrip().lower()
-    if not start:
-        kind = "is empty"
-    elif start.startswith(b"version https://git-lfs"):
-        kind = "is a Git LFS pointer, not the model"
-    elif start.startswith((b"<!doctype", b"<html", b"<?xml")):
-        kind = "is a web page, not the model"
-    else:
+        found = impostor(stream.read(512))
+    if found is None:
         kind = f"is damaged or cut short ({type(error).__name__})"
+    else:
+        kind = "is empty" if found is Impostor.EMPTY else f"is {found.value}, not the model"
     return f"The face pack file {file} ({file.stat().st_size:,} bytes) {kind}: download it again."
 
 

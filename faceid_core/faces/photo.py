@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import PhotoError
+from ..impostor import Impostor, impostor
 
 if TYPE_CHECKING:
     import torch
@@ -141,13 +142,13 @@ def _grey_to_rgb(grey: np.ndarray) -> np.ndarray:
 
 
 def _what_it_is(data: bytes) -> str:
-    start = data[:512].lstrip().lower()
-    if not data:
-        return "an empty file"
-    if start.startswith((b"<!doctype html", b"<html", b"<head", b"<?xml", b"<svg")):
+    kind = impostor(data[:512])
+    if kind is Impostor.EMPTY:
+        return kind.value
+    if kind is Impostor.MARKUP:
         return "a web page or drawing in text form (HTML, XML), not a picture"
-    if start.startswith(b"version https://git-lfs"):
-        return "a Git LFS pointer, not the picture itself"
+    if kind is Impostor.LFS_POINTER:
+        return f"{kind.value}, not the picture itself"
     if data[4:8] == b"ftyp":
         return "a HEIC, AVIF or video file this installation cannot read"
     return "not a picture, or one of a kind this installation cannot read"

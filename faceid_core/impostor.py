@@ -1,0 +1,23 @@
+"""What was saved in place of a model or a photo: the ways in which downloads go wrong."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+_MARKUP = (b"<!doctype", b"<html", b"<head", b"<?xml", b"<svg")
+
+
+class Impostor(Enum):
+    EMPTY = "an empty file"
+    MARKUP = "a web page"  # the page about the file, or a server's error page
+    LFS_POINTER = "a Git LFS pointer"  # a repository cloned without LFS
+
+
+def impostor(start: bytes) -> Impostor | None:
+    """What a file is by its first bytes (a few hundred are enough), or None when it may be the real thing."""
+    text = start[:512].lstrip().lower()
+    if not text:
+        return Impostor.EMPTY
+    if text.startswith(_MARKUP):
+        return Impostor.MARKUP
+    return Impostor.LFS_POINTER if text.startswith(b"version https://git-lfs") else None
