@@ -4,33 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import PurePath
 from typing import Any
 
 from torch import Tensor
 
 from ..faceid_core.adapter.layers import Base
 from ..faceid_core.adapter.model import Adapter
-from ..faceid_core.adapter.tokens import check_embedding_space
-from ..faceid_core.errors import AdapterError, NoFaceError
-from ..faceid_core.faces import Faces, find_pack
-from ..faceid_core.prompts import Prompt, Settings, Tag, resolve
+from ..faceid_core.engines.after_sampling import undrawn
+from ..faceid_core.engines.lora_tags import lora_file
+from ..faceid_core.engines.people import TaggedPerson, tagged_people
+from ..faceid_core.faces import find_pack
+from ..faceid_core.prompts import Prompt, Settings, resolve
 from ..faceid_core.prompts.defaults import SD15_RESOLUTION, SDXL_RESOLUTION
-from ..faceid_core.prompts.errors import error_at, suggestion
-from ..faceid_core.tunes.refs import named_tune
+from ..faceid_core.prompts.errors import error_at
 from . import host
 from .identity import Person, show_person
 
-_REMOTE_ONLY = (
-    "super_resolution",
-    "hires_fix",
-    "face_correct",
-    "face_swap",
-    "inpaint_faces",
-    "style",
-    "color_grading",
-    "film_grain",
-)
 _RESOLUTION = {Base.SD15: SD15_RESOLUTION, Base.SDXL: SDXL_RESOLUTION}
 
 
@@ -68,17 +57,19 @@ def draw_settings(
     settings = resolve(prompt, _RESOLUTION[adapter.spec.base])
     notes = []
     for tag in prompt.parsed.loras:
-        model, clip = host.add_lora(model, clip, _lora_file(tag, prompt), tag.strength)
-    for tag, title, faces, mask in _tagged_faces(prompt, masks):
-        person = Person(title, faces, tag.strength, lora_strength, structure, preview=preview, mask=mask)
-        _check_space(prompt, tag, adapter, person)
+        model, clip = host.add_lora(model, clip, lora_file(tag, prompt, host.lora_names()), tag.strength)
+    person_masks = _checked_masks(prompt, masks)
+    for tagged, mask in zip(_tagged_people(prompt, adapter, preview), person_masks, strict=True):
+        person = Person(
+            tagged.title, tagged.faces, tagged.tag.strength, lora_strength, structure, preview=preview, mask=mask
+        )
         model = show_person(model, adapter, person, clip_vision)
         notes.append(f"{person.title} at {person.strength:g}")
     if settings.scheduler.needs_lcm:
         model, lora = host.add_lcm(model, sdxl=adapter.spec.base is Base.SDXL)
         notes.append(f"LCM with {lora}" if lora else "LCM without its LoRA: put an lcm-lora file into models/loras")
-    if undrawn := _undrawn(prompt):
-        notes.append("not drawn locally yet: " + ", ".join(undrawn))
+    if left_out := undrawn(prompt):
+        notes.append("not drawn locally yet: " + ", ".join(left_out))
     positive, negative = (host.encode_text(clip, text) for text in (prompt.parsed.plain_text, prompt.negative_prompt))
     sigmas = host.sigmas(model, settings.scheduler.comfy_schedule, settings.steps)
     return Drawing(
@@ -91,52 +82,23 @@ def draw_settings(
     )
 
 
-def _tagged_faces(prompt: Prompt, masks: Tensor | None) -> Iterator[tuple[Tag, str, Faces, Tensor | None]]:
-    """Each face tag of the text with the title and the faces of its tune and its mask, [1, H, W]."""
+def _checked_masks(prompt: Prompt, masks: Tensor | None) -> list[Tensor | None]:
+    """The mask, [1, H, W], of each face tag of the text."""
     tags = prompt.parsed.faces
-    if not tags:
-        return
-    if masks is not None and len(masks) not in (1, len(tags)):
+    if not tags or masks is None:
+        return [None] * len(tags)
+    if len(masks) not in (1, len(tags)):
         problem = f"{len(tags)} people but {len(masks)} masks"
         raise error_at(prompt.text, tags[0].start, problem, "Connect one mask per faceid tag, or a single one for all.")
-    from ..faceid_core.tunes.create import faces_of
+    return [masks[min(number, len(masks) - 1)].unsqueeze(0) for number in range(len(tags))]
 
-    store = host.tune_store()
+
+def _tagged_people(prompt: Prompt, adapter: Adapter, preview: bool) -> Iterator[TaggedPerson]:
+    if not prompt.has_face:
+        return iter(())
     pack = find_pack("auto", host.insightface_roots())
-    for number, tag in enumerate(tags):
-        tune = named_tune(store, tag, prompt.text)
-        try:
-            faces = faces_of(tune, store, pack, on_photo=host.progress(len(tune.photos)))
-        except NoFaceError as error:
-            problem = f"tune {tune.title!r} has no face that the pack {pack.name} finds"
-            raise error_at(prompt.text, tag.start, problem, str(error)) from error
-        yield tag, tune.title, faces, None if masks is None else masks[min(number, len(masks) - 1)].unsqueeze(0)
-
-
-def _check_space(prompt: Prompt, tag: Tag, adapter: Adapter, person: Person) -> None:
-    try:
-        check_embedding_space(adapter, person.faces, preview=person.preview)
-    except AdapterError as error:
-        problem = f"{tag.ref!r} has no face that {adapter.name} understands"
-        raise error_at(prompt.text, tag.start, problem, str(error)) from error
-
-
-def _undrawn(prompt: Prompt) -> list[str]:
-    """What the prompt asks for that only the remote API draws so far."""
-    return [name for name in _REMOTE_ONLY if getattr(prompt, name)] + [f"--{flag.name}" for flag in prompt.parsed.flags]
-
-
-def _lora_file(tag: Tag, prompt: Prompt) -> str:
-    """The LoRA file a tag names: with or without its folder and ending, in any case."""
-    names = host.lora_names()
-    wanted = tag.ref.lower()
-    for spelled in (str.lower, lambda name: PurePath(name).name.lower(), lambda name: PurePath(name).stem.lower()):
-        found = sorted(name for name in names if spelled(name) == wanted)
-        if found:
-            return found[0]
-    stems = [PurePath(name).stem for name in names]
-    remedy = f"Put the file into models/loras.{suggestion(tag.ref, stems)}"
-    raise error_at(prompt.text, tag.start, f"there is no LoRA {tag.ref!r}", remedy)
+    on_photo = host.progress(1)
+    return tagged_people(prompt, host.tune_store(), adapter, pack, preview=preview, on_photo=on_photo)
 
 
 def _status(settings: Settings, notes: list[str]) -> str:

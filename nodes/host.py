@@ -27,6 +27,7 @@ from ..faceid_core.adapter.fit import check_fit, cross_attention
 from ..faceid_core.adapter.lora import lora_pairs
 from ..faceid_core.adapter.model import Adapter
 from ..faceid_core.adapter.tokens import ClipFeatures
+from ..faceid_core.engines.lora_tags import is_lcm_lora
 from ..faceid_core.errors import AdapterError
 from ..faceid_core.faces.face import Faces
 from . import sampling
@@ -202,8 +203,7 @@ def add_lcm(model: Any, *, sdxl: bool) -> tuple[Any, str | None]:
     """The model in LCM's parametrisation, with its base's LCM LoRA where one is installed, and that file's name."""
     from comfy_extras.nodes_model_advanced import ModelSamplingDiscrete
 
-    lcm_loras = (name for name in lora_names() if "lcm" in name.lower() and ("xl" in name.lower()) == sdxl)
-    lora = next(iter(sorted(lcm_loras)), None)
+    lora = next((name for name in sorted(lora_names()) if is_lcm_lora(name, sdxl=sdxl)), None)
     if lora is not None:
         model, _ = add_lora(model, None, lora, 1.0)
     (patched,) = ModelSamplingDiscrete().patch(model, "lcm", False)

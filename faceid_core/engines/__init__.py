@@ -1,1 +1,1 @@
-"""What draws a picture."""
+"""What draws a picture: ComfyUI's queue, diffusers in this process. See engine.py."""

@@ -1,0 +1,21 @@
+"""What a prompt asks for once its picture is sampled."""
+
+from __future__ import annotations
+
+from ..prompts import Prompt
+
+_FLAGS = (
+    "super_resolution",
+    "hires_fix",
+    "face_correct",
+    "face_swap",
+    "inpaint_faces",
+    "style",
+    "color_grading",
+    "film_grain",
+)
+
+
+def undrawn(prompt: Prompt) -> list[str]:
+    """What the prompt asks for that only the remote API draws so far."""
+    return [name for name in _FLAGS if getattr(prompt, name)] + [f"--{flag.name}" for flag in prompt.parsed.flags]

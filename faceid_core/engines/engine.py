@@ -1,0 +1,78 @@
+"""What every engine is: a Prompt and the tunes it names in, pictures out.
+
+engine.py          the protocol, and the values that cross it
+people.py          the people a prompt's tags name, with the faces an adapter understands
+lora_tags.py       the LoRA files a prompt's tags name
+diffusers.py       draws here, over a single-file checkpoint          (diffusers_*.py, text_encoding.py: its parts)
+comfyui.py         draws in a running ComfyUI, through its queue
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from threading import Event
+from typing import TYPE_CHECKING, Protocol
+
+from ..errors import FaceIDError
+from ..prompts import Prompt
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ..tunes.store import TuneStore
+
+OnProgress = Callable[[str, int, int], None]  # (stage, done, total): ("loading the model", 1, 3), ("drawing", 7, 60)
+
+
+class Cancelled(FaceIDError):  # noqa: N818, it is no mistake of anybody
+    """Somebody asked the engine to stop, and it has."""
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """One finished picture: ``pixels`` is [H, W, 3] uint8 RGB; ``seed`` draws it again, alone."""
+
+    pixels: np.ndarray = field(repr=False)
+    seed: int
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """The pictures in the order of their seeds, and what a person should know of how they were drawn."""
+
+    pictures: tuple[Picture, ...]
+    notes: tuple[str, ...] = ()
+
+
+class Engine(Protocol):
+    """Something that draws."""
+
+    name: str  # for people: "diffusers on cuda", "ComfyUI at http://127.0.0.1:8188"
+
+    def draw(
+        self, prompt: Prompt, store: TuneStore, on_progress: OnProgress | None = None, cancel: Event | None = None
+    ) -> Drawn:
+        """Draw ``prompt.num_images`` pictures of the people its tags name in ``store``.
+
+        ``cancel`` is looked at between steps. An exception out of ``on_progress`` stops the work as well, and Ctrl-C
+        does; whatever runs elsewhere for this call is stopped with it.
+
+        Raises:
+            PromptError: a tag names no tune or LoRA, or a parameter is not to be had here; says where in the prompt.
+            FaceIDError: a model is missing or does not fit.
+            Cancelled: ``cancel`` was set.
+        """
+        ...
+
+
+def report(on_progress: OnProgress | None, cancel: Event | None, stage: str, done: int, total: int) -> None:
+    """One step of an engine's work is done: tell it, and stop here if nobody wants the rest.
+
+    Raises:
+        Cancelled: ``cancel`` is set.
+    """
+    if cancel is not None and cancel.is_set():
+        raise Cancelled(f"Stopped while {stage} ({done} of {total}).")
+    if on_progress is not None:
+        on_progress(stage, done, total)
