@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from support.adapters import adapter_tensors, layer_widths, write_bin
+from support.cached_files import cached
 from support.checkpoint import clip_vision_h, sd15_checkpoint
 from support.comfyui import (
     PLUGIN_NEEDS,
@@ -15,7 +16,6 @@ from support.comfyui import (
     Installation,
     find_comfyui,
 )
-from support.random_files import cached
 
 SDXL_ADAPTER = "ip-adapter-faceid_sdxl.bin"
 

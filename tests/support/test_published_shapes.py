@@ -7,16 +7,19 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
-from support.adapters import PUBLISHED, adapter_tensors, layer_widths, write_bin, write_safetensors
-from support.checkpoint import (
+from faceid_tunes.faceid_core.adapter.layers import Base
+from faceid_tunes.faceid_core.adapter.model import load_adapter
+from faceid_tunes.faceid_core.adapter.variants import Variant
+from faceid_tunes.weights.placeholder import write_placeholder_adapter, write_random_fp16
+from faceid_tunes.weights.published_shapes import (
     clip_vision_h_shapes,
     sd15_shapes,
     text_encoder_shapes,
     unet_shapes,
     vae_shapes,
 )
-from support.random_files import write_random_fp16
+from safetensors.torch import load_file
+from support.adapters import PUBLISHED, adapter_tensors, layer_widths, write_bin, write_safetensors
 
 KEY_COUNTS = {
     ("faceid", "sd15"): (6, 288),
@@ -82,3 +85,13 @@ def test_a_random_file_is_a_safetensors_file_of_half_precision(tmp_path: Path):
     assert read["norm.weight"].tolist() == [1.0] * 8
     assert read["norm.bias"].tolist() == [0.0] * 8
     assert read["a.position_ids"].tolist() == [[0, 1, 2, 3, 4]]
+
+
+def test_the_placeholder_adapter_is_laid_out_as_the_published_one(tmp_path: Path):
+    published = adapter_tensors("faceid", "sd15")
+    written = load_file(write_placeholder_adapter(tmp_path / "adapter.safetensors"))
+    assert {key: value.shape for key, value in written.items()} == {
+        f"{part}.{key}": value.shape for part, tensors in published.items() for key, value in tensors.items()
+    }
+    spec = load_adapter(tmp_path / "adapter.safetensors").spec
+    assert (spec.base, spec.variant, spec.has_lora) == (Base.SD15, Variant.FACEID, True)

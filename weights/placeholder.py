@@ -1,50 +1,46 @@
-"""Random weights of any size, written straight to a safetensors file and kept in a cache folder.
+"""Model files with random weights: the published key sets and sizes, and noise for a picture.
 
-Tensors are drawn and written one at a time, so a 2 GB file needs little memory (`safetensors.save_file` needs all of
-them at once, and a copy).
+They let everything run, loading included, where the real weights cannot be had.
 """
 
 from __future__ import annotations
 
 import json
 import math
-import os
-import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import torch
 
-Shapes = Mapping[str, tuple[int, ...]]
+from .published_shapes import faceid_sd15_shapes, sd15_shapes
 
 _BLOCK = 1 << 22  # values drawn at a time
 
-
-def cache_dir() -> Path:
-    """`$XDG_CACHE_HOME/faceid-tunes-tests`, else `~/.cache/faceid-tunes-tests`. Created."""
-    root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    folder = Path(root) / "faceid-tunes-tests"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+# A unit embedding of 512 numbers needs sqrt(512) to reach order one; a LoRA is a small part of its layer.
+_EMBEDDING_GAIN, _LORA_GAIN = 512**0.5, 0.02
 
 
-def cached(name: str, write: Callable[[Path], object]) -> Path:
-    """The cached file `name`, made once by `write(path)`. Never seen half-written: it is renamed into place."""
-    target = cache_dir() / name
-    if not target.exists():
-        handle, temporary = tempfile.mkstemp(prefix=f".{name}.", dir=target.parent)
-        os.close(handle)
-        try:
-            write(Path(temporary))
-            os.replace(temporary, target)
-        finally:
-            Path(temporary).unlink(missing_ok=True)
-    return target
+def write_placeholder_checkpoint(path: Path) -> Path:
+    """A full-size SD 1.5 checkpoint (2.1 GB), a single fp16 file as `v1-5-pruned-emaonly.safetensors` is."""
+    return write_random_fp16(path, sd15_shapes())
 
 
-def write_random_fp16(path: Path, shapes: Shapes, seed: int = 0, gains: Mapping[str, float] | None = None) -> Path:
-    """fp16 safetensors of `shapes`: matrices and kernels are normal / sqrt(fan in), vectors named `*.weight` (norms)
-    are one, all others zero, `*position_ids` count up as int64. `gains` multiplies the tensors it names."""
+def write_placeholder_adapter(path: Path) -> Path:
+    """A full-size FaceID adapter for SD 1.5 (97 MB), as safetensors."""
+    shapes = faceid_sd15_shapes()
+    gains = {key: _LORA_GAIN for key in shapes if key.endswith("_lora.up.weight")}
+    return write_random_fp16(path, shapes, gains=gains | {"image_proj.proj.0.weight": _EMBEDDING_GAIN})
+
+
+def write_random_fp16(
+    path: Path, shapes: Mapping[str, tuple[int, ...]], seed: int = 0, gains: Mapping[str, float] | None = None
+) -> Path:
+    """An fp16 safetensors file of ``shapes``.
+
+    Matrices and kernels are normal / sqrt(fan in), vectors named ``*.weight`` (norms) are one, all others zero, and
+    ``*position_ids`` count up as int64; ``gains`` multiplies the tensors it names. Tensors are drawn and written one
+    at a time, so a 2 GB file needs little memory (``safetensors.save_file`` needs all of them at once, and a copy).
+    """
     header, offset = {"__metadata__": {"format": "pt"}}, 0
     for key, shape in shapes.items():
         kind, width = ("I64", 8) if key.endswith("position_ids") else ("F16", 2)
