@@ -1,0 +1,84 @@
+"""One picture that shows at a glance whether the results look like the person."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..faces.face import SAME_PERSON
+
+if TYPE_CHECKING:
+    from PIL import Image, ImageDraw
+
+_CELL, _GAP, _LABEL, _BANNER = 320, 12, 52, 40  # pixels
+_COLUMNS = 5
+_PAPER, _INK, _GREY, _GOOD, _WARNING = (250, 250, 248), (32, 32, 32), (120, 120, 120), (20, 130, 60), (190, 50, 20)
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One picture of the sheet.
+
+    Attributes:
+        pixels: [H, W, 3] uint8 RGB.
+        caption: one short line.
+        likeness: cosine to the person, with its name ("Anna"); empty for a photo or when there was nobody to compare.
+        is_photo: a photo of the person rather than a result.
+    """
+
+    pixels: np.ndarray
+    caption: str
+    likeness: tuple[tuple[str, float | None], ...] = ()
+    is_photo: bool = False
+
+
+def contact_sheet(frames: Sequence[Frame], warning: str = "") -> np.ndarray:
+    """[H, W, 3] uint8 RGB: photos first, then results with their likeness; ``warning`` across the top in red."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    columns = min(_COLUMNS, len(frames))
+    rows = -(-len(frames) // columns)
+    top = _BANNER if warning else 0
+    width = columns * _CELL + (columns + 1) * _GAP
+    sheet = Image.new("RGB", (width, top + rows * (_CELL + _LABEL + _GAP) + _GAP), _PAPER)
+    draw = ImageDraw.Draw(sheet)
+    draw.font = ImageFont.load_default(size=18)
+    if warning:
+        draw.rectangle((0, 0, width, _BANNER), fill=_WARNING)
+        draw.text((_GAP, _BANNER // 2), warning, fill="white", anchor="lm")
+    for number, frame in enumerate(frames):
+        row, column = divmod(number, columns)
+        _place(sheet, draw, frame, _GAP + column * (_CELL + _GAP), top + _GAP + row * (_CELL + _LABEL + _GAP))
+    return np.array(sheet)
+
+
+def _place(sheet: Image.Image, draw: ImageDraw.ImageDraw, frame: Frame, left: int, top: int) -> None:
+    from PIL import Image, ImageOps
+
+    picture = ImageOps.contain(Image.fromarray(frame.pixels), (_CELL, _CELL), Image.Resampling.LANCZOS)
+    sheet.paste(picture, (left + (_CELL - picture.width) // 2, top + (_CELL - picture.height) // 2))
+    if frame.is_photo:
+        draw.rectangle((left - 3, top - 3, left + _CELL + 2, top + _CELL + 2), outline=_GREY, width=2)
+    draw.text((left, top + _CELL + 6), _fitted(draw, frame.caption), fill=_INK)
+    if frame.likeness:
+        cosines = [cosine for _, cosine in frame.likeness]
+        good = all(cosine is not None and cosine >= SAME_PERSON for cosine in cosines)
+        text = "  ".join(describe_likeness(*found) for found in frame.likeness)
+        draw.text((left, top + _CELL + 28), _fitted(draw, text), fill=_GOOD if good else _GREY)
+
+
+def _fitted(draw: ImageDraw.ImageDraw, text: str) -> str:
+    """``text``, its end cut where it is wider than a cell."""
+    if draw.textlength(text) <= _CELL:
+        return text
+    while text and draw.textlength(text + "…") > _CELL:
+        text = text[:-1]
+    return text + "…"
+
+
+def describe_likeness(person: str, cosine: float | None) -> str:
+    """For example "Anna 0.63"; "Anna: no face" when there was none to compare."""
+    return f"{person}: no face" if cosine is None else f"{person} {cosine:.2f}"

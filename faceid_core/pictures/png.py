@@ -1,0 +1,63 @@
+"""PNG files that say what they were made from."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import TYPE_CHECKING
+
+from ..errors import FaceIDError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+def save_png(path: Path, pixels: np.ndarray, texts: Mapping[str, str]) -> None:
+    """Write ``pixels`` ([H, W, 3] uint8 RGB) with ``texts`` as PNG text chunks; under ``path`` only once it is whole.
+
+    Raises:
+        FaceIDError: the folder cannot be written to, or the disk is full.
+    """
+    from PIL import Image
+    from PIL.PngImagePlugin import PngInfo
+
+    info = PngInfo()
+    for key, text in texts.items():
+        info.add_itxt(key, text)
+    try:
+        with NamedTemporaryFile(dir=path.parent, prefix=f".{path.stem}-", suffix=".png", delete=False) as file:
+            unfinished = Path(file.name)
+            try:
+                Image.fromarray(pixels).save(file, "PNG", pnginfo=info)
+                file.flush()
+                unfinished.chmod(0o666 & ~_umask())  # a temporary file is for its owner only, a picture is not
+                os.replace(unfinished, path)
+            except BaseException:  # Ctrl-C too leaves nothing half-written
+                unfinished.unlink(missing_ok=True)
+                raise
+    except OSError as error:
+        raise FaceIDError(f"{path}: cannot be written ({error.strerror or error}).") from error
+
+
+def writable_folder(folder: Path) -> Path:
+    """``folder``, created where it is missing.
+
+    Raises:
+        FaceIDError: nothing can be written there; better told before an hour of drawing than after.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with NamedTemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        reason = error.strerror or error
+        raise FaceIDError(f"{folder}: pictures cannot be written there ({reason}). Give another --output.") from error
+    return folder
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
