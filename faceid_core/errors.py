@@ -7,7 +7,10 @@
     ├── AdapterError      an IP-Adapter file cannot be read, or does not fit the model or faces it is used with
     ├── MissingDependencyError  a Python package has to be installed first
     ├── PromptError       (prompts/errors.py) a prompt cannot be used; says where in it
-    └── TuneError         (tunes/errors.py) a tune cannot be created, read or changed
+    ├── TuneError         (tunes/errors.py) a tune cannot be created, read or changed
+    ├── CheckpointError   (engines/model_file.py) a checkpoint, LoRA or image encoder cannot be used
+    ├── WeightsError      (weights/errors.py) a model file is missing, refused or not downloaded
+    └── Cancelled         (engines/engine.py) somebody asked an engine to stop
 
 Each message says what was wrong, in which input, and what to do next; it is shown to the user as it is.
 """

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import torch
 
 from .published_shapes import faceid_sd15_shapes, sd15_shapes
+
+OnTensor = Callable[[int, int], None]  # (done, total)
+
+PLACEHOLDER_BYTES = 2_300_000_000  # checkpoint and adapter together
 
 _BLOCK = 1 << 22  # values drawn at a time
 
@@ -20,20 +24,26 @@ _BLOCK = 1 << 22  # values drawn at a time
 _EMBEDDING_GAIN, _LORA_GAIN = 512**0.5, 0.02
 
 
-def write_placeholder_checkpoint(path: Path) -> Path:
+def write_placeholder_checkpoint(path: Path, on_tensor: OnTensor | None = None) -> Path:
     """A full-size SD 1.5 checkpoint (2.1 GB), a single fp16 file as `v1-5-pruned-emaonly.safetensors` is."""
-    return write_random_fp16(path, sd15_shapes())
+    return write_random_fp16(path, sd15_shapes(), on_tensor=on_tensor)
 
 
-def write_placeholder_adapter(path: Path) -> Path:
+def write_placeholder_adapter(path: Path, on_tensor: OnTensor | None = None) -> Path:
     """A full-size FaceID adapter for SD 1.5 (97 MB), as safetensors."""
     shapes = faceid_sd15_shapes()
     gains = {key: _LORA_GAIN for key in shapes if key.endswith("_lora.up.weight")}
-    return write_random_fp16(path, shapes, gains=gains | {"image_proj.proj.0.weight": _EMBEDDING_GAIN})
+    return write_random_fp16(
+        path, shapes, gains=gains | {"image_proj.proj.0.weight": _EMBEDDING_GAIN}, on_tensor=on_tensor
+    )
 
 
 def write_random_fp16(
-    path: Path, shapes: Mapping[str, tuple[int, ...]], seed: int = 0, gains: Mapping[str, float] | None = None
+    path: Path,
+    shapes: Mapping[str, tuple[int, ...]],
+    seed: int = 0,
+    gains: Mapping[str, float] | None = None,
+    on_tensor: OnTensor | None = None,
 ) -> Path:
     """An fp16 safetensors file of ``shapes``.
 
@@ -52,9 +62,11 @@ def write_random_fp16(
     draw = torch.Generator().manual_seed(seed)
     with open(path, "wb") as file:
         file.write(len(text).to_bytes(8, "little") + text)
-        for key, shape in shapes.items():
+        for number, (key, shape) in enumerate(shapes.items(), 1):
             for block in _blocks(draw, key, shape, (gains or {}).get(key, 1.0)):
                 block.numpy().tofile(file)
+            if on_tensor is not None:
+                on_tensor(number, len(shapes))
     return path
 
 

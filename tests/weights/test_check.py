@@ -1,0 +1,71 @@
+"""What is said of a model file that is there: right, another one, or none."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+from faceid_tunes.weights.check import State, look, verify
+
+
+@pytest.fixture
+def placed(model, detector, folders):
+    """placed(content): an entry for the detector, with that content in its place."""
+
+    def place(content: bytes, **changes):
+        entry = model("https://example.org/model.onnx", detector, **changes)
+        folders.target(entry).parent.mkdir(parents=True, exist_ok=True)
+        folders.target(entry).write_bytes(content)
+        return entry
+
+    return place
+
+
+def test_the_published_file_is_found(placed, folders, detector):
+    check = verify(placed(detector), folders)
+    assert (check.state, check.detail) == (State.FOUND, "") and check.sha256 == check.entry.sha256
+
+
+def test_a_missing_file_is_missing(model, folders, detector):
+    entry = model("https://example.org/model.onnx", detector)
+    assert look(entry, folders).state is verify(entry, folders).state is State.MISSING
+
+
+def test_a_single_wrong_byte_is_noticed_by_the_hash_alone(placed, folders, detector):
+    entry = placed(detector[:-1] + b"\0" if detector[-1] else detector[:-1] + b"\1")
+    assert look(entry, folders).state is State.FOUND, "a look does not read the file"
+    check = verify(entry, folders)
+    assert check.state is State.DIFFERS
+    assert check.detail == f"it differs from the published file (sha256 {check.sha256}, published {entry.sha256})"
+
+
+def test_a_truncated_file_is_noticed_by_its_size(placed, folders, detector):
+    entry = placed(detector[:1000])
+    check = look(entry, folders)
+    assert check.state is State.DIFFERS
+    assert f"it has 1,000 bytes, the published file {len(detector):,}: cut short" in check.detail
+    assert f"published {entry.sha256}" in verify(entry, folders).detail
+
+
+def test_another_revision_differs_and_is_not_called_damaged(placed, folders, recogniser):
+    check = look(placed(recogniser), folders)
+    assert check.state is State.DIFFERS and "another revision" in check.detail
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", "an empty file"),
+        (b"<!DOCTYPE html><title>404</title>", "a web page"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n", "a Git LFS pointer"),
+    ],
+)
+def test_what_is_no_model_is_called_by_its_name(placed, folders, content, says):
+    check = verify(placed(content), folders)
+    assert check.state is State.DAMAGED and check.detail == f"it is {says} saved under the model's name"
+
+
+def test_an_unknown_hash_is_told(placed, folders, detector):
+    check = verify(placed(detector, sha256=None), folders)
+    assert check.state is State.FOUND and check.detail == "no published sha256 is known"
+    assert check.sha256 == hashlib.sha256(detector).hexdigest()

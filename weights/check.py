@@ -1,0 +1,97 @@
+"""Whether a model file is there, and whether it is the published one."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..faceid_core.impostor import impostor
+from .errors import WeightsError
+from .folders import ModelFolders
+from .manifest import ModelFile
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+_BLOCK = 1 << 20
+
+Bar = Callable[..., "tqdm"]  # tqdm itself, or anything that takes its arguments
+
+
+class State(Enum):
+    MISSING = "missing"
+    FOUND = "found"  # as far as looked: of the published size, or with the published hash
+    DIFFERS = "differs"  # not the published file, which may be just as well: another revision, a conversion
+    DAMAGED = "damaged"  # certainly no model
+
+
+@dataclass(frozen=True)
+class Check:
+    """path: None when missing. detail: what is wrong, or not known, in words. sha256: None when not computed."""
+
+    entry: ModelFile
+    state: State
+    path: Path | None = None
+    detail: str = ""
+    sha256: str | None = None
+
+
+def look(entry: ModelFile, folders: ModelFolders) -> Check:
+    """Name, size and first bytes: quick, the file is not read."""
+    path = folders.find(entry)
+    if path is None:
+        return Check(entry, State.MISSING)
+    size, start = _size_and_start(path)
+    if kind := impostor(start):
+        return Check(entry, State.DAMAGED, path, f"it is {kind.value} saved under the model's name")
+    if entry.size is not None and size != entry.size:
+        shorter = ": cut short, or another revision" if size < entry.size else ": another revision"
+        return Check(entry, State.DIFFERS, path, f"it has {size:,} bytes, the published file {entry.size:,}{shorter}")
+    return Check(entry, State.FOUND, path)
+
+
+def verify(entry: ModelFile, folders: ModelFolders, bar: Bar | None = None) -> Check:
+    """`look`, and the whole file's sha256 against the published one."""
+    looked = look(entry, folders)
+    if looked.path is None or looked.state is State.DAMAGED:
+        return looked
+    sha256 = file_sha256(looked.path, bar)
+    if entry.sha256 is None:
+        return Check(entry, looked.state, looked.path, looked.detail or "no published sha256 is known", sha256)
+    if sha256 == entry.sha256:
+        return Check(entry, State.FOUND, looked.path, sha256=sha256)
+    detail = looked.detail or "it differs from the published file"
+    return Check(entry, State.DIFFERS, looked.path, f"{detail} (sha256 {sha256}, published {entry.sha256})", sha256)
+
+
+def file_sha256(path: Path, bar: Bar | None = None) -> str:
+    """Lower-case hex. Raises WeightsError when the file cannot be read."""
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as file, _progress(bar, path) as progress:
+            while block := file.read(_BLOCK):
+                digest.update(block)
+                if progress is not None:
+                    progress.update(len(block))
+    except OSError as error:
+        raise WeightsError(f"{path} cannot be read: {error.strerror}.") from error
+    return digest.hexdigest()
+
+
+def _progress(bar: Bar | None, path: Path) -> contextlib.AbstractContextManager[tqdm | None]:
+    if bar is None:
+        return contextlib.nullcontext()
+    return bar(total=path.stat().st_size, desc=f"checking {path.name}", unit="B", unit_scale=True, disable=None)
+
+
+def _size_and_start(path: Path) -> tuple[int, bytes]:
+    try:
+        with path.open("rb") as file:
+            return path.stat().st_size, file.read(512)
+    except OSError as error:
+        raise WeightsError(f"{path} cannot be read: {error.strerror}.") from error

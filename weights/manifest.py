@@ -1,0 +1,150 @@
+"""The model files there are: where each comes from, what it must hash to, its licence, and what needs it.
+
+The list itself is `manifest.toml`; nothing is opened, looked for or downloaded here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import functools
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .errors import WeightsError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+MANIFEST = Path(__file__).with_name("manifest.toml")
+
+
+@dataclass(frozen=True)
+class Licence:
+    """id: as `--accept-license` takes it; sentence: what it allows, plainly; commercial: whether commercial use is
+    allowed; url: its full text."""
+
+    id: str
+    sentence: str
+    commercial: bool
+    url: str | None = None
+
+
+@dataclass(frozen=True)
+class Download:
+    """What is behind a URL. size in bytes, sha256 in lower-case hex; None where no source states them."""
+
+    url: str
+    size: int | None = None
+    sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """One model file.
+
+    folder: ComfyUI's key (checkpoints, ipadapter, ...), below which it lies in ``subfolder`` under ``name``.
+    ``also_named``: names under which others save the same file; such a file counts only if it has this one's size.
+    url, revision: where it is published, and the commit or release in that URL. ``member``: its path inside the zip
+    at that URL, whose own size and hash are then in ``archive``. size, sha256: of the file itself.
+    needed_for: the groups it belongs to. base: the model family it fits, None when any.
+    """
+
+    id: str
+    name: str
+    folder: str
+    url: str
+    revision: str
+    licence: Licence
+    needed_for: tuple[str, ...]
+    subfolder: str = ""
+    size: int | None = None
+    sha256: str | None = None
+    base: str | None = None
+    member: str | None = None
+    archive: Download | None = None
+    also_named: tuple[str, ...] = ()
+
+    @property
+    def download(self) -> Download:
+        """What has to be transferred to get the file: itself, or the zip it is in."""
+        return self.archive or Download(self.url, self.size, self.sha256)
+
+
+def manifest() -> tuple[ModelFile, ...]:
+    """Every file of the manifest, in its order."""
+    return _read(MANIFEST).files
+
+
+def groups() -> Mapping[str, str]:
+    """Group (as in ``needed_for``) -> what it is for, in words."""
+    return _read(MANIFEST).groups
+
+
+def model_file(id: str) -> ModelFile:
+    """Raises WeightsError, naming similar ids, when there is no such file."""
+    return _named(id, {entry.id: entry for entry in manifest()}, "model file")
+
+
+def files_for(group: str) -> tuple[ModelFile, ...]:
+    """The files of a group. Raises WeightsError, naming similar groups, when there is no such group."""
+    _named(group, groups(), "group of model files")
+    return tuple(entry for entry in manifest() if group in entry.needed_for)
+
+
+def licence(id: str) -> Licence:
+    """Raises WeightsError, naming similar ids, when there is no such licence."""
+    return _named(id, _read(MANIFEST).licences, "licence")
+
+
+@dataclass(frozen=True)
+class _Manifest:
+    files: tuple[ModelFile, ...]
+    licences: Mapping[str, Licence]
+    groups: Mapping[str, str]
+
+
+@functools.cache
+def _read(path: Path) -> _Manifest:
+    tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    _only(tables, {"licences", "groups", "archives", "files"}, path.name)
+    licences = {id: _made(Licence, {"id": id, **table}, f"licence {id}") for id, table in tables["licences"].items()}
+    archives = {id: _made(Download, table, f"archive {id}") for id, table in tables.get("archives", {}).items()}
+    files = tuple(_model_file(table, licences, archives) for table in tables["files"])
+    return _Manifest(files, licences, tables.get("groups", {}))
+
+
+def _model_file(table: dict[str, Any], licences: dict[str, Licence], archives: dict[str, Download]) -> ModelFile:
+    where = f"model file {table.get('id')}"
+    values = dict(table, licence=_named(table.get("licence", ""), licences, f"licence ({where})"))
+    for field in ("needed_for", "also_named"):
+        values[field] = tuple(table.get(field, ()))
+    if "archive" in table:
+        values["archive"] = _named(table["archive"], archives, f"archive ({where})")
+        values["url"] = values["archive"].url
+    return _made(ModelFile, values, where)
+
+
+def _made(kind: type, values: dict[str, Any], where: str) -> Any:
+    _only(values, {field.name for field in dataclasses.fields(kind)}, where)
+    try:
+        return kind(**values)
+    except TypeError as error:  # a field that must be there is not
+        raise WeightsError(f"{MANIFEST.name}, {where}: {error}.") from error
+
+
+def _only(values: dict[str, Any], known: set[str], where: str) -> None:
+    if unknown := sorted(set(values) - known):
+        raise WeightsError(f"{MANIFEST.name}, {where}: unknown key {', '.join(unknown)}.")
+
+
+def _named(name: str, things: Mapping[str, Any], what: str) -> Any:
+    if name in things:
+        return things[name]
+    similar = difflib.get_close_matches(name, things, n=3, cutoff=0.5) or sorted(things)
+    raise WeightsError(f'There is no {what} "{name}". Did you mean {" or ".join(similar)}?')

@@ -1,0 +1,334 @@
+"""One URL into one `.part` file: resumed, retried, and checked before it may be called a model.
+
+On requests and tqdm. The two libraries made for this were tried first: pooch cannot resume; huggingface_hub can, in a
+function that is not public, gives up when a connection is reset in mid-file, fixes its timeout and waits at import,
+and checks the size but not the hash.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..faceid_core.impostor import impostor
+from .check import Bar, file_sha256
+from .errors import DownloadError, StorageError
+from .manifest import Download
+
+if TYPE_CHECKING:
+    import requests
+    from tqdm import tqdm
+
+log = logging.getLogger(__name__)
+
+HUB = "https://huggingface.co"
+_CHUNK = 1 << 16  # what is lost of an interrupted read
+_LONGEST_WAIT = 60.0  # seconds, whatever a server asks for
+_TRY_AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
+_CONTENT_RANGE = re.compile(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)")
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Patience:
+    """timeout: seconds without a byte; attempts: in a row that bring nothing; pause: seconds before the second
+    attempt, doubled each time."""
+
+    timeout: float = 30.0
+    attempts: int = 5
+    pause: float = 1.0
+
+
+def download(wanted: Download, part: Path, bar: Bar, tell: Tell, patience: Patience) -> str:
+    """Bring ``part`` to the published file, going on from what an earlier download left in it. Returns its sha256.
+
+    A part that does not have the published hash is deleted: at once, if it was begun by an earlier download, to start
+    again from nothing; for good otherwise. A part of a file whose hash is not known is never gone on from, nothing
+    would show that the file has changed in between.
+
+    Raises:
+        DownloadError: it could not be transferred, or is not the published file.
+        StorageError: the disk is full, or the part cannot be written.
+    """
+    resumed = _begun(wanted, part)
+    if resumed:
+        tell(f"{part.name}: going on after {_size(part):,} bytes")
+    while True:
+        _check_room(wanted, part)
+        if not wanted.size or _size(part) != wanted.size:
+            try:
+                _Transfer(wanted, part, bar, tell, patience).run()
+            finally:
+                if not _size(part):
+                    part.unlink(missing_ok=True)
+        sha256 = file_sha256(part, bar)
+        if wanted.sha256 in (None, sha256):
+            return sha256
+        part.unlink()
+        if not resumed:
+            raise DownloadError(
+                f"what {wanted.url} sends is not the published file: its sha256 is {sha256}, it should be "
+                f"{wanted.sha256}. It was deleted. Try again later; if that does not help, the file was replaced there."
+            )
+        tell(f"{part.name}: what an earlier download left was damaged; starting from the beginning")
+        resumed = False
+
+
+class _AgainError(Exception):
+    """This attempt failed, another may not. wait: seconds the server asks for."""
+
+    def __init__(self, reason: str, wait: float = 0.0) -> None:
+        super().__init__(reason)
+        self.wait = wait
+
+
+class _Transfer:
+    """Attempts at one file. The part grows from attempt to attempt; a hash is not looked at here."""
+
+    def __init__(self, wanted: Download, part: Path, bar: Bar, tell: Tell, patience: Patience) -> None:
+        self._wanted = wanted
+        self._url = _mirrored(wanted.url)
+        self._part = part
+        self._bar = bar
+        self._tell = tell
+        self._patience = patience
+        self._etag: str | None = None  # of the content the part is a beginning of
+        self._reached = False
+
+    def run(self) -> None:
+        """Attempt until the part is complete, or enough attempts in a row brought nothing."""
+        import requests
+
+        most, failures = _size(self._part), 0
+        with requests.Session() as session, self._progress() as progress:
+            while True:
+                try:
+                    self._attempt(session, progress)
+                    return
+                except _AgainError as trouble:
+                    have = _size(self._part)
+                    failures = 0 if have > most else failures + 1
+                    most = max(most, have)
+                    if failures >= self._patience.attempts:
+                        raise DownloadError(f"{trouble}, {failures} times in a row ({self._url})") from trouble
+                    self._tell(f"{self._part.name}: {trouble} after {have:,} bytes; trying again")
+                    pause = self._patience.pause * 2 ** max(failures - 1, 0)
+                    time.sleep(min(max(pause, trouble.wait), _LONGEST_WAIT))
+
+    def _attempt(self, session: requests.Session, progress: tqdm) -> None:
+        import requests
+
+        have = _size(self._part)
+        try:
+            with self._get(session, have) as response:
+                self._reached = True
+                total = self._receive(response, have, progress)
+        except requests.RequestException as error:  # before OSError, which it is one of
+            self._connection_failed(error)
+        except OSError as error:
+            raise _storage_error(error, self._part) from error
+        have, expected = _size(self._part), self._wanted.size or total
+        if expected is not None and have < expected:
+            raise _AgainError("the server ended the transfer too early")
+        if expected is not None and have > expected:
+            self._refuse_size(have)
+
+    def _get(self, session: requests.Session, have: int) -> requests.Response:
+        headers = {"Accept-Encoding": "identity", "User-Agent": "faceid-tunes"}
+        if have:
+            headers["Range"] = f"bytes={have}-"
+            if self._etag:
+                headers["If-Range"] = self._etag
+        if (token := os.environ.get("HF_TOKEN")) and self._url.startswith(_hub() + "/"):
+            headers["Authorization"] = f"Bearer {token}"
+        timeout = self._patience.timeout
+        return session.get(self._url, headers=headers, stream=True, timeout=(min(timeout, 10.0), timeout))
+
+    def _receive(self, response: requests.Response, have: int, progress: tqdm) -> int | None:
+        """Write the body behind what the part has, or in its place. Returns the whole file's size if it was said."""
+        start, total = self._start_and_total(response, have)
+        if total is not None and self._wanted.size is not None and total > self._wanted.size:
+            self._refuse_size(total)
+        if response.headers.get("ETag", "").startswith('"'):  # a weak one (W/"...") does not vouch for bytes
+            self._etag = response.headers["ETag"]
+        with self._part.open("r+b" if have else "wb") as file:
+            file.seek(start)
+            file.truncate()
+            progress.total = self._wanted.size or total
+            progress.n = start
+            progress.refresh()
+            for number, chunk in enumerate(response.iter_content(_CHUNK)):
+                if start == number == 0:
+                    self._refuse_impostor(chunk, file.truncate)
+                file.write(chunk)
+                progress.update(len(chunk))
+                if self._wanted.size is not None and file.tell() > self._wanted.size:
+                    break
+            file.flush()
+            os.fsync(file.fileno())
+        return total
+
+    def _start_and_total(self, response: requests.Response, have: int) -> tuple[int, int | None]:
+        said = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
+        first, total = said.groups() if said else (None, None)
+        total = int(total) if total and total.isdigit() else None
+        if response.status_code == 416:  # nothing behind what the part has
+            if have == total and self._wanted.size not in (None, total):
+                self._refuse_size(total)
+            if have == total:
+                return have, total
+            self._part.unlink()
+            raise _AgainError("the part does not fit the file there")
+        _refuse_status(response, self._url)
+        if response.status_code == 206:
+            if first is not None and int(first) == have:
+                return have, total
+            self._part.unlink()
+            raise _AgainError("the server sent another part than asked for")
+        length = response.headers.get("Content-Length", "")
+        return 0, int(length) if length.isdigit() and "Content-Encoding" not in response.headers else None
+
+    def _refuse_size(self, found: int) -> None:
+        self._part.unlink(missing_ok=True)
+        raise DownloadError(
+            f"what {self._url} sends is not the published file: {found:,} bytes or more, not {self._wanted.size:,}"
+        )
+
+    def _refuse_impostor(self, start: bytes, forget: Callable[[], object]) -> None:
+        if kind := impostor(start):
+            forget()
+            raise DownloadError(f"{self._url} sends {kind.value} instead of a model")
+
+    def _connection_failed(self, error: requests.RequestException) -> None:
+        import requests
+
+        if isinstance(error, requests.exceptions.SSLError):
+            raise DownloadError(f"the connection to {_host(self._url)} is not secure ({_cause(error)})") from error
+        if isinstance(error, ValueError | requests.TooManyRedirects):  # no URL at all, or a circle of them
+            raise DownloadError(f"{self._url} leads nowhere ({error})") from error
+        if not self._reached and _no_connection(error):
+            raise DownloadError(f"{_host(self._url)} cannot be reached ({_cause(error)})") from error
+        if _stalled(error):
+            raise _AgainError(f"no data for {self._patience.timeout:g} seconds") from error
+        raise _AgainError("the connection was lost") from error
+
+    def _progress(self) -> tqdm:
+        name = self._part.name.removesuffix(".part")
+        return self._bar(total=self._wanted.size, desc=name, unit="B", unit_scale=True, disable=None)
+
+
+def _begun(wanted: Download, part: Path) -> bool:
+    """Whether the part can be gone on from; it is deleted if not."""
+    have = _size(part)
+    if not have:
+        return False
+    if wanted.sha256 is None or (wanted.size is not None and have > wanted.size):
+        part.unlink()
+        return False
+    return True
+
+
+def _check_room(wanted: Download, part: Path) -> None:
+    if wanted.size is None:
+        return
+    missing, free = wanted.size - _size(part), shutil.disk_usage(part.parent).free
+    if missing > free:
+        raise StorageError(
+            f"{part.parent}: the disk is full: {part.name.removesuffix('.part')} needs {missing:,} more bytes, "
+            f"{free:,} are free. Make room, or choose another folder (--models, or FACEID_MODELS)."
+        )
+
+
+def _storage_error(error: OSError, part: Path) -> StorageError:
+    if error.errno in _FULL:
+        return StorageError(
+            f"{part.parent}: the disk is full ({error.strerror}). Make room and fetch again: the {_size(part):,} bytes "
+            f"in {part.name} are kept, it goes on from there."
+        )
+    return StorageError(f"{part} cannot be written: {error.strerror or error}.")
+
+
+def _refuse_status(response: requests.Response, url: str) -> None:
+    status = response.status_code
+    if status in _TRY_AGAIN:
+        wait = response.headers.get("Retry-After", "")
+        reason = "too many requests" if status == 429 else "the server has trouble"
+        raise _AgainError(f"{reason} (HTTP {status})", float(wait) if wait.isdigit() else 0.0)
+    if status in (401, 403):
+        raise DownloadError(_not_allowed(response, url))
+    if status in (404, 410):
+        raise DownloadError(f"{url} is not there any more (HTTP {status}): it was deleted, renamed or made private")
+    if status >= 400:
+        raise DownloadError(f"{url} answers HTTP {status} {response.reason}")
+
+
+def _not_allowed(response: requests.Response, url: str) -> str:
+    reason = f"{_host(url)} does not give {url} to everybody (HTTP {response.status_code})"
+    if not url.startswith(_hub() + "/"):
+        return reason
+    page = "/".join(url.split("/")[:5])
+    if response.headers.get("X-Error-Code") == "RepoNotFound":
+        return f"{reason}: the repository {page} was deleted or made private"
+    return f"{reason}: accept the conditions on {page}, and set HF_TOKEN to an access token of yours"
+
+
+def _mirrored(url: str) -> str:
+    """HF_ENDPOINT names a mirror of huggingface.co, as for huggingface_hub."""
+    return _hub() + url.removeprefix(HUB) if url.startswith(HUB + "/") else url
+
+
+def _hub() -> str:
+    return os.environ.get("HF_ENDPOINT", HUB).rstrip("/") or HUB
+
+
+def _host(url: str) -> str:
+    from urllib.parse import urlsplit
+
+    return urlsplit(url).netloc
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The exceptions wrapped in one of requests, outermost first."""
+    seen: list[BaseException] = []
+    found: object = error
+    while isinstance(found, BaseException) and found not in seen:
+        seen.append(found)
+        yield found
+        found = getattr(found, "reason", None) or next((arg for arg in found.args if isinstance(arg, Exception)), None)
+
+
+def _no_connection(error: requests.RequestException) -> bool:
+    import requests
+    import urllib3
+
+    kinds = (requests.ConnectTimeout, requests.exceptions.ProxyError, urllib3.exceptions.NewConnectionError)
+    return any(isinstance(cause, kinds) for cause in _causes(error))
+
+
+def _stalled(error: requests.RequestException) -> bool:
+    import requests
+    import urllib3
+
+    return any(isinstance(cause, requests.Timeout | urllib3.exceptions.TimeoutError) for cause in _causes(error))
+
+
+def _cause(error: requests.RequestException) -> str:
+    """The innermost words, without the object addresses in front of them."""
+    return str(list(_causes(error))[-1]).rsplit(": ", 1)[-1]
+
+
+def _size(part: Path) -> int:
+    try:
+        return part.stat().st_size
+    except OSError:
+        return 0
