@@ -1,0 +1,57 @@
+"""Which local checkpoint looks like which base model of the remote gallery: a table the user may edit."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import Any
+
+from ..errors import FaceIDError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+SHIPPED = Path(__file__).with_name("base_models.toml")
+
+
+@dataclass(frozen=True)
+class BaseModel:
+    """A base model: its id in the remote gallery, and the files that are the same model here, the best first."""
+
+    id: int
+    title: str
+    checkpoints: tuple[str, ...]
+
+    def installed(self, names: Iterable[str]) -> str | None:
+        """The one of ``names`` (paths below the checkpoints folder) that is this model, if any."""
+        by_file = {PurePath(name.replace("\\", "/")).name.lower(): name for name in names}
+        return next((by_file[file.lower()] for file in self.checkpoints if file.lower() in by_file), None)
+
+
+def base_models(table: Path) -> tuple[BaseModel, ...]:
+    """The base models of the user's table; the shipped ones while there is no such file.
+
+    Raises:
+        FaceIDError: the table cannot be read; says where.
+    """
+    file = table if table.exists() else SHIPPED
+    try:
+        entries = tomllib.loads(file.read_text(encoding="utf-8")).get("base_models", [])
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise FaceIDError(f"{file} cannot be read: {error}. Mend it, or delete it to get the shipped table.") from error
+    return tuple(_base_model(entry, number, file) for number, entry in enumerate(entries, 1))
+
+
+def _base_model(entry: dict[str, Any], number: int, file: Path) -> BaseModel:
+    match entry:
+        case {"id": int(id), "title": str(title), "checkpoints": [str(first), *rest]} if all(
+            isinstance(name, str) for name in rest
+        ):
+            return BaseModel(id, title, (first, *rest))
+    raise FaceIDError(
+        f"{file}: base model {number} needs an id (a whole number), a title and checkpoints (a list of file names)."
+    )

@@ -1,0 +1,295 @@
+"""The client of the remote API: tunes, prompts, gallery, account."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import secrets
+import unicodedata
+import weakref
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import aclosing
+from datetime import datetime, timedelta, timezone
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+import aiohttp
+
+from ..prompts import Prompt
+from ..prompts.prompt import MAX_SEED
+from .creation import Claims, create_once
+from .errors import Again, AstriaError, NotFoundError, ServerError
+from .retry import RetryPolicy
+from .settings import AstriaSettings
+from .transport import Transport
+from .wire.brackets import Pairs
+from .wire.forms import multipart
+from .wire.objects import Account, RemotePrompt, RemoteTune
+from .wire.objects_json import UnexpectedObjectError, account_from_json, prompt_from_json, tune_from_json
+from .wire.prompt_request import prompt_params
+from .wire.scalars import as_text
+from .wire.tune_request import TuneRequest, tune_params
+
+Object = TypeVar("Object", RemoteTune, RemotePrompt)
+T = TypeVar("T")
+
+PAGE = 120  # the most the API gives
+
+_CLOCKS_DIFFER = timedelta(seconds=10)  # at most, between the server's Date header and its database's created_at
+_MOST_LOOKED_AT = 10 * PAGE  # objects newer than the one that is looked for
+
+_claims = Claims()
+
+
+def draw_seed() -> int:
+    """0 to 2^32 - 1. Every prompt goes out with a seed: by text and seed it is found again."""
+    return secrets.randbelow(MAX_SEED + 1)
+
+
+class AstriaClient:
+    """The remote API with one key. Use ``async with``; all of it runs in one event loop and can be cancelled.
+
+        async with AstriaClient(read_settings()) as client:
+            tune = await client.create_tune(TuneRequest(title, "woman", images=(file,), model_type="faceid"))
+            prompt = await client.create_prompt(690204, Prompt(f"<faceid:{tune.id}:1> woman in the alps"))
+            prompt = await wait_for_images(client, prompt)
+            pictures = await download_images(client, prompt.images)
+
+    Every method raises AstriaError. No fault makes a tune or prompt twice (creation.py); requests that do no harm when
+    repeated are repeated as ``policy`` says.
+    """
+
+    def __init__(self, settings: AstriaSettings, policy: RetryPolicy | None = None, claims: Claims = _claims) -> None:
+        self.policy = policy or RetryPolicy()
+        self._transport = Transport(settings, self.policy)
+        self._claims = claims
+        # One call at a time for the same thing, so that a lost answer is not taken for that of its twin.
+        self._turns: weakref.WeakValueDictionary[tuple, asyncio.Lock] = weakref.WeakValueDictionary()
+
+    async def __aenter__(self) -> AstriaClient:
+        await self._transport.__aenter__()
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        await self._transport.__aexit__(*exception)
+
+    @property
+    def base_url(self) -> str:
+        return self._transport.settings.base_url
+
+    @property
+    def session(self) -> aiohttp.ClientSession:
+        """For addresses that need no key, such as images."""
+        return self._transport.session
+
+    # Tunes
+
+    async def create_tune(self, tune: TuneRequest) -> RemoteTune:
+        """Make a tune; a FaceID tune is ready at once. ``title`` has to be unique: it is found again by it."""
+
+        async def find(began: datetime) -> RemoteTune | None:
+            return await self._find(RemoteTune, "/tunes", _titled(tune.title), began, {"title": tune.title})
+
+        what = f'the tune "{tune.title}"'
+        return await self._create(RemoteTune, "/tunes", tune_params(tune), find, tune.title, what)
+
+    async def get_tune(self, tune_id: int) -> RemoteTune:
+        return _object(RemoteTune, await self._transport.fetch("GET", f"/tunes/{tune_id:d}"))
+
+    async def find_tune(self, title: str) -> RemoteTune | None:
+        """The newest tune of exactly that title, made at any time."""
+        return await self._newest(RemoteTune, "/tunes", _titled(title), {"title": title})
+
+    def list_tunes(self, **filters: str | int | bool) -> AsyncIterator[RemoteTune]:
+        """Own tunes, newest first; ``filters`` as the API has them: title, model_type, branch."""
+        return self._pages(RemoteTune, "/tunes", filters)
+
+    def gallery(self, **filters: str | int | bool) -> AsyncIterator[RemoteTune]:
+        """Public tunes, base models among them; ``filters`` as for ``list_tunes``."""
+        return self._pages(RemoteTune, "/gallery/tunes", filters)
+
+    async def update_tune(
+        self,
+        tune_id: int,
+        *,
+        title: str | None = None,
+        name: str | None = None,
+        auto_extend: bool | None = None,
+        characteristics: Mapping[str, str] | None = None,
+    ) -> RemoteTune:
+        """Change what is given; the rest stays."""
+        pairs = [("title", title), ("name", name), ("auto_extend", auto_extend)]
+        body: Pairs = [(f"tune[{key}]", value) for key, value in pairs if value is not None]
+        body += [(f"tune[characteristics][{key}]", value) for key, value in (characteristics or {}).items()]
+        changed = await self._transport.fetch("PATCH", f"/tunes/{tune_id:d}", None, lambda: multipart(body))
+        return _object(RemoteTune, changed)
+
+    async def delete_tune(self, tune_id: int) -> None:
+        """Deletes its photos and, with a base model, its prompts. Raises NotFoundError when there is none."""
+        await self._delete(f"/tunes/{tune_id:d}")
+
+    # Prompts
+
+    async def create_prompt(self, base_tune_id: int, prompt: Prompt) -> RemotePrompt:
+        """Send a prompt to a base model (690204 is Realistic Vision v5.1); without a seed one is drawn.
+
+        The answer comes before the images: see ``polling.wait_for_images``. Two calls with the same text and seed are
+        two prompts, unless the account has idempotency switched on.
+        """
+        seed = draw_seed() if prompt.seed is None else prompt.seed
+        params = prompt_params(dataclasses.replace(prompt, seed=seed))
+        path, is_it = f"/tunes/{base_tune_id:d}/prompts", _saying(prompt.text, seed)
+
+        async def find(began: datetime) -> RemotePrompt | None:
+            return await self._find(RemotePrompt, path, is_it, began)
+
+        identity = (path, prompt.text, seed)
+        made = await self._create(RemotePrompt, path, params, find, identity, f"the prompt (seed {seed})")
+        return made if made.seed is not None else dataclasses.replace(made, seed=seed)
+
+    async def find_prompt(self, base_tune_id: int, text: str, seed: int, since: datetime) -> RemotePrompt | None:
+        """The newest prompt of that text and seed sent after ``since`` (by our clock), by an earlier process, too."""
+        path, is_it = f"/tunes/{base_tune_id:d}/prompts", _saying(text, seed)
+        return await self._newest(RemotePrompt, path, lambda made: is_it(made) and not self._is_older(made, since))
+
+    async def get_prompt(self, prompt_id: int) -> RemotePrompt:
+        return _object(RemotePrompt, await self._transport.fetch("GET", f"/prompts/{prompt_id:d}"))
+
+    async def get_prompt_once(self, prompt_id: int) -> RemotePrompt:
+        """As ``get_prompt``, in one request: for those who ask again by themselves."""
+        return _object(RemotePrompt, await self._transport.ask("GET", f"/prompts/{prompt_id:d}"))
+
+    def list_prompts(self, tune_id: int | None = None, **filters: str | int | bool) -> AsyncIterator[RemotePrompt]:
+        """Own prompts, newest first: all, or those of a base model or reference tune."""
+        path = "/prompts" if tune_id is None else f"/tunes/{tune_id:d}/prompts"
+        return self._pages(RemotePrompt, path, filters)
+
+    async def delete_prompt(self, prompt_id: int) -> None:
+        """Deletes its images, too. Raises NotFoundError when there is none."""
+        await self._delete(f"/prompts/{prompt_id:d}")
+
+    # Account
+
+    async def account(self) -> Account:
+        """Whose key it is, and the balance."""
+        return _object(Account, await self._transport.fetch("GET", "/users"))
+
+    async def _create(
+        self,
+        kind: type[Object],
+        path: str,
+        params: Pairs,
+        find: Callable[[datetime], Awaitable[Object | None]],
+        identity: object,
+        what: str,
+    ) -> Object:
+        turn = self._turns.setdefault((kind, identity), asyncio.Lock())
+        async with turn:
+            began = datetime.now(timezone.utc)
+
+            async def send() -> Object:
+                return _object(kind, await self._transport.ask("POST", path, None, lambda: multipart(params)))
+
+            async def look() -> Object | None:
+                return await find(began)
+
+            made = await create_once(send, look, what, self.policy)
+            self._claims.add(self.base_url, kind.__name__, made.id)
+            return made
+
+    async def _find(
+        self,
+        kind: type[Object],
+        path: str,
+        is_it: Callable[[Object], bool],
+        began: datetime,
+        query: Mapping[str, str] = MappingProxyType({}),
+    ) -> Object | None:
+        """What a lost answer of a call that ``began`` then has made."""
+
+        def is_ours(made: Object) -> bool:
+            is_claimed = (self.base_url, kind.__name__, made.id) in self._claims
+            return is_it(made) and not is_claimed and not self._is_older(made, began)
+
+        return await self._newest(kind, path, is_ours, query, began)
+
+    async def _newest(
+        self,
+        kind: type[Object],
+        path: str,
+        is_it: Callable[[Object], bool],
+        query: Mapping[str, str] = MappingProxyType({}),
+        since: datetime | None = None,
+    ) -> Object | None:
+        seen = 0
+        async with aclosing(self._pages(kind, path, query)) as newest_first:
+            async for made in newest_first:
+                seen += 1
+                if is_it(made):
+                    return made
+                if seen >= _MOST_LOOKED_AT or (since and self._is_older(made, since)):
+                    return None
+        return None
+
+    def _is_older(self, made: RemoteTune | RemotePrompt, moment: datetime) -> bool:
+        # Without the server's time nothing counts as older: better an old twin, which is free, than a second one.
+        theirs = self._transport.server_time(moment)
+        return theirs is not None and made.created_at is not None and made.created_at < theirs - _CLOCKS_DIFFER
+
+    async def _pages(
+        self, kind: type[Object], path: str, filters: Mapping[str, str | int | bool]
+    ) -> AsyncIterator[Object]:
+        query = {name: as_text(value) for name, value in filters.items()} | {"limit": str(PAGE)}
+        last = None
+        while True:
+            page = await self._transport.fetch("GET", path, query)
+            if not isinstance(page, list):
+                raise ServerError(f"GET {path}: the answer is not a list.")
+            objects = [_object(kind, value) for value in page]
+            for item in objects:
+                yield item
+            # An older server does not know before_id and would give the same page for ever.
+            if not objects or (last is not None and objects[-1].id >= last):
+                return
+            last = objects[-1].id
+            query["before_id"] = str(last)
+
+    async def _delete(self, path: str) -> None:
+        lost = False
+
+        async def delete() -> None:
+            nonlocal lost
+            try:
+                await self._transport.ask("DELETE", path)
+            except NotFoundError:
+                if not lost:
+                    raise
+            except AstriaError as error:
+                lost = lost or error.again is Again.UNSURE
+                raise
+
+        await self.policy.retrying()(delete)
+
+
+_READ = {RemoteTune: tune_from_json, RemotePrompt: prompt_from_json, Account: account_from_json}
+
+
+def _object(kind: type[T], value: Any) -> T:
+    try:
+        return _READ[kind](value)
+    except UnexpectedObjectError as error:
+        message = str(error)
+    raise ServerError(message, again=Again.UNSURE)
+
+
+def _titled(title: str) -> Callable[[RemoteTune], bool]:
+    return lambda made: _normal(made.title or "") == _normal(title)
+
+
+def _saying(text: str, seed: int) -> Callable[[RemotePrompt], bool]:
+    return lambda made: made.seed == seed and _normal(made.text or "") == _normal(text)
+
+
+def _normal(text: str) -> str:
+    """The API keeps a text as it is; line ends and Unicode forms may still change on the way."""
+    return " ".join(unicodedata.normalize("NFC", text).split())

@@ -1,0 +1,107 @@
+"""What can go wrong between here and the remote API.
+
+AstriaError
+├── AstriaSettingsError   no key, a key file others can read, an address without TLS
+├── AstriaTransportError  not reached, timed out, cut off
+│   └── OutcomeUnknownError  ... and it could not be found out whether the work was done
+├── AuthenticationError   401, 403
+├── NoCreditError         402, or the API says so
+├── NotFoundError         404
+├── ValidationError       400, 422: the API's own words, and the remedy where we know it
+├── RateLimitedError      429
+├── ServerError           5xx, or an answer that is not the API's
+├── DeadlineError         the images are not there yet; the work goes on
+└── ResultError           the work ended without usable images
+"""
+
+from __future__ import annotations
+
+import copy
+from enum import Enum
+
+from ..errors import FaceIDError
+
+
+class Again(Enum):
+    """Whether the request that failed may be sent again."""
+
+    NEVER = "the answer is final"
+    SAFE = "nothing was done"
+    UNSURE = "it may have been done"
+
+
+class AstriaError(FaceIDError):
+    """The remote API could not do what was asked.
+
+    ``status`` is the HTTP status, None without an answer. ``messages`` are the API's own, word for word.
+    ``retry_after`` is what the API asked to wait, in seconds.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        messages: tuple[str, ...] = (),
+        again: Again = Again.NEVER,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.messages = messages
+        self.again = again
+        self.retry_after = retry_after
+
+    def with_advice(self, advice: str) -> AstriaError:
+        """The same error with one more sentence."""
+        longer = copy.copy(self)
+        longer.args = (f"{self} {advice}",)
+        return longer
+
+
+class AstriaSettingsError(AstriaError):
+    """The key, the address or the workspace cannot be used."""
+
+
+class AstriaTransportError(AstriaError):
+    """The API was not reached, or the connection ended before its answer did."""
+
+
+class OutcomeUnknownError(AstriaTransportError):
+    """The answer was lost and so were the attempts to look the work up: it may exist and must not be sent again."""
+
+
+class AuthenticationError(AstriaError):
+    """The API does not accept the key."""
+
+
+class NoCreditError(AstriaError):
+    """The account has no credit left."""
+
+
+class NotFoundError(AstriaError):
+    """The tune or prompt does not exist, or belongs to somebody else."""
+
+
+class ValidationError(AstriaError):
+    """The API refused the parameters."""
+
+
+class RateLimitedError(AstriaError):
+    """Too many requests."""
+
+
+class ServerError(AstriaError):
+    """The API failed, or something that is not the API answered."""
+
+
+class DeadlineError(AstriaError):
+    """The images are not there yet; the prompt ``prompt_id`` goes on and waiting for it can be resumed."""
+
+    def __init__(self, message: str, prompt_id: int) -> None:
+        super().__init__(message)
+        self.prompt_id = prompt_id
+
+
+class ResultError(AstriaError):
+    """A prompt ended without images, or an image cannot be used."""

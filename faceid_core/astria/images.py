@@ -1,0 +1,167 @@
+"""The images of a prompt: downloaded side by side, resumed when cut, and looked at before they count.
+
+Their addresses are public and have no suffix (reference/astria.md section 12), so they are fetched without the key
+and what they are is read from the bytes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import re
+import warnings
+from collections.abc import Callable, Sequence
+
+import aiohttp
+
+from ..faces.photo import MAX_PIXELS
+from ..impostor import impostor
+from .client import AstriaClient
+from .errors import Again, AstriaError, ResultError
+from .faults import CONNECTION_FAULTS, connection_fault
+
+AT_ONCE = 4
+MAX_BYTES = 64 * 1024 * 1024  # of one image; 4096x4096 as PNG is about 40 MB
+
+_KINDS = ("JPEG", "PNG", "WEBP")
+_START = re.compile(r"bytes (\d+)-")
+
+
+async def download_images(
+    client: AstriaClient,
+    addresses: Sequence[str],
+    on_image: Callable[[int, int], None] | None = None,
+    *,
+    max_bytes: int = MAX_BYTES,
+) -> list[bytes]:
+    """The image files (JPEG, PNG or WebP, whole and readable) at ``addresses``, in their order.
+
+    ``on_image(done, of)`` is called after each. Cancelling, or the first that fails, stops the others.
+
+    Raises:
+        ResultError: an address that is not (any more) an image; names which.
+        AstriaError: it could not be reached, in ``client.policy.attempts``.
+    """
+    slots, done = asyncio.Semaphore(AT_ONCE), 0
+
+    async def download(number: int, address: str) -> bytes:
+        nonlocal done
+        async with slots:
+            part = _Part(client.session, address, f"Image {number} of {len(addresses)}", max_bytes)
+            image = await client.policy.retrying()(part.fetch)
+        done += 1
+        if on_image:
+            on_image(done, len(addresses))
+        return image
+
+    return await _all_of([download(number, address) for number, address in enumerate(addresses, 1)])
+
+
+class _Part:
+    """What has arrived of one image."""
+
+    def __init__(self, session: aiohttp.ClientSession, address: str, name: str, max_bytes: int) -> None:
+        self.session, self.address, self.name, self.max_bytes = session, address, name, max_bytes
+        self.data = bytearray()
+        self.tag: str | None = None  # of the file the data is of
+
+    async def fetch(self) -> bytes:
+        """Try once, going on where the last try ended."""
+        try:
+            fault = await self._fetch()
+        except CONNECTION_FAULTS as error:
+            fault = connection_fault(error, self.name, _host(self.address))
+        if fault is not None:
+            raise fault
+        image = bytes(self.data)
+        problem = await asyncio.to_thread(_problem, image)
+        if problem:
+            self.data.clear()
+            raise ResultError(f"{self.name} is {problem}.", again=Again.SAFE)
+        return image
+
+    async def _fetch(self) -> AstriaError | None:
+        headers = {"Accept": "image/*", "Accept-Encoding": "identity"}
+        if self.data and self.tag:
+            headers |= {"Range": f"bytes={len(self.data)}-", "If-Range": self.tag}
+        else:
+            self.data.clear()
+        async with self.session.get(self.address, headers=headers) as response:
+            if response.status == 416:
+                self.data.clear()
+                return ResultError(f"{self.name} changed while it was downloaded.", again=Again.SAFE)
+            if response.status not in (200, 206):
+                return self._refused(response)
+            if response.status == 200 or not _goes_on_at(response, len(self.data)):
+                self.data.clear()  # the server sends it from the start
+                if response.status == 206:
+                    return ResultError(f"{self.name}: the server resumes at another place.", again=Again.SAFE)
+            self.tag = response.headers.get("ETag") if not response.headers.get("ETag", "").startswith("W/") else None
+            return await self._receive(response)
+
+    async def _receive(self, response: aiohttp.ClientResponse) -> AstriaError | None:
+        async for chunk in response.content.iter_any():
+            self.data += chunk
+            if len(self.data) > self.max_bytes:
+                return ResultError(f"{self.name} is larger than {self.max_bytes / 1024**2:.3g} MB.")
+        return None
+
+    def _refused(self, response: aiohttp.ClientResponse) -> AstriaError:
+        if response.status in (408, 429) or response.status >= 500:
+            after = response.headers.get("Retry-After", "")
+            return ResultError(
+                f"{self.name} cannot be downloaded: {_host(self.address)} answers {response.status}.",
+                status=response.status,
+                again=Again.SAFE,
+                retry_after=float(after) if after.isascii() and after.isdigit() else None,
+            )
+        return ResultError(
+            f"{self.name} is not there any more ({response.status}): the remote side keeps images for 30 days. "
+            "Run the prompt again.",
+            status=response.status,
+        )
+
+
+async def _all_of(downloads: list) -> list[bytes]:
+    tasks = [asyncio.ensure_future(download) for download in downloads]
+    try:
+        return list(await asyncio.gather(*tasks))
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _goes_on_at(response: aiohttp.ClientResponse, place: int) -> bool:
+    match = _START.match(response.headers.get("Content-Range", ""))
+    return bool(match) and int(match[1]) == place
+
+
+def _problem(data: bytes) -> str | None:
+    """What is wrong with an image file, in words that follow "Image 3 of 8 is"."""
+    from PIL import Image
+
+    if kind := impostor(data):
+        return f"{kind.value}, not an image"
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # MAX_PIXELS is our guard
+            with Image.open(io.BytesIO(data), formats=_KINDS) as picture:
+                if picture.width * picture.height > MAX_PIXELS:
+                    return f"{picture.width}x{picture.height} pixels, too large to open"
+                picture.draft(
+                    picture.mode, (1, 1)
+                )  # a JPEG at an eighth: read to its end all the same, three times faster
+                picture.load()  # verify() does not see that a JPEG was cut
+    except Image.DecompressionBombError:
+        return "too large to open"
+    except Image.UnidentifiedImageError:
+        return "not a JPEG, PNG or WebP image"
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
+        return f"damaged or cut short ({error})"
+    return None
+
+
+def _host(address: str) -> str:
+    """Scheme and host of an address; a signed address keeps its signature to itself."""
+    return "/".join(address.split("/", 3)[:3])

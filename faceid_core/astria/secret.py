@@ -1,0 +1,81 @@
+"""A key that does not show: in no log, error, traceback, ``repr``, pickle or workflow."""
+
+from __future__ import annotations
+
+import hmac
+import re
+
+from .errors import AstriaSettingsError
+
+HIDDEN = "••••"
+
+# The API's keys start with sd_; the length is not documented. A model's name (sd_xl_base_1.0) has short words instead.
+_KEY = re.compile(r"(?<![A-Za-z0-9_])sd_[A-Za-z0-9]{16,}(?![A-Za-z0-9])")
+_BEARER = re.compile(r"\bBearer\s+[A-Za-z0-9._~+/-]{16,}", re.IGNORECASE)
+_MAX_LENGTH = 512
+
+
+class Secret:
+    """An API key. ``reveal`` is the only way to its characters; everything else shows ``••••``.
+
+    Raises AstriaSettingsError, which does not show the key either, for one that no HTTP header can carry.
+    """
+
+    __slots__ = ("_characters",)
+
+    def __init__(self, characters: str) -> None:
+        problem = _problem(characters)
+        if problem:
+            raise AstriaSettingsError(
+                f"The API key {problem}. Copy it again from your account's API page, without quotes or line breaks."
+            )
+        self._characters = characters
+
+    def reveal(self) -> str:
+        return self._characters
+
+    def redact_bytes(self, content: bytes, others: bool = False) -> bytes:
+        """An answer that may echo the key, without it; ``others``: and without what else looks like one."""
+        content = content.replace(self._characters.encode(), HIDDEN.encode())
+        if not others:
+            return content
+        text = content.decode("utf-8", "surrogateescape")
+        text = _BEARER.sub(f"Bearer {HIDDEN}", _KEY.sub(HIDDEN, text))
+        return text.encode("utf-8", "surrogateescape")
+
+    def __repr__(self) -> str:
+        return HIDDEN
+
+    __str__ = __repr__
+
+    def __format__(self, spec: str) -> str:
+        return HIDDEN
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Secret):
+            return NotImplemented
+        return hmac.compare_digest(self._characters.encode(), other._characters.encode())
+
+    def __hash__(self) -> int:
+        return hash(self._characters)
+
+    def __deepcopy__(self, memo: dict) -> Secret:
+        return self
+
+    def __reduce__(self):
+        raise TypeError("A key is not pickled: it would be written in the clear.")
+
+
+def looks_like_key(text: str, key: Secret | None = None) -> bool:
+    """Whether ``text`` (a prompt, a whole workflow as JSON) holds something that looks like an API key, or ``key``."""
+    return bool(_KEY.search(text) or _BEARER.search(text) or (key and key.reveal() in text))
+
+
+def _problem(characters: object) -> str | None:
+    if not isinstance(characters, str) or not characters.strip():
+        return "is empty"
+    if any(character.isspace() for character in characters):
+        return "has a space or line break in it"
+    if not (characters.isascii() and characters.isprintable()):
+        return "has characters that no key has"
+    return f"is longer than {_MAX_LENGTH} characters" if len(characters) > _MAX_LENGTH else None

@@ -1,0 +1,142 @@
+"""One request to the API, and its answer."""
+
+from __future__ import annotations
+
+import asyncio
+import email.utils
+import json
+import time
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import aiohttp
+
+from .errors import AstriaTransportError
+from .faults import CONNECTION_FAULTS, Response, connection_fault, not_the_api, status_fault
+from .retry import RetryPolicy
+from .settings import AstriaSettings
+from .wire.problems import read_messages
+
+_MAX_BODY = 32 * 1024 * 1024  # bytes of JSON; 120 prompts are some 200 kB
+_MAX_ERROR = 64 * 1024
+
+Body = Callable[[], aiohttp.FormData]
+
+
+class Transport:
+    """The session to one API with one key; open it with ``async with``.
+
+    The key travels in the header of requests to the API and nowhere else: redirects are not followed, and whoever
+    uses ``session`` for another address sends no key.
+    """
+
+    def __init__(self, settings: AstriaSettings, policy: RetryPolicy) -> None:
+        self.settings = settings
+        self.policy = policy
+        self._session: aiohttp.ClientSession | None = None
+        self._ahead: timedelta | None = None  # of the server's clock before ours
+
+    async def __aenter__(self) -> Transport:
+        timeout = aiohttp.ClientTimeout(
+            total=self.policy.total_timeout,
+            sock_connect=self.policy.connect_timeout,
+            sock_read=self.policy.read_timeout,
+        )
+        self._session = aiohttp.ClientSession(
+            timeout=timeout,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            response_class=Response,
+            headers={"User-Agent": "faceid-tunes"},
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        session, self._session = self._session, None
+        if session:
+            await session.close()
+
+    @property
+    def session(self) -> aiohttp.ClientSession:
+        """Without the key."""
+        if self._session is None:
+            raise AstriaTransportError("The client is closed: use it inside its 'async with' block.")
+        return self._session
+
+    async def ask(
+        self, method: str, path: str, query: Mapping[str, str] | None = None, body: Body | None = None
+    ) -> Any:
+        """Send once. Returns the answer's JSON, None for an empty one. Raises AstriaError."""
+        what, value, fault = f"{method} {path}", None, None
+        try:
+            status, headers, content = await self._exchange(method, path, query, body)
+        except CONNECTION_FAULTS as error:
+            fault = connection_fault(error, what, self.settings.base_url)
+        else:
+            self._set_clock(headers)
+            if not 200 <= status < 300:
+                fault = status_fault(status, read_messages(content), headers, what)
+            elif content.strip():
+                try:
+                    value = json.loads(content)
+                except (ValueError, RecursionError):
+                    fault = not_the_api(what, status, headers.get("Content-Type", ""))
+        if fault is not None:
+            raise fault  # here, where no exception of a library's, with our headers in it, becomes its context
+        return value
+
+    async def fetch(
+        self, method: str, path: str, query: Mapping[str, str] | None = None, body: Body | None = None
+    ) -> Any:
+        """Send, and send again as the policy says: for what does no harm when done twice (GET, DELETE, PATCH)."""
+        return await self.policy.retrying()(self.ask, method, path, query, body)
+
+    def server_time(self, ours: datetime) -> datetime | None:
+        """What the server's clock showed at a moment of ours, to some seconds; None when it has never told its time."""
+        return None if self._ahead is None else ours + self._ahead
+
+    async def _exchange(
+        self, method: str, path: str, query: Mapping[str, str] | None, body: Body | None
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        async with self.session.request(
+            method,
+            self.settings.base_url + path,
+            params=query,
+            data=body() if body else None,
+            headers=self._headers(),
+            allow_redirects=False,
+        ) as response:
+            key = self.settings.key
+            if 200 <= response.status < 300:
+                return response.status, response.headers, key.redact_bytes(await _read(response, _MAX_BODY))
+            return response.status, response.headers, key.redact_bytes(await _read_some(response), others=True)
+
+    def _headers(self) -> dict[str, str]:
+        headers = {"Authorization": f"Bearer {self.settings.key.reveal()}", "Accept": "application/json"}
+        if self.settings.workspace:
+            headers["X-Workspace-Id"] = self.settings.workspace
+        return headers
+
+    def _set_clock(self, headers: Mapping[str, str]) -> None:
+        try:
+            told = email.utils.parsedate_to_datetime(headers["Date"])
+        except (KeyError, TypeError, ValueError):
+            return
+        self._ahead = told.astimezone(timezone.utc) - datetime.fromtimestamp(time.time(), timezone.utc)
+
+
+async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
+    content = bytearray()
+    async for chunk in response.content.iter_any():
+        content += chunk
+        if len(content) > limit:
+            raise aiohttp.ClientPayloadError(f"the answer is longer than {limit} bytes")
+    return bytes(content)
+
+
+async def _read_some(response: aiohttp.ClientResponse) -> bytes:
+    """The body of an error; its status counts even if the body is cut."""
+    try:
+        return await _read(response, _MAX_ERROR)
+    except (aiohttp.ClientError, asyncio.TimeoutError, OSError):
+        return b""

@@ -1,0 +1,69 @@
+"""A request's body to parameters: every form that clients of the API send (reference/astria.md section 3)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from .brackets import MalformedRequestError, Nested, nest
+from .file import File
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+_FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
+
+
+async def read_params(request: web.BaseRequest) -> dict[str, Nested]:
+    """The nested parameters of a multipart, urlencoded or JSON body; {} without a body.
+
+    How large a body may be is the server's ``client_max_size``; more raises aiohttp's HTTPRequestEntityTooLarge.
+
+    Raises:
+        MalformedRequestError: it is none of the three, or broken.
+    """
+    if not request.can_read_body:
+        return {}
+    if request.content_type == "application/json":
+        return _read_json(await request.read())
+    if request.content_type not in _FORMS:
+        raise MalformedRequestError(
+            f"A body of type {request.content_type} is not understood: send multipart/form-data, "
+            "application/x-www-form-urlencoded or application/json."
+        )
+    return nest(await _read_form(request))
+
+
+def _read_json(body: bytes) -> dict[str, Nested]:
+    try:
+        values = json.loads(body) if body.strip() else {}
+    except (ValueError, RecursionError) as error:
+        raise MalformedRequestError(f"The body is not JSON: {error}.") from None
+    if not isinstance(values, Mapping):
+        raise MalformedRequestError("The JSON body is not an object.")
+    # Some clients write the form's names into JSON: {"tune[title]": "x"}.
+    return nest(values.items())
+
+
+async def _read_form(request: web.BaseRequest) -> list[tuple[str, Nested]]:
+    from aiohttp import web
+
+    try:
+        return [(name, _form_value(name, value)) for name, value in (await request.post()).items()]
+    except (MalformedRequestError, web.HTTPException):
+        raise
+    except (ValueError, AssertionError, LookupError) as error:  # what aiohttp's reader raises, by version
+        raise MalformedRequestError(f"The form is broken: {error}.") from None
+
+
+def _form_value(name: str, value: object) -> Nested:
+    from aiohttp.web import FileField
+
+    if isinstance(value, FileField):
+        with value.file as file:
+            return File(file.read(), value.filename, value.content_type)
+    if isinstance(value, str):
+        return value
+    # A part without a file name that is not text: an untouched file input of a browser, or raw bytes.
+    return File(bytes(value), name) if value else ""

@@ -1,0 +1,54 @@
+"""Parameters as the body of a request: multipart, urlencoded or JSON."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+
+from .brackets import MalformedRequestError, Nested, Pairs, nest
+from .file import File
+from .scalars import as_text
+
+if TYPE_CHECKING:
+    import aiohttp
+
+
+def multipart(pairs: Pairs) -> aiohttp.FormData:
+    """``multipart/form-data``, which every sample of the API uses. Good for one sending: make it anew for the next."""
+    import aiohttp
+
+    form = aiohttp.FormData(quote_fields=False, default_to_multipart=True)
+    for name, value in pairs:
+        if isinstance(value, File):
+            form.add_field(name, value.data, filename=value.filename, content_type=value.media_type)
+        elif value is not None:
+            form.add_field(name, as_text(value))
+    return form
+
+
+def urlencoded(pairs: Pairs) -> bytes:
+    """``application/x-www-form-urlencoded``. Raises MalformedRequestError for a file, which it cannot carry."""
+    return urlencode([(name, as_text(_no_file(name, value))) for name, value in pairs if value is not None]).encode()
+
+
+def json_body(pairs: Pairs) -> bytes:
+    """``application/json``; a prompt's input image goes as its ``_base64`` twin, other files are refused."""
+    return json.dumps(nest(_json_pairs(pairs)), ensure_ascii=False).encode()
+
+
+def _json_pairs(pairs: Pairs) -> Iterable[tuple[str, Nested]]:
+    for name, value in pairs:
+        if isinstance(value, File) and name.endswith("[input_image]"):
+            data = base64.b64encode(value.data).decode()
+            yield name[:-1] + "_base64]", f"data:{value.media_type};base64,{data}"
+        else:
+            yield name, _no_file(name, value)
+
+
+def _no_file(name: str, value):
+    if isinstance(value, File):
+        raise MalformedRequestError(f"{name} is a file: send it as multipart/form-data.")
+    return value
