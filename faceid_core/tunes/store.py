@@ -195,6 +195,10 @@ class TuneStore:
         """Remember the id that this tune has on the remote API at ``remote_url``."""
         return self._change(tune_id, {"remote_id": remote_id, "remote_url": remote_url})
 
+    def forget_remote_id(self, tune_id: int) -> Tune:
+        """The tune is not on the remote API any more."""
+        return self._change(tune_id, {"remote_id": None, "remote_url": None})
+
     def delete(self, tune_id: int) -> None:
         """Delete the tune and every file that no other tune needs. Raises TuneNotFoundError."""
         self.get(tune_id)

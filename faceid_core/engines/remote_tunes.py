@@ -1,0 +1,127 @@
+"""Local tunes on the remote side: uploaded on first use, then named in prompts by the id they have there."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import io
+import weakref
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
+
+from ..astria.client import AstriaClient
+from ..astria.errors import NotFoundError
+from ..astria.wire.file import File
+from ..astria.wire.tune_request import TuneRequest
+from ..faces import read_photo
+from ..prompts import PromptText, parse, rewrite_refs
+from ..prompts.text import Tag
+from ..tunes.errors import TuneNotFoundError
+from ..tunes.refs import named_tune, tune_of
+from ..tunes.store import TuneStore
+from ..tunes.tune import Tune
+
+MAX_SIDE = 2048  # pixels; a face fills a photo of this size with more detail than any adapter looks at
+_QUALITY = 95
+_SPARE = timedelta(hours=1)  # a tune that expires while its prompt waits is of no use
+
+# One upload of a tune at a time, so that two nodes that run side by side do not both make it.
+_uploads: weakref.WeakValueDictionary[tuple[str, int], asyncio.Lock] = weakref.WeakValueDictionary()
+
+OnUpload = Callable[[int, int], None]  # (tunes done, total)
+
+
+async def remote_refs(
+    client: AstriaClient, store: TuneStore, text: str, on_upload: OnUpload | None = None
+) -> dict[str, str]:
+    """Ref as written in ``text`` -> id on the remote side, for every face tag; uploads what is not there yet.
+
+    A number that is no local tune is taken for the id of a remote one and stays as it is.
+
+    Raises:
+        PromptError: a title names no tune; points at the tag.
+        AstriaError: a tune could not be uploaded.
+    """
+    tags = parse(text).faces
+    refs = {}
+    for done, tag in enumerate(tags):
+        if on_upload is not None:
+            on_upload(done, len(tags))
+        if tag.ref not in refs:
+            refs[tag.ref] = await _remote_ref(client, store, tag, text)
+    return refs
+
+
+def with_refs(text: str, refs: dict[str, str]) -> str:
+    """``text`` with the refs of its face tags replaced; a ref that is not in ``refs`` stays."""
+    return rewrite_refs(text, lambda tag: refs.get(tag.ref, tag.ref) if tag.kind == "faceid" else tag.ref)
+
+
+async def ensure_remote(client: AstriaClient, store: TuneStore, tune: Tune) -> Tune:
+    """The tune with the id it has at ``client.base_url``, uploaded if it has none, or none that lasts.
+
+    Found by its title before it is made: a crash after an upload does not make a second one.
+    """
+    lock = _uploads.setdefault((client.base_url, tune.id), asyncio.Lock())
+    async with lock:
+        tune = store.get(tune.id)
+        if tune.remote_id is not None and tune.remote_url == client.base_url:
+            return tune
+        title = remote_title(tune)
+        found = await client.find_tune(title)
+        if found is None or _is_over(found.expires_at):
+            files = tuple(
+                portable_photo(store.photo_bytes(tune, photo), number) for number, photo in enumerate(tune.photos, 1)
+            )
+            request = TuneRequest(title, tune.name, images=files, model_type="faceid", branch=tune.branch)
+            found = await client.create_tune(request)
+        return store.set_remote_id(tune.id, found.id, client.base_url)
+
+
+async def forget_deleted(client: AstriaClient, store: TuneStore, text: PromptText) -> bool:
+    """Whether a tune that ``text`` names was deleted on the remote side; its id there is forgotten then."""
+    forgotten = False
+    for tag in text.faces:
+        try:
+            tune = tune_of(store, tag)
+        except TuneNotFoundError:
+            continue
+        if tune.remote_id is None or tune.remote_url != client.base_url:
+            continue
+        try:
+            await client.get_tune(tune.remote_id)
+        except NotFoundError:
+            store.forget_remote_id(tune.id)
+            forgotten = True
+    return forgotten
+
+
+def remote_title(tune: Tune) -> str:
+    """The local title and a digest of the photos: the same photos of the same person are one tune there, too."""
+    digest = hashlib.sha256("".join(photo.sha256 for photo in tune.photos).encode()).hexdigest()
+    return f"{tune.title[:200]} ({digest[:12]})"
+
+
+def portable_photo(data: bytes, number: int) -> File:
+    """A photo as it leaves this machine: upright, at most 2048 pixels, without EXIF (place, time, camera, owner)."""
+    from PIL import Image
+
+    picture = Image.fromarray(read_photo(data))
+    picture.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.LANCZOS)
+    file = io.BytesIO()
+    picture.save(file, "JPEG", quality=_QUALITY, subsampling=0)
+    return File(file.getvalue(), f"photo_{number}.jpg", "image/jpeg")
+
+
+async def _remote_ref(client: AstriaClient, store: TuneStore, tag: Tag, text: str) -> str:
+    try:
+        tune = tune_of(store, tag)
+    except TuneNotFoundError:
+        if tag.tune_id is not None:
+            return tag.ref
+        tune = named_tune(store, tag, text)  # says where in the text
+    return str((await ensure_remote(client, store, tune)).remote_id)
+
+
+def _is_over(expires_at: datetime | None) -> bool:
+    return expires_at is not None and expires_at < datetime.now(timezone.utc) + _SPARE
