@@ -7,6 +7,7 @@ detect.py   photo                      -> boxes and landmarks
 align.py    landmarks                  -> 112 and 224 pixel crops
 extract.py  photos                     -> Faces             (choose.py picks one face per photo)
 preview.py, report.py                  -> what a person sees of it
+likeness.py pictures, a person         -> cosines           (verdict.py: what a cosine means)
 """
 
 from .choose import PICKS

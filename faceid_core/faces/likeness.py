@@ -1,22 +1,126 @@
-"""How much a picture shows a person: the cosine between its most similar face and the person's own."""
+"""How much a picture shows a person: the cosine between its most similar face and the person's own.
+
+Measure with a recogniser other than the one the picture was made with (``measuring_pack``): a model that was told
+"this embedding" is flattered by the recogniser that gave it (reference/face.md 7.2). verdict.py says what a cosine
+means.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 
-from .extract import find_faces
-from .face import Faces
+from ..errors import PhotoError
+from .choose import choose
+from .extract import OnPhoto, PhotoFaces, find_faces
+from .face import Face, Faces
 from .packs import FacePack
+from .verdict import Verdict, verdict
+
+# Independently trained recognisers, most accurate first (reference/face.md 7.1). w600k_mbf comes after SFace, having
+# learnt from the same photos as w600k_r50. Any other space is uncalibrated and comes last.
+_MEASURE_WITH = ("glintr100", "w600k_r50", "sface", "w600k_mbf")
+
+
+@dataclass(frozen=True, eq=False)
+class Likeness:
+    """How much one picture shows one person.
+
+    cosine: -1 to 1, None when the picture has no face; face: the face it was measured on, of several the most similar;
+    space, pack: the embedding space it was measured in, and the name of the pack.
+    """
+
+    cosine: float | None
+    face: Face | None
+    space: str
+    pack: str
+
+    @property
+    def verdict(self) -> Verdict:
+        return verdict(self.cosine, self.space)
+
+
+@dataclass(frozen=True, eq=False)
+class LikenessMatrix:
+    """Photos against results.
+
+    cosines: [photos, results] float32, -1 to 1; NaN where the photo or the result has no face.
+    space, pack: the embedding space it was measured in, and the name of the pack.
+    """
+
+    cosines: np.ndarray
+    space: str
+    pack: str
+
+    def verdict(self, photo: int, result: int) -> Verdict:
+        return verdict(float(self.cosines[photo, result]), self.space)
+
+    def row_means(self) -> np.ndarray:
+        """[photos] float32: the mean over the results that have a face; NaN for a photo that could not be compared."""
+        compared = ~np.isnan(self.cosines)
+        sums = np.where(compared, self.cosines, 0).sum(axis=1)
+        counts = compared.sum(axis=1)
+        return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan).astype(np.float32)
 
 
 def likeness(picture: np.ndarray, person: Faces, pack: FacePack) -> float | None:
-    """Cosine, -1 to 1, of the face in ``picture`` ([H, W, 3] uint8 RGB) that is most like ``person``; None: no face.
+    """The cosine of ``measure_likeness``; None: no face in the picture."""
+    return measure_likeness(picture, person, pack).cosine
+
+
+def measure_likeness(picture: np.ndarray, person: Faces, pack: FacePack) -> Likeness:
+    """The likeness of the face in ``picture`` ([H, W, 3] uint8 RGB) that is most like the mean of ``person``.
 
     ``pack`` reads the picture's faces and must be the one that read the person's: two embedding spaces cannot be
-    compared. 0.4 and more is the same person for ArcFace and SFace alike (``face.SAME_PERSON``).
+    compared (ValueError).
     """
     if pack.space != person.space:
         raise ValueError(f"the person was read in {person.space!r}, the picture would be in {pack.space!r}")
-    found = find_faces([picture], pack).photos[0].faces
-    mean = person.mean_embedding()
-    return max((float(face.unit_embedding @ mean) for face in found), default=None)
+    face, cosine = _best_match(find_faces([picture], pack).photos[0], person.mean_embedding())
+    return Likeness(cosine, face, pack.space, pack.name)
+
+
+def measuring_pack(conditioned_space: str, packs: Sequence[FacePack]) -> FacePack:
+    """The best of ``packs`` (not empty) to measure pictures with that were conditioned in ``conditioned_space``.
+
+    Another recogniser where there is one, the most accurate first; else one of the space itself, whose likeness is
+    flattering.
+    """
+
+    def rank(pack: FacePack) -> tuple[bool, int]:
+        known = pack.space in _MEASURE_WITH
+        return pack.space == conditioned_space, _MEASURE_WITH.index(pack.space) if known else len(_MEASURE_WITH)
+
+    return min(packs, key=rank)
+
+
+def likeness_matrix(
+    photos: Sequence[np.ndarray], results: Sequence[np.ndarray], pack: FacePack, on_photo: OnPhoto | None = None
+) -> LikenessMatrix:
+    """Every photo against every result, all [H, W, 3] uint8 RGB; photos may be of several people.
+
+    A photo stands for its largest face, as in a tune; of a result the face most similar to that one counts.
+    on_photo(done, total) is called after each picture. Raises PhotoError when there are no photos or no results.
+    """
+    for name, pictures in (("photo", photos), ("result", results)):
+        if not pictures:
+            raise PhotoError(f"There is no {name} to compare: give at least one.")
+    found = find_faces([*photos, *results], pack, on_photo).photos
+    cosines = np.full((len(photos), len(results)), np.nan, np.float32)
+    for row, photo in enumerate(found[: len(photos)]):
+        if photo.faces:
+            person = choose(photo.faces, photo.size, "largest").unit_embedding
+            matches = (_best_match(result, person)[1] for result in found[len(photos) :])
+            cosines[row] = [np.nan if cosine is None else cosine for cosine in matches]
+    return LikenessMatrix(cosines, pack.space, pack.name)
+
+
+def _best_match(found: PhotoFaces, person: np.ndarray) -> tuple[Face | None, float | None]:
+    """The face most similar to a unit embedding, and its cosine; (None, None) when there is no face."""
+    cosines = [float(face.unit_embedding @ person) for face in found.faces]
+    if not cosines:
+        return None, None
+    best = int(np.argmax(cosines))
+    return found.faces[best], cosines[best]

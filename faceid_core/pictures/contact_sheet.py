@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 _CELL, _GAP, _LABEL, _BANNER = 320, 12, 52, 40  # pixels
 _COLUMNS = 5
-_PAPER, _INK, _GREY, _GOOD, _WARNING = (250, 250, 248), (32, 32, 32), (120, 120, 120), (20, 130, 60), (190, 50, 20)
+PAPER, INK, GREY = (250, 250, 248), (32, 32, 32), (120, 120, 120)
+_GOOD, _WARNING = (20, 130, 60), (190, 50, 20)
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +44,7 @@ def contact_sheet(frames: Sequence[Frame], warning: str = "") -> np.ndarray:
     rows = -(-len(frames) // columns)
     top = _BANNER if warning else 0
     width = columns * _CELL + (columns + 1) * _GAP
-    sheet = Image.new("RGB", (width, top + rows * (_CELL + _LABEL + _GAP) + _GAP), _PAPER)
+    sheet = Image.new("RGB", (width, top + rows * (_CELL + _LABEL + _GAP) + _GAP), PAPER)
     draw = ImageDraw.Draw(sheet)
     draw.font = ImageFont.load_default(size=18)
     if warning:
@@ -56,25 +57,30 @@ def contact_sheet(frames: Sequence[Frame], warning: str = "") -> np.ndarray:
 
 
 def _place(sheet: Image.Image, draw: ImageDraw.ImageDraw, frame: Frame, left: int, top: int) -> None:
-    from PIL import Image, ImageOps
-
-    picture = ImageOps.contain(Image.fromarray(frame.pixels), (_CELL, _CELL), Image.Resampling.LANCZOS)
-    sheet.paste(picture, (left + (_CELL - picture.width) // 2, top + (_CELL - picture.height) // 2))
+    paste_whole(sheet, frame.pixels, left, top, _CELL)
     if frame.is_photo:
-        draw.rectangle((left - 3, top - 3, left + _CELL + 2, top + _CELL + 2), outline=_GREY, width=2)
-    draw.text((left, top + _CELL + 6), _fitted(draw, frame.caption), fill=_INK)
+        draw.rectangle((left - 3, top - 3, left + _CELL + 2, top + _CELL + 2), outline=GREY, width=2)
+    draw.text((left, top + _CELL + 6), fitted(draw, frame.caption, _CELL), fill=INK)
     if frame.likeness:
         cosines = [cosine for _, cosine in frame.likeness]
         good = all(cosine is not None and cosine >= SAME_PERSON for cosine in cosines)
         text = "  ".join(describe_likeness(*found) for found in frame.likeness)
-        draw.text((left, top + _CELL + 28), _fitted(draw, text), fill=_GOOD if good else _GREY)
+        draw.text((left, top + _CELL + 28), fitted(draw, text, _CELL), fill=_GOOD if good else GREY)
 
 
-def _fitted(draw: ImageDraw.ImageDraw, text: str) -> str:
-    """``text``, its end cut where it is wider than a cell."""
-    if draw.textlength(text) <= _CELL:
+def paste_whole(sheet: Image.Image, pixels: np.ndarray, left: int, top: int, side: int) -> None:
+    """The whole picture, in its own proportions, in the middle of a square."""
+    from PIL import Image, ImageOps
+
+    picture = ImageOps.contain(Image.fromarray(pixels), (side, side), Image.Resampling.LANCZOS)
+    sheet.paste(picture, (left + (side - picture.width) // 2, top + (side - picture.height) // 2))
+
+
+def fitted(draw: ImageDraw.ImageDraw, text: str, width: float) -> str:
+    """``text`` in the current font, its end cut where it is wider than ``width`` pixels."""
+    if draw.textlength(text) <= width:
         return text
-    while text and draw.textlength(text + "…") > _CELL:
+    while text and draw.textlength(text + "…") > width:
         text = text[:-1]
     return text + "…"
 
