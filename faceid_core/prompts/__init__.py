@@ -6,6 +6,7 @@ grammar.py     string -> PromptText and back
 flags.py       the known --flags and their values
 defaults.py    what a prompt leaves open, settled for a local engine
 schedulers.py  the API's scheduler names, in ComfyUI's and diffusers' terms
+styles.py      the API's styles, as words around a text
 lint.py        advice
 errors.py      PromptError
 """
