@@ -10,6 +10,7 @@
     ├── TuneError         (tunes/errors.py) a tune cannot be created, read or changed
     ├── CheckpointError   (engines/model_file.py) a checkpoint, LoRA or image encoder cannot be used
     ├── WeightsError      (weights/errors.py) a model file is missing, refused or not downloaded
+    ├── RetouchError      (retouch/errors.py) a swapper, restorer or mask cannot be used
     ├── AstriaError       (astria/errors.py) the remote API refused, failed, or was not reached
     └── Cancelled         (engines/engine.py) somebody asked an engine to stop
 

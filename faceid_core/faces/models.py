@@ -65,9 +65,9 @@ def load_models(pack: FacePack) -> FaceModels:
 
 
 def _load(pack: FacePack) -> FaceModels:
-    scrfd, arcface, onnxruntime = _import_runtime()
-    detection = _session(onnxruntime, pack.detector)
-    recognition = _session(onnxruntime, pack.recogniser)
+    scrfd, arcface = _import_runtime()
+    detection = _pack_session(pack.detector)
+    recognition = _pack_session(pack.recogniser)
     try:
         # One session with free input sizes: by default insightface opens another one for every size tried.
         detector = scrfd(str(pack.detector), session=detection, static_shape_sessions=False)
@@ -83,19 +83,34 @@ def _load(pack: FacePack) -> FaceModels:
     return FaceModels(detector, recogniser, provider)
 
 
-def _session(onnxruntime: Any, file: Path) -> Any:
+def open_session(file: Path, *, quiet: bool = False) -> Any:
+    """An onnxruntime session of any ONNX file, on the best device there is, else on the CPU.
+
+    quiet: without onnxruntime's warnings. Raises MissingDependencyError, and for a file that cannot be run whatever
+    onnxruntime raises: its exceptions share no public base class.
+    """
+    onnxruntime = _import_onnxruntime()
+    options = onnxruntime.SessionOptions()
+    if quiet:
+        options.log_severity_level = 3  # errors
     available = onnxruntime.get_available_providers()
     wanted = [provider for provider in _PROVIDERS if provider in available]
     if "CUDAExecutionProvider" in wanted:
         _preload_cuda(onnxruntime)
     try:
-        return onnxruntime.InferenceSession(str(file), providers=[*wanted, _CPU])
-    except Exception as error:  # onnxruntime's exceptions share no public base class
+        return onnxruntime.InferenceSession(str(file), options, providers=[*wanted, _CPU])
+    except Exception as error:
         if not wanted:
-            raise FacePackError(_unreadable(file, error)) from error
+            raise
         log.warning("%s did not start on %s (%s); trying the CPU", file.name, ", ".join(wanted), error)
+    return onnxruntime.InferenceSession(str(file), options, providers=[_CPU])
+
+
+def _pack_session(file: Path) -> Any:
     try:
-        return onnxruntime.InferenceSession(str(file), providers=[_CPU])
+        return open_session(file)
+    except MissingDependencyError:
+        raise
     except Exception as error:
         raise FacePackError(_unreadable(file, error)) from error
 
@@ -124,18 +139,23 @@ def _unreadable(file: Path, error: Exception) -> str:
     return f"The face pack file {file} ({file.stat().st_size:,} bytes) {kind}: download it again."
 
 
-def _import_runtime() -> tuple[Any, Any, Any]:
+def _import_runtime() -> tuple[Any, Any]:
+    _import_onnxruntime()
+    try:
+        from insightface.model_zoo import SCRFD, ArcFaceONNX
+    except ImportError as error:
+        raise MissingDependencyError(_insightface_advice(error)) from error
+    return SCRFD, ArcFaceONNX
+
+
+def _import_onnxruntime() -> Any:
     try:
         import onnxruntime
 
         onnxruntime.InferenceSession  # noqa: B018  (missing when one of two runtimes was uninstalled over the other)
     except (ImportError, AttributeError) as error:
         raise MissingDependencyError(_runtime_advice(error)) from error
-    try:
-        from insightface.model_zoo import SCRFD, ArcFaceONNX
-    except ImportError as error:
-        raise MissingDependencyError(_insightface_advice(error)) from error
-    return SCRFD, ArcFaceONNX, onnxruntime
+    return onnxruntime
 
 
 def _runtime_advice(error: Exception) -> str:

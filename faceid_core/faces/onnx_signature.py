@@ -1,7 +1,8 @@
 """What an ONNX file takes and gives, read from its header only.
 
 Listing packs happens whenever the node menu is built, so neither `onnx` nor a session may be needed for it: the few
-protobuf fields that matter are walked here, and weights are seeked over. Field numbers: onnx/onnx.proto.
+protobuf fields that matter are walked here, and weights are seeked over. The same walk tells a face swapper from a
+restorer before half a gigabyte is loaded. Field numbers: onnx/onnx.proto.
 """
 
 from __future__ import annotations
@@ -31,6 +32,33 @@ class Role(Enum):
 
 
 @dataclass(frozen=True)
+class Value:
+    """An input or output. shape: 0 for a symbolic side, () when the file does not say."""
+
+    name: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Weight:
+    """An initializer: its TensorProto is the bytes `start` to `end` of the file."""
+
+    name: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Header:
+    """inputs: what a caller feeds (weights that old exporters list among the inputs are left out); outputs; weights: in
+    file order."""
+
+    inputs: tuple[Value, ...]
+    outputs: tuple[Value, ...]
+    weights: tuple[Weight, ...]
+
+
+@dataclass(frozen=True)
 class Signature:
     """input_shape: of the first input, 0 for a symbolic side; inputs, outputs: how many."""
 
@@ -53,33 +81,44 @@ class Signature:
 
 def read_signature(path: Path) -> Signature | None:
     """The signature of an ONNX file, or None when it is not one (a web page, a pointer, a half download)."""
+    header = read_header(path)
+    return Signature(header.inputs[0].shape, len(header.inputs), len(header.outputs)) if header else None
+
+
+def read_header(path: Path) -> Header | None:
+    """The inputs, outputs and weights of an ONNX file, or None when it is not one."""
     try:
         with path.open("rb") as file:
-            return _model_signature(file, path.stat().st_size)
+            return _model_header(file, path.stat().st_size)
     except (OSError, ValueError):
         return None
 
 
-def _model_signature(file: BinaryIO, size: int) -> Signature | None:
+def _model_header(file: BinaryIO, size: int) -> Header | None:
     for number, start, end in _fields(file, 0, size):
         if number == _MODEL_GRAPH:
-            return _graph_signature(file, start, end)
+            return _graph_header(file, start, end)
     return None
 
 
-def _graph_signature(file: BinaryIO, start: int, end: int) -> Signature | None:
-    weights: set[str] = set()
-    inputs: list[tuple[str, tuple[int, ...]]] = []
-    outputs = 0
+def _graph_header(file: BinaryIO, start: int, end: int) -> Header | None:
+    weights: list[Weight] = []
+    inputs: list[Value] = []
+    outputs: list[Value] = []
     for number, first, last in _fields(file, start, end):
         if number == _GRAPH_INITIALIZER:
-            weights.add(_text(file, first, last, _TENSOR_NAME))
+            weights.append(Weight(_text(file, first, last, _TENSOR_NAME), first, last))
         elif number == _GRAPH_INPUT:
-            inputs.append((_text(file, first, last, _VALUE_NAME), _shape(file, first, last)))
+            inputs.append(_value(file, first, last))
         elif number == _GRAPH_OUTPUT:
-            outputs += 1
-    real = [shape for name, shape in inputs if name not in weights]  # old exporters list the weights as inputs
-    return Signature(real[0], len(real), outputs) if real and outputs else None
+            outputs.append(_value(file, first, last))
+    names = {weight.name for weight in weights}
+    real = tuple(value for value in inputs if value.name not in names)
+    return Header(real, tuple(outputs), tuple(weights)) if real and outputs else None
+
+
+def _value(file: BinaryIO, start: int, end: int) -> Value:
+    return Value(_text(file, start, end, _VALUE_NAME), _shape(file, start, end))
 
 
 def _shape(file: BinaryIO, start: int, end: int) -> tuple[int, ...]:

@@ -1,0 +1,36 @@
+"""Retouching: what happens to the faces of a finished picture.
+
+crop.py      a picture's landmarks  -> an aligned square crop, in the framing a model wants
+paste.py     a changed crop         -> the face's rectangle of the picture, and nothing else
+swapper.py   an ONNX file           -> Swapper            (model_file.py tells what a file is)
+swap.py      picture, people        -> the picture with the people's faces
+restorer.py  a .pth or ONNX file    -> Restorer
+restore.py   picture, its faces     -> the picture with sharp faces of the same people
+"""
+
+from .crop import TEMPLATES, crop_face
+from .errors import RetouchError
+from .paste import make_patch, soft_mask
+from .picture import Retouched
+from .restore import restore_faces
+from .restorer import Restorer, load_restorer
+from .swap import BOOSTS, CHOICES, check_swap_space, swap_faces
+from .swapper import Swapper, load_swapper
+
+__all__ = [
+    "BOOSTS",
+    "CHOICES",
+    "TEMPLATES",
+    "Restorer",
+    "RetouchError",
+    "Retouched",
+    "Swapper",
+    "check_swap_space",
+    "crop_face",
+    "load_restorer",
+    "load_swapper",
+    "make_patch",
+    "restore_faces",
+    "soft_mask",
+    "swap_faces",
+]

@@ -1,0 +1,203 @@
+"""Face restorers: GFPGAN, RestoreFormer and CodeFormer through spandrel, any of them and GPEN as ONNX files.
+
+Every one takes and returns [1, 3, S, S] RGB from -1 to 1. spandrel's descriptors are used to build the modules only:
+called themselves they feed GFPGAN and CodeFormer values from 0 to 1 and clamp away half of what comes back
+(reference/face.md 4).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..cache import LRUCache
+from ..errors import MissingDependencyError
+from ..faces.models import open_session
+from ..faces.packs import file_identity
+from .errors import RetouchError
+from .model_file import RESTORER_SIDES, Kind, ModelFile, open_model_file, picture_input
+
+if TYPE_CHECKING:
+    from spandrel import Architecture
+
+log = logging.getLogger(__name__)
+
+Forward = Callable[[Tensor], Tensor]
+Run = Callable[[Forward, Tensor], Tensor]  # (forward, face on the CPU) -> what forward returns, anywhere
+
+_LICENCES = {
+    "gfpgan": "Apache-2.0 (StyleGAN2 parts under their own)",
+    "codeformer": "S-Lab License 1.0: non-commercial",
+    "restoreformer": "Apache-2.0",
+    "gpen": "no licence file: ask its authors",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Restorer:
+    """A loaded restorer.
+
+    Attributes:
+        name: of the file.
+        architecture: "GFPGAN", "CodeFormer", "RestoreFormer", or "ONNX".
+        size: pixels a side of the crop.
+        has_fidelity: whether it listens to a fidelity (CodeFormer).
+        licence: of the published weights, "unknown" for a file whose name says nothing.
+        module: the PyTorch module, for the host's memory management; None for ONNX.
+        session: of onnxruntime; None for PyTorch.
+    """
+
+    name: str
+    architecture: str
+    size: int
+    has_fidelity: bool
+    licence: str
+    module: torch.nn.Module | None = field(default=None, repr=False)
+    session: Any = field(default=None, repr=False)
+
+    @property
+    def provider(self) -> str:
+        """What it runs on: onnxruntime's provider, or the device the module is on now."""
+        return self.session.get_providers()[0] if self.module is None else str(_device(self.module))
+
+
+_loaded: LRUCache[Restorer] = LRUCache(limit=2)
+
+
+def load_restorer(path: Path) -> Restorer:
+    """The restorer in a .pth, .safetensors or .onnx file, loaded once; the two used last stay in memory.
+
+    Raises:
+        RetouchError: missing, damaged, no restorer (says what it is instead), or one that cannot be used.
+        MissingDependencyError: spandrel, spandrel_extra_arches or onnxruntime has to be installed.
+    """
+    key = file_identity(path) if path.is_file() else path  # what is no file is refused below, and never kept
+    return _loaded.get_or_make(key, lambda: _load(open_model_file(path)))
+
+
+def restore_crop(crop: np.ndarray, restorer: Restorer, fidelity: float, run: Run | None = None) -> np.ndarray:
+    """The aligned crop restored: [S, S, 3] float32, 0 to 255.
+
+    Args:
+        crop: [S, S, 3] uint8 RGB, S the restorer's size, in the framing "ffhq_512".
+        fidelity: 0 (beautiful) to 1 (faithful); only CodeFormer has such a choice.
+        run: runs a PyTorch module the host's way, for example on the device its memory management put it on:
+            ``lambda forward, face: forward(face.to(device)).cpu()``. Left out: where the module is.
+
+    Raises:
+        RetouchError: the model returned something that is no face crop.
+    """
+    face = (crop.astype(np.float32) / 127.5 - 1).transpose(2, 0, 1)[None]
+    if restorer.module is None:
+        restored = _run_onnx(restorer.session, face, fidelity)
+    else:
+        restored = _run_module(restorer, torch.from_numpy(np.ascontiguousarray(face)), fidelity, run)
+    if restored.shape != face.shape or not np.isfinite(restored).all():
+        raise RetouchError(
+            f"{restorer.name} returned {restored.shape} or values that are no numbers for a face of {face.shape}: "
+            "download it again."
+        )
+    return np.clip((restored[0].transpose(1, 2, 0) + 1) * 127.5, 0, 255)
+
+
+def _run_module(restorer: Restorer, face: Tensor, fidelity: float, run: Run | None) -> np.ndarray:
+    module = restorer.module
+
+    def forward(face: Tensor) -> Tensor:
+        # The keywords are the modules' own. GFPGAN draws its noise from torch's global generator unless told to use
+        # the noise in the file; CodeFormer swallows a misspelled `weight` without a word.
+        keywords = {
+            "GFPGAN": {"return_rgb": False, "randomize_noise": False},
+            "CodeFormer": {"weight": fidelity},
+        }
+        return module(face, **keywords.get(restorer.architecture, {}))[0]
+
+    with torch.no_grad():
+        restored = run(forward, face) if run else forward(face.to(_device(module)))
+    return restored.detach().to("cpu", torch.float32).numpy()
+
+
+def _run_onnx(session: Any, face: np.ndarray, fidelity: float) -> np.ndarray:
+    feed = {}
+    for value in session.get_inputs():
+        number = np.float16 if "float16" in value.type else np.float64 if "double" in value.type else np.float32
+        is_picture = len(value.shape) == 4
+        feed[value.name] = np.ascontiguousarray(face, number) if is_picture else _filled(value.shape, fidelity, number)
+    return session.run(None, feed)[0].astype(np.float32)
+
+
+def _filled(shape: list, value: float, number: type) -> np.ndarray:
+    return np.full([side if isinstance(side, int) else 1 for side in shape], value, number)
+
+
+def _load(file: ModelFile) -> Restorer:
+    if file.kind is not Kind.RESTORER:
+        raise RetouchError(f"{file.name}: a face restorer is needed here; this is {file.kind.value}")
+    restorer = _load_onnx(file) if file.header else _load_torch(file)
+    log.info("%s runs on %s; licence: %s", restorer.name, restorer.provider, restorer.licence)
+    return restorer
+
+
+def _load_onnx(file: ModelFile) -> Restorer:
+    picture = picture_input(file.header)
+    side = picture.shape[2] or next((side for side in RESTORER_SIDES[::-1] if str(side) in file.name), 512)
+    if len(file.header.inputs) > 2:
+        raise RetouchError(f"{file.name}: takes {len(file.header.inputs)} inputs; a picture and a weight are known.")
+    try:
+        session = open_session(file.path)
+    except MissingDependencyError:
+        raise
+    except Exception as error:  # onnxruntime's exceptions share no public base class
+        raise RetouchError(f"{file.name}: onnxruntime cannot run it ({error}). Download it again.") from error
+    return Restorer(file.name, "ONNX", side, len(file.header.inputs) == 2, _licence(file.name), session=session)
+
+
+def _load_torch(file: ModelFile) -> Restorer:
+    if file.architecture == "RestoreFormer++":
+        raise RetouchError(
+            f"{file.name}: RestoreFormer++ can be used as an ONNX file only (RestoreFormer_PP.onnx); RestoreFormer "
+            "itself as .pth too."
+        )
+    architecture = _spandrel_architecture(file.architecture)
+    try:
+        module = architecture.load(dict(file.tensors)).model
+    except (RuntimeError, KeyError, ValueError, AssertionError) as error:
+        raise RetouchError(
+            f"{file.name}: its tensors are not those of {file.architecture} as published ({error})."
+        ) from error
+    module.eval().requires_grad_(False)
+    is_codeformer = file.architecture == "CodeFormer"
+    return Restorer(file.name, file.architecture, 512, is_codeformer, _licence(file.architecture), module=module)
+
+
+def _spandrel_architecture(name: str) -> Architecture:
+    """spandrel's description of an architecture. Its global registry is left as the host has it."""
+    try:
+        from spandrel import MAIN_REGISTRY
+    except ImportError as error:
+        raise MissingDependencyError("PyTorch face restorers need spandrel. Run: pip install spandrel") from error
+    if name in MAIN_REGISTRY:
+        return MAIN_REGISTRY[name].architecture
+    try:
+        from spandrel_extra_arches import EXTRA_REGISTRY
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"{name} (non-commercial licence) needs one more package. Run: pip install spandrel_extra_arches, then "
+            "restart; or use the ONNX file of the model."
+        ) from error
+    return next(support.architecture for support in EXTRA_REGISTRY if support.architecture.id == name)
+
+
+def _device(module: torch.nn.Module) -> torch.device:
+    return next(module.parameters()).device
+
+
+def _licence(name: str) -> str:
+    return next((licence for known, licence in _LICENCES.items() if known in name.lower()), "unknown")

@@ -1,0 +1,227 @@
+"""Face swappers: ONNX models that paint a person, given as an ArcFace embedding, into an aligned crop of someone else.
+
+Contracts (reference/face.md 3.1 and 3.4): inswapper, ReSwapper (its framing shifted at 256) and HyperSwap. All were
+trained on embeddings of w600k_r50. No file is shipped; each family's licence travels with it.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..cache import LRUCache
+from ..errors import MissingDependencyError
+from ..faces.models import open_session
+from ..faces.onnx_signature import Header, Weight
+from ..faces.packs import TRAINED_SPACE, file_identity
+from .errors import RetouchError
+from .model_file import Kind, ModelFile, open_model_file, picture_input
+
+log = logging.getLogger(__name__)
+
+TEMPLATE = "arcface_128"
+
+# Files whose inputs look alike but whose embeddings are those of another recogniser, or a picture.
+_REFUSED = {
+    "simswap": "SimSwap needs embeddings through a converter of its own (crossface_simswap)",
+    "ghost": "GHOST needs embeddings through a converter of its own (crossface_ghost)",
+    "hififace": "HifiFace needs embeddings through a converter of its own (crossface_hififace)",
+    "blendswap": "BlendSwap is shown a source picture instead of an embedding",
+    "uniface": "UniFace is shown a source picture instead of an embedding",
+}
+_SUPPORTED = "inswapper_128, reswapper_128, reswapper_256 and hyperswap_*_256 can be used."
+_EMAP_NAMES = ("buff2fs", "emap")
+_EMAP_LIMIT = 8 << 20  # bytes; 512x512 in double precision has 2 MB
+
+
+@dataclass(frozen=True)
+class Contract:
+    """How a family of swappers is spoken to.
+
+    Attributes:
+        family: "inswapper", "reswapper" or "hyperswap".
+        size: pixels a side of the crop.
+        mean, std: the model sees and returns (value / 255 - mean) / std, RGB.
+        has_emap: the embedding goes through a 512x512 matrix in the file first.
+        shift: added to the template, in pixels of the crop.
+        licence: of the published files.
+    """
+
+    family: str
+    size: int
+    mean: float
+    std: float
+    has_emap: bool
+    shift: float
+    licence: str
+
+
+@dataclass(frozen=True, eq=False)
+class Swapper:
+    """A loaded swapper.
+
+    Attributes:
+        name: of the file.
+        contract: how it is spoken to.
+        emap: [512, 512] float32, or None.
+        session: of onnxruntime.
+        picture_name, source_name: of its inputs.
+        provider: what the session really runs on.
+    """
+
+    name: str
+    contract: Contract
+    emap: np.ndarray | None = field(repr=False)
+    session: Any = field(repr=False)
+    picture_name: str
+    source_name: str
+    provider: str
+
+    @property
+    def space(self) -> str:
+        """The embedding space of its sources."""
+        return TRAINED_SPACE
+
+    @property
+    def licence(self) -> str:
+        return self.contract.licence
+
+
+_loaded: LRUCache[Swapper] = LRUCache(limit=2)
+
+
+def load_swapper(path: Path) -> Swapper:
+    """The swapper in an ONNX file, loaded once; the two used last stay in memory.
+
+    Raises:
+        RetouchError: missing, damaged, no swapper (says what it is instead), or one that cannot be used.
+        MissingDependencyError: there is no onnxruntime.
+    """
+    key = file_identity(path) if path.is_file() else path  # what is no file is refused below, and never kept
+    return _loaded.get_or_make(key, lambda: _load(open_model_file(path)))
+
+
+def source_latent(embedding: np.ndarray, swapper: Swapper) -> np.ndarray:
+    """[1, 512] float32: a person's unit embedding ([512]) as the swapper takes it. Equals insightface's INSwapper."""
+    latent = embedding.reshape(1, -1).astype(np.float32)
+    if swapper.emap is None:
+        return latent
+    latent = latent @ swapper.emap
+    return latent / np.linalg.norm(latent)
+
+
+def swap_crop(crop: np.ndarray, latent: np.ndarray, swapper: Swapper) -> np.ndarray:
+    """The aligned crop with the person painted in: [S, S, 3] float32, 0 to 255.
+
+    S may be a multiple of the model's size ("pixel boost"). Then every S/size-th pixel of every S/size-th row makes a
+    crop of the model's size; each is swapped, and all are woven together again. A face of 512 pixels gets 512 pixels
+    of detail out of a model of 128, for 16 runs of it.
+
+    Args:
+        crop: [S, S, 3] uint8 RGB.
+        latent: of ``source_latent``.
+
+    Raises:
+        RetouchError: the model returned something that is no crop.
+    """
+    size = swapper.contract.size
+    factor = crop.shape[0] // size
+    phases = crop.reshape(size, factor, size, factor, 3).transpose(1, 3, 0, 2, 4)
+    swapped = np.empty(phases.shape, np.float32)
+    for row in range(factor):
+        for column in range(factor):
+            swapped[row, column] = _run(phases[row, column], latent, swapper)
+    return swapped.transpose(2, 0, 3, 1, 4).reshape(crop.shape)
+
+
+def _run(crop: np.ndarray, latent: np.ndarray, swapper: Swapper) -> np.ndarray:
+    contract = swapper.contract
+    picture = (crop.astype(np.float32) / 255 - contract.mean) / contract.std
+    feed = {swapper.picture_name: picture.transpose(2, 0, 1)[None], swapper.source_name: latent}
+    types = {
+        value.name: np.float16 if "float16" in value.type else np.float32 for value in swapper.session.get_inputs()
+    }
+    feed = {name: np.ascontiguousarray(value, types[name]) for name, value in feed.items()}
+    output = swapper.session.run(None, feed)[0].astype(np.float32)
+    if output.shape != (1, 3, *crop.shape[:2]) or not np.isfinite(output).all():
+        raise RetouchError(f"{swapper.name} returned {output.shape} or values that are no numbers: download it again.")
+    return np.clip((output[0].transpose(1, 2, 0) * contract.std + contract.mean) * 255, 0, 255)
+
+
+def _load(file: ModelFile) -> Swapper:
+    if file.kind is not Kind.SWAPPER or file.header is None:
+        raise RetouchError(f"{file.name}: a face swapper is needed here; this is {file.kind.value}")
+    emap = _read_emap(file.path, file.header)
+    contract = _contract(file, emap is not None)
+    picture = picture_input(file.header)
+    source = next(value for value in file.header.inputs if value is not picture)
+    try:
+        session = open_session(file.path, quiet=True)  # it warns that the emap is used by nobody, which is true
+    except MissingDependencyError:
+        raise
+    except Exception as error:  # onnxruntime's exceptions share no public base class
+        raise RetouchError(f"{file.name}: onnxruntime cannot run it ({error}). Download it again.") from error
+    provider = session.get_providers()[0]
+    log.info("%s (%s) runs on %s; licence: %s", file.name, contract.family, provider, contract.licence)
+    emap = emap if contract.has_emap else None
+    return Swapper(file.name, contract, emap, session, picture.name, source.name, provider)
+
+
+def _contract(file: ModelFile, has_emap: bool) -> Contract:
+    """The contract by the file's name where signatures are alike, else by its signature."""
+    name = file.name.lower()
+    for known, why in _REFUSED.items():
+        if known in name:
+            raise RetouchError(f"{file.name}: {why}, which is not supported. {_SUPPORTED}")
+    if len(file.header.inputs) != 2 or all(len(value.shape) == 4 for value in file.header.inputs):
+        raise RetouchError(f"{file.name}: a swapper that takes more than a crop and an embedding. {_SUPPORTED}")
+    size = _size(file)
+    outputs = {value.name for value in file.header.outputs}
+    if size == 256 and ("hyperswap" in name or {"output", "mask"} <= outputs):
+        return Contract("hyperswap", size, 0.5, 0.5, False, 0.0, "ResearchRAIL-MS: research only")
+    if size not in (128, 256) or not has_emap:
+        missing = "" if has_emap else " and no embedding map"
+        raise RetouchError(f"{file.name}: an unknown swapper of {size} pixels{missing}. {_SUPPORTED}")
+    if size == 256 or "reswapper" in name:
+        # README of ReSwapper: away from 128, crops are scaled about pixel centres.
+        shift = size / 256 - 0.5
+        return Contract("reswapper", size, 0.0, 1.0, True, shift, "AGPL-3.0; trained on inswapper's output")
+    return Contract("inswapper", size, 0.0, 1.0, True, 0.0, "InsightFace: non-commercial research only")
+
+
+def _size(file: ModelFile) -> int:
+    """Pixels a side; of a file that leaves it open (an export with dynamic axes), what its name says."""
+    height, width = picture_input(file.header).shape[2:]
+    if height != width:
+        raise RetouchError(f"{file.name}: its crop is {width}x{height} pixels, not a square. {_SUPPORTED}")
+    return height or (256 if "256" in file.name else 128)
+
+
+def _read_emap(path: Path, header: Header) -> np.ndarray | None:
+    """[512, 512] float32, read from its place in the file; None when there is no such matrix.
+
+    insightface takes the last weight of the file, and parses the whole file a second time for it.
+    """
+    named = [weight for weight in header.weights if weight.name in _EMAP_NAMES]
+    for weight in (*named, *header.weights[-1:]):
+        matrix = _read_weight(path, weight)
+        if matrix is not None and matrix.shape == (512, 512):
+            return matrix.astype(np.float32)
+    return None
+
+
+def _read_weight(path: Path, weight: Weight) -> np.ndarray | None:
+    from onnx import TensorProto, numpy_helper
+
+    if weight.end - weight.start > _EMAP_LIMIT:
+        return None
+    with path.open("rb") as file:
+        file.seek(weight.start)
+        tensor = TensorProto.FromString(file.read(weight.end - weight.start))
+    if tensor.data_location == TensorProto.EXTERNAL:
+        raise RetouchError(f"{path.name}: its weights lie in a second file, which is not supported. {_SUPPORTED}")
+    return numpy_helper.to_array(tensor)
