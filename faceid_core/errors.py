@@ -9,6 +9,7 @@
     ├── PromptError       (prompts/errors.py) a prompt cannot be used; says where in it
     ├── TuneError         (tunes/errors.py) a tune cannot be created, read or changed
     ├── CheckpointError   (engines/model_file.py) a checkpoint, LoRA or image encoder cannot be used
+    ├── ComfyUIError      (engines/comfyui/client.py) a running ComfyUI was not reached, refused or failed
     ├── WeightsError      (weights/errors.py) a model file is missing, refused or not downloaded
     ├── RetouchError      (retouch/errors.py) a swapper, restorer or mask cannot be used
     ├── AstriaError       (astria/errors.py) the remote API refused, failed, or was not reached

@@ -31,7 +31,7 @@ SD15_RESOLUTION = 512
 SDXL_RESOLUTION = 1024
 
 # The API does not say which ratios its legacy names mean; these are the photographer's.
-_LEGACY_RATIOS = {"portrait": "2:3", "landscape": "3:2"}
+LEGACY_RATIOS = {"portrait": "2:3", "landscape": "3:2"}
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def _other_side(field: str, side: int, ratio: float) -> int:
 
 
 def _ratio(prompt: Prompt) -> float:
-    name = prompt.aspect_ratio or _LEGACY_RATIOS.get(prompt.ar, prompt.ar)
+    name = prompt.aspect_ratio or LEGACY_RATIOS.get(prompt.ar, prompt.ar)
     width, height = name.split(":")
     return int(width) / int(height)
 

@@ -1,0 +1,175 @@
+"""The engine: photos and prompt over there, pictures back."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from threading import Event
+from typing import TYPE_CHECKING, Any
+
+from ...prompts import Prompt, resolve, resolve_seeds
+from ...prompts.defaults import SD15_RESOLUTION
+from ...tunes.refs import named_tune
+from ..after_sampling import undrawn
+from ..engine import Drawn, OnProgress, Picture, report
+from ..lora_tags import lora_file
+from .client import ComfyUI, ComfyUIError, comfyui_url, connected, new_id
+from .client import address as shown_address
+from .graph import Drawing, draw_job, not_sent, text_there, title_there, tune_job
+from .job import Tell, run_job
+from .models import CORE, OURS, ComfyModels, NodeInfo, check_nodes, choices, choose_files
+from .photos import sendable_photos
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ...tunes.store import TuneStore
+    from ...tunes.tune import Tune
+
+__all__ = ["ComfyModels", "ComfyUIEngine", "ComfyUIError", "find_comfyui"]
+
+DEFAULT_URL = "http://127.0.0.1:8188"
+_SUBFOLDER = "faceid"
+_FIND_SECONDS = 2
+
+
+def find_comfyui(urls: Sequence[str] = (DEFAULT_URL,)) -> str | None:
+    """The first of the addresses at which a ComfyUI with our nodes answers; takes two seconds each at most."""
+
+    async def check(url: str) -> None:
+        async with connected(comfyui_url(url)) as comfyui:
+            check_nodes(await comfyui.node_info((*OURS, *CORE)), comfyui.address)
+
+    for url in urls:
+        with suppress(ComfyUIError, asyncio.TimeoutError):
+            asyncio.run(asyncio.wait_for(check(url), _FIND_SECONDS))
+            return url
+    return None
+
+
+class ComfyUIEngine:
+    """Draws in the ComfyUI at a URL.
+
+    People come along: a tune the prompt names is kept in that ComfyUI too, once, under a title that is its own
+    (`title_there`). The photos go through its temporary folder; pictures are fetched from there, nothing is put into
+    its output folder.
+
+    Args:
+        models: model files by ComfyUI's names for them.
+        preview: allow faces of another embedding space than the adapter's; the likeness is meaningless then.
+        lora_strength: of the LoRA inside the adapter.
+        structure: PlusV2 only: how much of the face's structure comes along.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        models: ComfyModels = ComfyModels(),  # noqa: B008, a frozen value
+        *,
+        preview: bool = False,
+        lora_strength: float = 1.0,
+        structure: float = 1.0,
+    ) -> None:
+        """Raises ComfyUIError when the URL is none. Nothing is sent yet."""
+        self._url = comfyui_url(url)
+        self._models = models
+        self._settings = {"preview": preview, "lora_strength": lora_strength, "structure": structure}
+        self.name = f"ComfyUI at {shown_address(self._url)}"
+
+    def draw(
+        self, prompt: Prompt, store: TuneStore, on_progress: OnProgress | None = None, cancel: Event | None = None
+    ) -> Drawn:
+        """See `Engine.draw`. Not to be called from a running event loop: use a thread there.
+
+        Raises:
+            ComfyUIError: ComfyUI is not there, lacks nodes or models, or its job failed.
+        """
+        people = {tag.ref: named_tune(store, tag, prompt.text) for tag in prompt.parsed.faces}
+        steps = resolve(prompt, SD15_RESOLUTION).steps  # and what cannot be drawn is refused before anything is sent
+        return asyncio.run(self._draw(prompt, people, steps, store, _teller(on_progress, cancel)))
+
+    async def _draw(
+        self, prompt: Prompt, people: Mapping[str, Tune], steps: int, store: TuneStore, tell: Tell
+    ) -> Drawn:
+        tell("looking for ComfyUI", 0, 1)
+        async with connected(self._url) as comfyui:
+            info = await comfyui.node_info((*OURS, *CORE))
+            check_nodes(info, comfyui.address)
+            drawing = Drawing(choose_files(info, self._models, comfyui.address), **self._settings)
+            for tag in prompt.parsed.loras:
+                lora_file(tag, prompt, choices(info, "LoraLoader", "lora_name"))
+            tell("looking for ComfyUI", 1, 1)
+            await _bring(comfyui, info, list({tune.id: tune for tune in people.values()}.values()), store, tell)
+            job = draw_job(prompt, text_there(prompt, people), steps, drawing, unique=new_id())
+            record, status = await run_job(comfyui, job, tell)
+            pictures = await _fetched(comfyui, record, resolve_seeds(prompt), tell)
+        return Drawn(pictures, _notes(prompt, people, status))
+
+
+async def _bring(comfyui: ComfyUI, info: NodeInfo, people: Sequence[Tune], store: TuneStore, tell: Tell) -> None:
+    """Keep those people in ComfyUI that it does not have yet."""
+    there = set(choices(info, "FaceIDLoadTune", "tune"))
+    new = [tune for tune in people if title_there(tune) not in there]
+    total = sum(len(tune.photos) for tune in new)
+    names = choices(info, "FaceIDCreateTune", "name")
+    sent = 0
+    for tune in new:
+        photos = []
+        for name, png in sendable_photos(tune, store):
+            tell("sending photos", sent, total)
+            photos.append(await comfyui.upload(name, png, _SUBFOLDER))
+            sent += 1
+        tell("sending photos", sent, total)
+        name = tune.name if tune.name in names else names[0]
+        await run_job(comfyui, tune_job(photos, title_there(tune), name, unique=new_id()), tell)
+
+
+async def _fetched(
+    comfyui: ComfyUI, record: Mapping[str, Any], seeds: Sequence[int], tell: Tell
+) -> tuple[Picture, ...]:
+    places = record["images"]
+    if len(places) != len(seeds):
+        raise ComfyUIError(
+            f"{comfyui.address} drew {len(places)} pictures, not {len(seeds)}. Is it of another version?"
+        )
+    pictures = []
+    for number, (place, seed) in enumerate(zip(places, seeds, strict=True), 1):
+        try:
+            pixels = _pixels(await comfyui.view(place))
+        except (ComfyUIError, OSError, SyntaxError) as error:
+            raise ComfyUIError(f"Picture {number} of {len(seeds)} was drawn but cannot be fetched: {error}") from error
+        pictures.append(Picture(pixels, seed))
+        tell("fetching pictures", number, len(seeds))
+    return tuple(pictures)
+
+
+def _pixels(png: bytes) -> np.ndarray:
+    import numpy as np
+    from PIL import Image
+
+    with Image.open(io.BytesIO(png)) as picture:
+        return np.array(picture.convert("RGB"))
+
+
+def _notes(prompt: Prompt, people: Mapping[str, Tune], status: str) -> tuple[str, ...]:
+    """The status line of the node that drew, with people called as they are called here."""
+    for tune in people.values():
+        status = status.replace(title_there(tune), tune.title)
+    if not status and (left_out := undrawn(prompt)):  # the line was lost with the websocket
+        status = "not drawn locally yet: " + ", ".join(left_out)
+    ignored = not_sent(prompt)
+    return tuple(filter(None, (status, "ComfyUI's FaceID nodes do not take: " + ", ".join(ignored) if ignored else "")))
+
+
+def _teller(on_progress: OnProgress | None, cancel: Event | None) -> Tell:
+    """`report`, which tells nobody the same twice."""
+    told: tuple[str, int, int] | None = None
+
+    def tell(stage: str, done: int, total: int) -> None:
+        nonlocal told
+        is_new, told = told != (stage, done, total), (stage, done, total)
+        report(on_progress if is_new else None, cancel, stage, done, total)
+
+    return tell

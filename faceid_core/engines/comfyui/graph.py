@@ -1,0 +1,179 @@
+"""What is queued in ComfyUI: graphs in API form, and the stage each of their nodes belongs to.
+
+Pure functions: nothing here talks to ComfyUI.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ...prompts import Prompt, Tag, resolve_cfg_scale, resolve_seeds, rewrite_refs
+from ...prompts.defaults import LEGACY_RATIOS
+from ...tunes.tune import Tune
+from .client import Graph
+
+FINDING, LOADING, DRAWING = "finding faces", "loading models", "drawing"
+
+_LARGEST_BATCH = 50  # inputs of BatchImagesNode
+_LONGEST_TITLE = 200  # characters kept of a tune's title; the digest comes on top
+_NOT_IN_REF = re.compile(r"[\x00-\x1f\x7f<>:]")
+# Fields that FaceIDPrompt has under the same name, with what its widget shows for the API's null.
+_WIDGETS = {"steps": 0, "w": 0, "h": 0, "scheduler": "auto", "style": "none", "color_grading": "none"}
+_SWITCHES = ("face_swap", "face_correct", "super_resolution", "hires_fix", "inpaint_faces", "use_lpw", "film_grain")
+_NOT_ITS_OWN = (
+    "resolution",
+    "prompt_expansion",
+    "input_image",
+    "mask_image",
+    "denoising_strength",
+    "controlnet",
+    "controlnet_conditioning_scale",
+    "controlnet_txt2img",
+)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A graph to queue.
+
+    Attributes:
+        result: the output node whose record is wanted.
+        stages: stage -> its nodes, in the order they run; the last is a single node's.
+        total: how far that node's own progress goes: photos, steps.
+        speaker: the node whose status line is wanted.
+    """
+
+    graph: Graph
+    result: str
+    stages: Mapping[str, tuple[str, ...]]
+    total: int
+    speaker: str = ""
+
+
+@dataclass(frozen=True)
+class ModelFiles:
+    """Model files as this ComfyUI lists them."""
+
+    checkpoint: str
+    adapter: str
+    clip_vision: str | None = None
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """The settings of FaceIDApplyPrompt."""
+
+    files: ModelFiles
+    preview: bool = False
+    lora_strength: float = 1.0
+    structure: float = 1.0
+
+
+def title_there(tune: Tune) -> str:
+    """What a tune is called in ComfyUI's own store: its title here, and a digest of its photos.
+
+    Another person of that title is another tune there, the same photos are the same. Fit for a tag.
+    """
+    photos = "".join(photo.sha256 for photo in tune.photos)
+    title = " ".join(_NOT_IN_REF.sub(" ", tune.title).split())[:_LONGEST_TITLE]
+    return f"{title} {hashlib.sha256(photos.encode()).hexdigest()[:12]}".strip()
+
+
+def text_there(prompt: Prompt, people: Mapping[str, Tune]) -> str:
+    """The prompt's text with each person called as ComfyUI's store has them; ``people`` is by ref."""
+
+    def ref_there(tag: Tag) -> str:
+        return title_there(people[tag.ref]) if tag.kind == "faceid" else tag.ref
+
+    return rewrite_refs(prompt.text, ref_there)
+
+
+def not_sent(prompt: Prompt) -> list[str]:
+    """Parameters the prompt sets that the nodes do not have."""
+    return [name for name in _NOT_ITS_OWN if getattr(prompt, name) is not None and getattr(prompt, name) is not False]
+
+
+def tune_job(photos: Sequence[str], title: str, name: str, unique: str) -> Job:
+    """Keeps a person. ``photos`` are of one size, as LoadImage calls them.
+
+    ``unique`` makes ComfyUI run the job even if it remembers an equal one: the tune may have been deleted since.
+    """
+    graph: Graph = {f"photo{number}": _node("LoadImage", image=photo) for number, photo in enumerate(photos, 1)}
+    images, level = list(graph), 0
+    while len(images) > 1:
+        level += 1
+        starts = range(0, len(images), _LARGEST_BATCH)
+        batches = {f"batch{level}_{start}": images[start : start + _LARGEST_BATCH] for start in starts}
+        graph |= {batch: _batch(members) for batch, members in batches.items()}
+        images = list(batches)
+    graph["tune"] = _node("FaceIDCreateTune", images=[images[0], 0], title=title, name=name, **_once(unique))
+    graph["tag"] = _node("PreviewAny", source=["tune", 2])
+    return Job(graph, "tag", {FINDING: ("tune",)}, total=len(photos))
+
+
+def draw_job(prompt: Prompt, text: str, steps: int, drawing: Drawing, unique: str) -> Job:
+    """Draws a prompt. ``text`` is the prompt's as ComfyUI is to read it.
+
+    ``unique`` makes ComfyUI draw even if it remembers an equal job, whose pictures and status line may be gone.
+    """
+    apply = f"apply_{unique}"  # status lines come with a node's id alone, whoever queued it
+    graph: Graph = {
+        "checkpoint": _node("CheckpointLoaderSimple", ckpt_name=drawing.files.checkpoint),
+        "adapter": _node("FaceIDLoadAdapter", adapter_name=drawing.files.adapter, variant="auto"),
+        "prompt": _node("FaceIDPrompt", **prompt_inputs(prompt, text)),
+        apply: _node(
+            "FaceIDApplyPrompt",
+            model=["checkpoint", 0],
+            clip=["checkpoint", 1],
+            prompt=["prompt", 0],
+            adapter=["adapter", 0],
+            lora_strength=drawing.lora_strength,
+            structure=drawing.structure,
+            preview=drawing.preview,
+            **_once(unique),
+        ),
+        "sampler": _node(
+            "SamplerCustomAdvanced",
+            **{name: [apply, output] for output, name in enumerate(("noise", "guider", "sampler", "sigmas"))},
+            latent_image=[apply, 4],
+        ),
+        "decode": _node("VAEDecode", samples=["sampler", 0], vae=["checkpoint", 2]),
+        "pictures": _node("PreviewImage", images=["decode", 0]),
+    }
+    loading = ["checkpoint", "adapter", "prompt", apply]
+    if drawing.files.clip_vision is not None:
+        graph["clip_vision"] = _node("CLIPVisionLoader", clip_name=drawing.files.clip_vision)
+        graph[apply]["inputs"]["clip_vision"] = ["clip_vision", 0]
+        loading.append("clip_vision")
+    return Job(graph, "pictures", {LOADING: tuple(loading), DRAWING: ("sampler",)}, total=steps, speaker=apply)
+
+
+def prompt_inputs(prompt: Prompt, text: str) -> dict[str, Any]:
+    """Every input of FaceIDPrompt."""
+    return {
+        "text": text,
+        "negative_prompt": prompt.negative_prompt,
+        "num_images": prompt.num_images,
+        "seed": resolve_seeds(prompt)[0],
+        "cfg_scale": resolve_cfg_scale(prompt),
+        "aspect_ratio": prompt.aspect_ratio or LEGACY_RATIOS.get(prompt.ar, prompt.ar),
+        **{name: shown if getattr(prompt, name) is None else getattr(prompt, name) for name, shown in _WIDGETS.items()},
+        **{name: getattr(prompt, name) for name in _SWITCHES},
+    }
+
+
+def _batch(members: Sequence[str]) -> dict[str, Any]:
+    return _node("BatchImagesNode", **{f"images.image{number}": [node, 0] for number, node in enumerate(members)})
+
+
+def _once(unique: str) -> dict[str, str]:
+    """An input that the node does not have: ComfyUI passes it to nobody, but takes the node for another one by it."""
+    return {"job": unique}
+
+
+def _node(kind: str, **inputs: Any) -> dict[str, Any]:
+    return {"class_type": kind, "inputs": inputs}

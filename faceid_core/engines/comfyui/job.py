@@ -1,0 +1,225 @@
+"""One job in ComfyUI's queue, from its posting to its record.
+
+What the websocket tells is for showing progress only; that a job has ended, and how, is read in ComfyUI's history. So
+a socket that drops costs nothing but the progress bar until it is back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import html
+import json
+import struct
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import aiohttp
+
+from ...errors import AdapterError, FaceIDError, FacePackError, MissingDependencyError, NoFaceError, PhotoError
+from ...prompts import PromptError
+from ...tunes.errors import TuneError, TuneNotFoundError
+from ..engine import Cancelled
+from .client import ComfyUI, ComfyUIError, UnreachableError, new_id
+from .graph import Job
+
+Tell = Callable[[str, int, int], None]
+
+WAITING = "waiting in the queue"
+_TICK = 0.1  # seconds between two looks at what the websocket told, and at the caller's wish to stop
+_LOOK = 1.0  # seconds between two looks at queue and history while the websocket says nothing ...
+_LOOK_LISTENING = 5.0  # ... and while it does
+_FAILED_LOOKS = 4  # in a row, until ComfyUI is given up
+_TEXT_FRAME = 3  # type of the binary frames that carry a node's status line
+
+_OURS = {
+    kind.__name__: kind
+    for kind in (
+        AdapterError,
+        FaceIDError,
+        FacePackError,
+        MissingDependencyError,
+        NoFaceError,
+        PhotoError,
+        PromptError,
+        TuneError,
+        TuneNotFoundError,
+    )
+}
+
+
+async def run_job(comfyui: ComfyUI, job: Job, tell: Tell) -> tuple[dict[str, Any], str]:
+    """Queue a job and follow it. Returns the record of its result node and the status line of its speaker ("").
+
+    However this ends before the job does (``tell`` raises, the task is cancelled), the job is stopped in ComfyUI.
+
+    Raises:
+        FaceIDError: the error of the node of ours that failed, in its own words.
+        ComfyUIError: ComfyUI refuses the graph, another node fails, or ComfyUI or the job is gone.
+        Cancelled: somebody stopped the job in ComfyUI.
+    """
+    progress = Progress(job)
+    async with _listening(comfyui, progress):
+        try:
+            await comfyui.queue(job.graph, progress.job_id, progress.client_id)
+            entry = await _until_ended(comfyui, progress, tell)
+        except BaseException:
+            with suppress(ComfyUIError):
+                await comfyui.stop(progress.job_id)
+            raise
+    raise_failure(entry["status"], comfyui.address)
+    tell(*progress.done())
+    return entry["outputs"][job.result], progress.status_line
+
+
+class Progress:
+    """What is known of a job that runs."""
+
+    def __init__(self, job: Job) -> None:
+        self.job_id = new_id()
+        self.client_id = new_id()
+        self.listening = False
+        self.started = False
+        self.ended = False
+        self.status_line = ""
+        self.ahead = self.most_ahead = 0
+        self._job = job
+        self._nodes: dict[str, dict[str, Any]] = {}
+        self._cached: set[str] = set()
+
+    def now(self) -> tuple[str, int, int]:
+        """(stage, done, total) for people."""
+        if not self.started:
+            return WAITING, self.most_ahead - self.ahead, self.most_ahead
+        stages = list(self._job.stages.items())
+        stage, nodes = next((entry for entry in reversed(stages) if self._nodes.keys() & set(entry[1])), stages[0])
+        if stage != stages[-1][0]:
+            return stage, sum(self._is_finished(node) for node in nodes), len(nodes)
+        done = int(self._nodes.get(nodes[0], {}).get("value", 0))
+        return stage, min(done, self._job.total), self._job.total
+
+    def done(self) -> tuple[str, int, int]:
+        """The last of ``now``."""
+        return list(self._job.stages)[-1], self._job.total, self._job.total
+
+    def in_queue(self, place: int) -> None:
+        self.started = self.started or place == 0
+        self.ahead = place
+        self.most_ahead = max(self.most_ahead, place)
+
+    def hear(self, message: aiohttp.WSMessage) -> None:
+        """Take in one message of the websocket."""
+        if message.type is aiohttp.WSMsgType.BINARY:
+            self._hear_status_line(message.data)
+        elif message.type is aiohttp.WSMsgType.TEXT:
+            told = json.loads(message.data)
+            if told.get("data", {}).get("prompt_id") == self.job_id:
+                self._hear_event(told["type"], told["data"])
+
+    def _hear_event(self, kind: str, data: dict[str, Any]) -> None:
+        self.started = True
+        if kind == "progress_state":
+            self._nodes = data["nodes"]
+        elif kind == "execution_cached":
+            self._cached = set(data["nodes"])
+        elif kind == "executing" and data["node"] is None:
+            self.ended = True
+
+    def _hear_status_line(self, frame: bytes) -> None:
+        """A frame is: type, length of the node's id (4 bytes each, big-endian), the id, the text as HTML."""
+        if len(frame) < 8:
+            return
+        kind, length = struct.unpack(">II", frame[:8])
+        if kind == _TEXT_FRAME and frame[8 : 8 + length] == self._job.speaker.encode():
+            self.status_line = html.unescape(frame[8 + length :].decode(errors="replace"))
+
+    def _is_finished(self, node: str) -> bool:
+        return node in self._cached or self._nodes.get(node, {}).get("state") == "finished"
+
+
+async def _until_ended(comfyui: ComfyUI, progress: Progress, tell: Tell) -> dict[str, Any]:
+    """The job's entry in the history, once it is there."""
+    clock = asyncio.get_running_loop().time
+    failures, next_look = 0, 0.0
+    while True:
+        if (progress.ended and not failures) or clock() >= next_look:
+            try:
+                entry = await _look(comfyui, progress)
+                failures = 0
+            except UnreachableError as error:
+                entry, failures = None, failures + 1
+                if failures == _FAILED_LOOKS:
+                    raise UnreachableError(_gone_silent(comfyui, progress, error)) from error
+            if entry is not None:
+                return entry
+            calm = progress.listening and progress.started and not failures
+            next_look = clock() + (_LOOK_LISTENING if calm else _LOOK)
+        tell(*progress.now())  # also when nothing changed: this is where the caller stops us
+        await asyncio.sleep(_TICK)
+
+
+async def _look(comfyui: ComfyUI, progress: Progress) -> dict[str, Any] | None:
+    place = await comfyui.place(progress.job_id)
+    if place is not None:
+        progress.in_queue(place)
+        return None
+    # A job goes from the queue into the history in one move, so this order misses none.
+    entry = await comfyui.history(progress.job_id)
+    if entry is None:
+        raise ComfyUIError(
+            f"{comfyui.address} no longer knows the job: it was taken out of the queue there, or ComfyUI was "
+            "restarted. Try again."
+        )
+    return entry
+
+
+def _gone_silent(comfyui: ComfyUI, progress: Progress, error: UnreachableError) -> str:
+    return (
+        f"{comfyui.address} stopped answering while {progress.now()[0]}. Look into its log for why it ended, start it "
+        f"again and repeat. ({error.__cause__ or error})"
+    )
+
+
+@asynccontextmanager
+async def _listening(comfyui: ComfyUI, progress: Progress) -> AsyncIterator[None]:
+    """The websocket is open, if it can be, before the job is queued, and opened again whenever it drops."""
+    opened = asyncio.Event()
+    task = asyncio.create_task(_listen(comfyui, progress, opened))
+    try:
+        with suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(opened.wait(), _LOOK_LISTENING)
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def _listen(comfyui: ComfyUI, progress: Progress, opened: asyncio.Event) -> None:
+    while True:
+        with suppress(aiohttp.ClientError, asyncio.TimeoutError, OSError):
+            async with comfyui.listen(progress.client_id) as socket:
+                progress.listening = True
+                opened.set()
+                async for message in socket:
+                    progress.hear(message)
+        progress.listening = False
+        opened.set()
+        await asyncio.sleep(_LOOK)
+
+
+def raise_failure(status: dict[str, Any], address: str) -> None:
+    """Raise what a job that did not succeed failed with."""
+    if status["status_str"] == "success":
+        return
+    messages = dict(status["messages"])
+    if "execution_interrupted" in messages:
+        raise Cancelled(f"The job was stopped in ComfyUI ({address}).")
+    failed = messages.get("execution_error")
+    if failed is None:
+        raise ComfyUIError(f"{address} ended the job without saying why. Look into its log.")
+    message = failed["exception_message"].strip()
+    kind = failed["exception_type"].rpartition(".")[2]
+    if failed["node_type"].startswith("FaceID") and kind in _OURS:
+        raise _OURS[kind](message)
+    raise ComfyUIError(f"{address} failed in {failed['node_type']}: {kind}: {message}")
