@@ -7,6 +7,8 @@ from comfy_api.latest import ComfyExtension, io
 from .adapter import FaceIDApply, FaceIDLoadAdapter
 from .faces import FaceIDExtractFace
 from .prompt import FaceIDApplyPrompt, FaceIDPrompt
+from .remote import FaceIDBaseModel, FaceIDRemotePrompt
+from .switch import FaceIDSwitch
 from .tunes import FaceIDCreateTune, FaceIDLoadTune
 
 
@@ -25,4 +27,7 @@ class FaceIDExtension(ComfyExtension):
             FaceIDLoadTune,
             FaceIDPrompt,
             FaceIDApplyPrompt,
+            FaceIDBaseModel,
+            FaceIDRemotePrompt,
+            FaceIDSwitch,
         ]

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import html
 import inspect
 import logging
 import os
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import comfy.lora
 import comfy.model_management as model_management
@@ -27,16 +30,24 @@ from ..faceid_core.adapter.fit import check_fit, cross_attention
 from ..faceid_core.adapter.lora import lora_pairs
 from ..faceid_core.adapter.model import Adapter
 from ..faceid_core.adapter.tokens import ClipFeatures
+from ..faceid_core.astria.base_models import SHIPPED, BaseModel
+from ..faceid_core.astria.base_models import base_models as read_base_models
 from ..faceid_core.engines.lora_tags import is_lcm_lora
-from ..faceid_core.errors import AdapterError
+from ..faceid_core.errors import AdapterError, FaceIDError
 from ..faceid_core.faces.face import Faces
 from . import sampling
 from .sampling import IDENTITIES, Identity
 
 if TYPE_CHECKING:
+    from ..faceid_core.astria.settings import AstriaSettings
+    from ..faceid_core.engines.remote_journal import Journal
     from ..faceid_core.tunes.store import TuneStore
 
+T = TypeVar("T")
+
 log = logging.getLogger(__name__)
+
+_LOOK_FOR_INTERRUPT = 0.25  # seconds between two looks while waiting for the remote API
 
 _WRAPPER_KEY = "faceid"
 _ADAPTER_EXTENSIONS = frozenset({".bin", ".safetensors"})
@@ -89,10 +100,14 @@ def status(node_id: str | None, text: str) -> None:
         server.send_progress_text(html.escape(text, quote=False), node_id)  # shown as HTML: a tag would vanish
 
 
+def _user_folder() -> Path:
+    # The system user directory: photos of people and keys must not be reachable through ComfyUI's /userdata route.
+    return Path(folder_paths.get_system_user_directory("faceid_tunes"))
+
+
 def _tunes_home() -> Path:
-    # The system user directory: photos of people must not be reachable through ComfyUI's /userdata route.
-    home = os.environ.get("FACEID_TUNES_HOME") or folder_paths.get_system_user_directory("faceid_tunes")
-    return Path(home).expanduser()
+    home = os.environ.get("FACEID_TUNES_HOME")
+    return Path(home).expanduser() if home else _user_folder()
 
 
 @cache
@@ -108,6 +123,85 @@ def tune_titles() -> list[str]:
     if not (_tunes_home() / "tunes.sqlite3").exists() and "FACEID_TUNES_DATABASE_URL" not in os.environ:
         return []
     return [title for _, title in tune_store().titles()]
+
+
+def astria_settings() -> AstriaSettings:
+    """Where the remote API is, and the key: from the environment, else from a file that no route serves."""
+    from ..faceid_core.astria.settings import read_settings
+
+    return read_settings(key_file=_user_folder() / "astria_key")
+
+
+def remote_journal() -> Journal:
+    """Prompts that are on their way to the remote API."""
+    from ..faceid_core.engines.remote_journal import Journal
+
+    return Journal(_tunes_home() / "remote")
+
+
+def base_models() -> tuple[BaseModel, ...]:
+    """The table of base models; written out for the user to edit once something else made the folder."""
+    table = _user_folder() / "base_models.toml"
+    if not table.exists() and table.parent.is_dir():
+        with suppress(OSError):
+            shutil.copyfile(SHIPPED, table)
+    return read_base_models(table)
+
+
+def base_model_titles() -> list[str]:
+    """Titles for a combo. A table that cannot be read is told of, not raised: this runs when nodes register."""
+    try:
+        return [model.title for model in base_models()]
+    except FaceIDError as error:
+        log.error("%s", error)
+        return []
+
+
+def checkpoint_names() -> list[str]:
+    return folder_paths.get_filename_list("checkpoints")
+
+
+async def interruptible(work: Coroutine[Any, Any, T]) -> T:
+    """The result of ``work``, which is cancelled when the user interrupts ComfyUI."""
+    task = asyncio.ensure_future(work)
+    try:
+        while not task.done():
+            await asyncio.wait({task}, timeout=_LOOK_FOR_INTERRUPT)
+            model_management.throw_exception_if_processing_interrupted()
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
+    return task.result()
+
+
+def stage_progress(node_id: str | None) -> Callable[[str, int, int], None]:
+    """A callback ``(stage, done, total)`` that moves the node's bar and shows the stage under it."""
+    shown = ""
+
+    def update(stage: str, done: int, total: int) -> None:
+        nonlocal shown
+        model_management.throw_exception_if_processing_interrupted()
+        comfy.utils.ProgressBar(total).update_absolute(done, total)
+        if stage != shown:
+            shown = stage
+            status(node_id, stage)
+
+    return update
+
+
+def images_from_files(files: Sequence[bytes]) -> torch.Tensor:
+    """[B, H, W, 3] of image files; others are brought to the size of the first."""
+    from ..faceid_core.engines.astria import pixels
+
+    images = [torch.from_numpy(pixels(file)).float()[None] / 255 for file in files]
+    height, width = images[0].shape[1:3]
+    return torch.cat(
+        [image if image.shape[1:3] == (height, width) else _resized(image, width, height) for image in images]
+    )
+
+
+def _resized(images: torch.Tensor, width: int, height: int) -> torch.Tensor:
+    return comfy.utils.common_upscale(images.movedim(-1, 1), width, height, "lanczos", "disabled").movedim(1, -1)
 
 
 def clip_key(clip_vision: Any) -> object:

@@ -13,6 +13,8 @@ from ..faceid_core.faces import find_pack, photos_from_tensor
 from ..faceid_core.prompts.text import Tag
 from ..faceid_core.tunes.tune import Tune as TuneValue
 from . import host
+from .remote import refuse_keys
+from .switch import LOCAL, REMOTE
 from .types import Tune
 
 CLASS_NAMES = ["person", "man", "woman", "boy", "girl", "child", "baby"]
@@ -42,19 +44,30 @@ class FaceIDCreateTune(io.ComfyNode):
                 io.Combo.Input(
                     "name", options=CLASS_NAMES, default="person", tooltip="What the person is in a prompt."
                 ),
+                io.Combo.Input(
+                    "backend",
+                    options=[LOCAL, REMOTE],
+                    default=LOCAL,
+                    optional=True,
+                    tooltip="remote: upload the photos to the Astria API at once, not at the first remote picture.",
+                ),
             ],
             outputs=tune_outputs(),
-            hidden=[io.Hidden.unique_id],
+            hidden=[io.Hidden.unique_id, io.Hidden.prompt, io.Hidden.extra_pnginfo],
         )
 
     @classmethod
-    def execute(cls, images: torch.Tensor, title: str, name: str) -> io.NodeOutput:
+    async def execute(cls, images: torch.Tensor, title: str, name: str, backend: str = LOCAL) -> io.NodeOutput:
         from ..faceid_core.tunes.create import create_tune, same_photos
 
         photos = [_png(photo) for photo in photos_from_tensor(images)]
         pack = find_pack("auto", host.insightface_roots())
         tune = create_tune(host.tune_store(), photos, title, name, pack, on_photo=host.progress(len(photos)))
-        return _output(cls, tune, "" if same_photos(tune, photos) else " · made earlier, from other photos")
+        note = "" if same_photos(tune, photos) else " · made earlier, from other photos"
+        if backend == REMOTE:
+            tune = await _uploaded(tune, cls.hidden.prompt, cls.hidden.extra_pnginfo)
+            note += f" · {tune.remote_id} on the remote side"
+        return _output(cls, tune, note)
 
 
 class FaceIDLoadTune(io.ComfyNode):
@@ -88,6 +101,16 @@ class FaceIDLoadTune(io.ComfyNode):
     def fingerprint_inputs(cls, tune: str) -> str:
         found = host.tune_store().get_by_title(tune)
         return f"{found.id} {found.updated_at}"
+
+
+async def _uploaded(tune: TuneValue, *graph: object) -> TuneValue:
+    from ..faceid_core.astria.client import AstriaClient
+    from ..faceid_core.engines.remote_tunes import ensure_remote
+
+    settings = host.astria_settings()
+    refuse_keys(settings.key, *graph)
+    async with AstriaClient(settings) as client:
+        return await host.interruptible(ensure_remote(client, host.tune_store(), tune))
 
 
 def _png(photo) -> bytes:

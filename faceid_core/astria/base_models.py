@@ -43,10 +43,12 @@ def base_models(table: Path) -> tuple[BaseModel, ...]:
         entries = tomllib.loads(file.read_text(encoding="utf-8")).get("base_models", [])
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise FaceIDError(f"{file} cannot be read: {error}. Mend it, or delete it to get the shipped table.") from error
+    if not isinstance(entries, list):
+        raise FaceIDError(f"{file}: each base model starts with a line [[base_models]], in double brackets.")
     return tuple(_base_model(entry, number, file) for number, entry in enumerate(entries, 1))
 
 
-def _base_model(entry: dict[str, Any], number: int, file: Path) -> BaseModel:
+def _base_model(entry: Any, number: int, file: Path) -> BaseModel:
     match entry:
         case {"id": int(id), "title": str(title), "checkpoints": [str(first), *rest]} if all(
             isinstance(name, str) for name in rest

@@ -33,6 +33,7 @@ from .remote_tunes import forget_deleted, remote_refs, with_refs
 REALISTIC_VISION = 690204  # Realistic Vision v5.1, the base tune of the FaceID page
 
 _LOOK_AT_CANCEL = 0.2  # seconds between two looks
+_WAIT_FOR_BALANCE = 10.0  # seconds
 
 T = TypeVar("T")
 
@@ -124,9 +125,9 @@ async def money_notes(client: AstriaClient, prompt: RemotePrompt) -> tuple[str, 
     """What the prompt cost and what is left, as far as the API says."""
     notes = [] if prompt.cost_mc is None else [f"cost ${prompt.cost_mc / MC_PER_USD:.3f}"]
     try:
-        balance = (await client.account()).balance_usd
-    except AstriaError:
-        balance = None  # nice to know, no reason to fail: the pictures are here
+        balance = (await asyncio.wait_for(client.account(), _WAIT_FOR_BALANCE)).balance_usd
+    except (AstriaError, asyncio.TimeoutError):
+        balance = None  # nice to know, no reason to fail or to wait long: the pictures are here
     return tuple(notes if balance is None else [*notes, f"${balance:.2f} left"])
 
 

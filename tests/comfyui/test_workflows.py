@@ -172,7 +172,8 @@ def graph_inputs(comfyui: ComfyUIServer, graph: dict[str, Any]) -> Iterator[tupl
             continue
         found = {socket["name"]: origins[socket["link"]] for socket in node["inputs"] if socket["link"] is not None}
         values = zip(widgets(comfyui, node["type"]), node["widgets_values"], strict=True)
-        yield str(node["id"]), found | {name: value for name, value in values if name is not EDITOR_ONLY}
+        # A widget that is linked keeps its value in the editor's form; the link counts.
+        yield str(node["id"]), {name: value for name, value in values if name is not EDITOR_ONLY} | found
 
 
 def widgets(comfyui: ComfyUIServer, kind: str) -> Iterator[str | None]:

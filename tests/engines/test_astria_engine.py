@@ -76,6 +76,13 @@ def test_a_prompt_comes_back_as_pictures_with_cost_and_balance(api, store, engin
     assert drawn.notes == ("remote prompt 30000901", "cost $0.020", "$12.48 left")
 
 
+def test_pictures_do_not_wait_long_for_the_balance(api, store, engine, monkeypatch):
+    monkeypatch.setattr("faceid_tunes.faceid_core.engines.astria._WAIT_FOR_BALANCE", 0.05)
+    api.will(Fault(how="slow", seconds=0.25), "GET", "/users", times=9)
+    drawn = engine.draw(Prompt("<faceid:1:1> woman", seed=7), store)
+    assert drawn.pictures and drawn.notes == ("remote prompt 30000901", "cost $0.020")
+
+
 def test_tags_carry_remote_ids_on_the_way_out_and_the_users_own_on_the_way_back(api, store, engine):
     text = "<faceid:1:0.8> woman and <faceid:Ben:1> man and <lora:film:0.5>"
 

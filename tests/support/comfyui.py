@@ -174,13 +174,18 @@ class ComfyUIServer:
         answer = self._json("/upload/image", body, f"multipart/form-data; boundary={boundary}")
         return answer["name"]
 
-    def queue(self, prompt: dict[str, Any]) -> dict[str, Any]:
+    def queue(self, prompt: dict[str, Any], workflow: dict[str, Any] | None = None) -> dict[str, Any]:
         """Post an API-form workflow and wait for its end. Returns its history entry.
+
+        workflow: its graph form, which the editor sends along to be kept in pictures.
 
         Raises:
             PromptError: the prompt was refused, or a node failed; the message is what a user would read.
         """
-        body = json.dumps({"prompt": prompt, "client_id": uuid.uuid4().hex}).encode()
+        request = {"prompt": prompt, "client_id": uuid.uuid4().hex}
+        if workflow is not None:
+            request["extra_data"] = {"extra_pnginfo": {"workflow": workflow}}
+        body = json.dumps(request).encode()
         answer = self._json("/prompt", body)
         if answer["node_errors"]:  # ComfyUI goes on with the outputs that do not need the refused nodes
             raise PromptError(_refusal(answer), answer)

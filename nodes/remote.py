@@ -1,0 +1,108 @@
+"""Nodes that draw through the remote API."""
+
+from __future__ import annotations
+
+import json
+
+from comfy_api.latest import io
+
+from ..faceid_core.astria.base_models import BaseModel
+from ..faceid_core.astria.secret import Secret, looks_like_key
+from ..faceid_core.errors import FaceIDError
+from . import host
+from .types import Prompt
+
+
+class FaceIDRemotePrompt(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="FaceIDRemotePrompt",
+            display_name="FaceID Remote Prompt",
+            category="FaceID",
+            description="Draws a prompt through the Astria API. People the text names are uploaded on first use. The "
+            "key comes from the environment variable ASTRIA_API_KEY or a file, never from the graph.",
+            search_aliases=["astria", "api", "cloud", "remote"],
+            inputs=[
+                Prompt.Input("prompt"),
+                io.Int.Input(
+                    "base_tune_id",
+                    default=690204,
+                    min=1,
+                    max=2**31 - 1,
+                    tooltip="The base model on the remote side. 690204 is Realistic Vision v5.1.",
+                ),
+            ],
+            outputs=[
+                io.Image.Output(display_name="images"),
+                io.String.Output(display_name="response", tooltip="The API's answer, as JSON."),
+            ],
+            hidden=[io.Hidden.unique_id, io.Hidden.prompt, io.Hidden.extra_pnginfo],
+        )
+
+    @classmethod
+    async def execute(cls, prompt, base_tune_id: int) -> io.NodeOutput:
+        from ..faceid_core.astria.client import AstriaClient
+        from ..faceid_core.astria.wire.objects_json import prompt_json
+        from ..faceid_core.engines.astria import draw_remotely, money_notes
+
+        settings = host.astria_settings()
+        refuse_keys(settings.key, cls.hidden.prompt, cls.hidden.extra_pnginfo)
+        on_progress = host.stage_progress(cls.hidden.unique_id)
+        async with AstriaClient(settings) as client:
+            work = draw_remotely(client, prompt, host.tune_store(), host.remote_journal(), base_tune_id, on_progress)
+            drawn = await host.interruptible(work)
+            notes = (f"remote prompt {drawn.prompt.id}", *await money_notes(client, drawn.prompt))
+        host.status(cls.hidden.unique_id, " · ".join(notes))
+        return io.NodeOutput(host.images_from_files(drawn.images), json.dumps(prompt_json(drawn.prompt)))
+
+
+class FaceIDBaseModel(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="FaceIDBaseModel",
+            display_name="FaceID Base Model",
+            category="FaceID",
+            description="One choice for both sides of the switch: the base model of the remote API, and the checkpoint "
+            "here that looks the same. Which belong together stands in a table you can edit.",
+            search_aliases=["base tune", "astria gallery", "checkpoint"],
+            inputs=[io.Combo.Input("base_model", options=host.base_model_titles())],
+            outputs=[
+                io.Int.Output(display_name="base_tune_id", tooltip="For FaceID Remote Prompt."),
+                io.AnyType.Output(display_name="ckpt_name", tooltip="For Load Checkpoint."),
+            ],
+            hidden=[io.Hidden.unique_id],
+        )
+
+    @classmethod
+    def execute(cls, base_model: str) -> io.NodeOutput:
+        chosen, installed = _chosen(base_model)
+        # Without the file the remote side still works; Load Checkpoint will say which one is missing.
+        place = installed or f"not installed here: put {chosen.checkpoints[0]} into models/checkpoints"
+        host.status(cls.hidden.unique_id, f"{chosen.id} · {place}")
+        return io.NodeOutput(chosen.id, installed or chosen.checkpoints[0])
+
+    @classmethod
+    def fingerprint_inputs(cls, base_model: str) -> str:
+        """The table may be edited, and a checkpoint installed, between two runs."""
+        return repr(_chosen(base_model))
+
+
+def _chosen(title: str) -> tuple[BaseModel, str | None]:
+    """The base model of that title, and the checkpoint here that is the same model, if any."""
+    models = host.base_models()
+    for model in models:
+        if model.title == title:
+            return model, model.installed(host.checkpoint_names())
+    titles = ", ".join(model.title for model in models)
+    raise FaceIDError(f"base_model: {title!r} is not in the table of base models any more. There are: {titles}.")
+
+
+def refuse_keys(key: Secret, *parts: object) -> None:
+    """Raises FaceIDError when a graph holds a key: graphs are saved, shared and written into pictures."""
+    if looks_like_key(json.dumps(parts, default=str), key):
+        raise FaceIDError(
+            "This graph holds something that looks like an API key, and graphs are saved into every picture. Remove it "
+            "(and revoke it, if the graph was shared), and set the environment variable ASTRIA_API_KEY instead."
+        )

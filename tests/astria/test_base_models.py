@@ -1,0 +1,51 @@
+"""The table of base models: which checkpoint here looks like which model of the remote gallery."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from faceid_tunes.faceid_core.astria.base_models import SHIPPED, base_models
+from faceid_tunes.faceid_core.engines.astria import REALISTIC_VISION
+from faceid_tunes.faceid_core.errors import FaceIDError
+
+
+def test_without_a_table_of_ones_own_the_shipped_one_counts(tmp_path: Path):
+    models = base_models(tmp_path / "base_models.toml")
+    assert models == base_models(SHIPPED)
+    assert (models[0].id, models[0].title) == (REALISTIC_VISION, "Realistic Vision v5.1")
+
+
+def test_the_first_of_its_checkpoints_that_is_here_is_the_model_in_whatever_folder_and_case(tmp_path: Path):
+    table = tmp_path / "base_models.toml"
+    table.write_text('[[base_models]]\nid = 1\ntitle = "One"\ncheckpoints = ["best.safetensors", "Good.safetensors"]\n')
+    (model,) = base_models(table)
+    assert model.installed(["other.safetensors", "sd15\\good.safetensors"]) == "sd15\\good.safetensors"
+    assert model.installed(["good.safetensors", "sd15/Best.safetensors"]) == "sd15/Best.safetensors"
+    assert model.installed(["other.safetensors"]) is None
+
+
+BROKEN = {
+    "[[base_models]\n": "cannot be read: .*line 1.*Mend it, or delete it",
+    "[base_models]\nid = 1\n": r"\[\[base_models\]\], in double brackets",
+    "base_models = 3\n": r"\[\[base_models\]\], in double brackets",
+    '[[base_models]]\nid = "1"\ntitle = "One"\ncheckpoints = ["a.ckpt"]\n': "base model 1 needs an id",
+    '[[base_models]]\nid = 1\ntitle = "One"\ncheckpoints = []\n': "base model 1 needs an id",
+    '[[base_models]]\nid = 1\ntitle = "One"\ncheckpoints = ["a.ckpt", 2]\n': "base model 1 needs an id",
+}
+
+
+@pytest.mark.parametrize("text", BROKEN)
+def test_a_table_that_makes_no_sense_says_where(tmp_path: Path, text: str):
+    table = tmp_path / "base_models.toml"
+    table.write_text(text)
+    with pytest.raises(FaceIDError, match=BROKEN[text]) as error:
+        base_models(table)
+    assert str(table) in str(error.value)
+
+
+def test_a_table_that_is_not_text_says_so(tmp_path: Path):
+    table = tmp_path / "base_models.toml"
+    table.write_bytes(b"\xff\xfe")
+    with pytest.raises(FaceIDError, match="cannot be read"):
+        base_models(table)
