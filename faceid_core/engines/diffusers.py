@@ -1,0 +1,240 @@
+"""The embedded engine: draws here, with diffusers, over a single-file SD 1.5 checkpoint.
+
+model_file.py, checkpoint.py   what a file is, from its header
+diffusers_drawing.py           the model in memory, one order after the other
+diffusers_models.py            the checkpoint as a diffusers pipeline
+clip_vision.py                 what CLIP ViT-H sees, for FaceID Plus and PlusV2
+text_encoding.py               words to embeddings, by ComfyUI's rules
+diffusers_unet.py              identities on the UNet
+diffusers_loras.py             LoRA files, and the adapter's own LoRA
+diffusers_sampling.py          denoising
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING
+
+import torch
+
+from ..adapter.layers import Base
+from ..adapter.model import Adapter, load_adapter
+from ..adapter.tokens import ClipFeatures, IdentityTokens, identity_tokens
+from ..cache import LRUCache
+from ..errors import AdapterError, FaceIDError, MissingDependencyError
+from ..faces import FacePack, Faces
+from ..faces.packs import BUFFALO_L_URL, TRAINED_PACK, TRAINED_SPACE
+from ..prompts import Prompt, Settings, resolve
+from ..prompts.defaults import SD15_RESOLUTION
+from .after_sampling import left_to_retouch, remote_only
+from .checkpoint import open_checkpoint
+from .clip_vision import clip_features, image_encoder_file
+from .diffusers_loras import Lora, lora_files
+from .engine import Drawn, OnProgress, report
+from .lora_tags import is_lcm_lora, lora_file
+from .model_file import ModelFile, ReplacedError
+from .people import TaggedPerson, tagged_people
+from .text_encoding import textual_inversions
+
+if TYPE_CHECKING:
+    from ..tunes.store import TuneStore
+    from .diffusers_drawing import LoadedModel, Step
+
+_STARTED_FROM = ("input_image", "mask_image", "controlnet")
+
+
+@dataclass(frozen=True)
+class EmbeddedModels:
+    """The files that the embedded engine draws with.
+
+    Attributes:
+        checkpoint: SD 1.5 in a single file, .safetensors or .ckpt.
+        adapter: an IP-Adapter FaceID for SD 1.5.
+        pack: finds the faces of tunes.
+        image_encoder: CLIP ViT-H/14 in transformers' key layout; only FaceID Plus and PlusV2 look through it.
+        loras: folders of LoRA files.
+    """
+
+    checkpoint: Path
+    adapter: Path
+    pack: FacePack
+    image_encoder: Path | None = None
+    loras: tuple[Path, ...] = ()
+
+
+class DiffusersEngine:
+    """Draws on this machine. The models are read at the first picture and kept; one thread draws at a time."""
+
+    def __init__(
+        self,
+        models: EmbeddedModels,
+        *,
+        device: str | None = None,
+        dtype: torch.dtype | None = None,
+        preview: bool = False,
+        lora_strength: float = 1.0,
+        structure: float = 1.0,
+    ) -> None:
+        """
+        Args:
+            device: "cuda", "mps" or "cpu"; the first of them that is there.
+            dtype: of the UNet; float16, on the CPU float32.
+            preview: allow faces of another embedding space than the adapter's; the likeness is meaningless then.
+            lora_strength: of the LoRA inside the adapter (1.0 as trained).
+            structure: weight of the CLIP part of PlusV2 (1.0 as trained).
+
+        Raises:
+            FaceIDError: this machine has no such device.
+            MissingDependencyError: diffusers or something it needs is not installed.
+        """
+        _check_dependencies()
+        self.models = models
+        self.device = _device(device)
+        self.dtype = dtype or (torch.float32 if self.device.type == "cpu" else torch.float16)
+        self.preview, self.lora_strength, self.structure = preview, lora_strength, structure
+        self.name = f"diffusers on {self.device}"
+        self._checkpoint: ModelFile | None = None
+        self._model: LoadedModel | None = None
+        # Tokens of 16 people: 25 KB each, 100 KB for Portrait of one photo.
+        self._tokens: LRUCache[IdentityTokens] = LRUCache(limit=16)
+        self._drawing = threading.Lock()
+
+    def draw(
+        self, prompt: Prompt, store: TuneStore, on_progress: OnProgress | None = None, cancel: Event | None = None
+    ) -> Drawn:
+        """See `Engine.draw`; a batch is drawn one picture after the other, each as its seed draws it alone.
+
+        Raises:
+            CheckpointError: a model file is missing, damaged or something else.
+        """
+        step = partial(report, on_progress, cancel)
+        with self._drawing, torch.no_grad():
+            try:
+                return self._draw(prompt, store, step)
+            except ReplacedError:
+                self._checkpoint = self._model = None
+                raise
+
+    def _draw(self, prompt: Prompt, store: TuneStore, step: Step) -> Drawn:
+        # What can be wrong with the order comes first, then what is cheap to read, gigabytes last.
+        settings = resolve(prompt, SD15_RESOLUTION)
+        loras, lora_notes = self._loras(prompt, settings)
+        if self._checkpoint is None:
+            self._checkpoint = open_checkpoint(self.models.checkpoint)
+        people = self._people(prompt, store, step)
+        # CLIP ViT-H, where it is needed, is as large as the other parts; it is gone again when they come.
+        tokens = [self._identity_tokens(person.faces, step) for person in people]
+        from .diffusers_drawing import LoadedModel, Order
+
+        if self._model is None:
+            self._model = LoadedModel(self._checkpoint, self.device, self.dtype, partial(step, "loading the model"))
+        order = Order(
+            prompt,
+            settings,
+            self._adapter if people else None,
+            tuple(zip(tokens, (person.tag.strength for person in people), strict=True)),
+            self.lora_strength,
+            loras,
+        )
+        pictures = self._model.draw(order, step)
+        return Drawn(pictures, (*_people_notes(people), *lora_notes, *_text_notes(prompt)))
+
+    @cached_property
+    def _adapter(self) -> Adapter:
+        adapter = load_adapter(self.models.adapter)
+        if adapter.spec.base is not Base.SD15:
+            raise AdapterError(
+                f"{adapter.name} is {adapter.spec.title}; the embedded engine draws SD 1.5 so far. "
+                "Use an adapter for SD 1.5, such as ip-adapter-faceid_sd15.bin."
+            )
+        return adapter
+
+    @cached_property
+    def _image_encoder(self) -> ModelFile:
+        return image_encoder_file(self.models.image_encoder, f"{self._adapter.name} is {self._adapter.spec.title}")
+
+    def _loras(self, prompt: Prompt, settings: Settings) -> tuple[tuple[Lora, ...], list[str]]:
+        """The LoRA files of the tags and of LCM, and what to tell of them."""
+        if not prompt.parsed.loras and not settings.scheduler.needs_lcm:
+            return (), []
+        files = lora_files(self.models.loras)
+        tagged = [Lora(files[lora_file(tag, prompt, list(files))], tag.strength) for tag in prompt.parsed.loras]
+        if not settings.scheduler.needs_lcm:
+            return tuple(tagged), []
+        lcm = next((name for name in sorted(files) if is_lcm_lora(name, sdxl=False)), None)
+        if lcm is None:
+            return tuple(tagged), ["LCM without its LoRA: put an lcm-lora file into models/loras"]
+        return (*tagged, Lora(files[lcm], 1.0, on_text=False)), [f"LCM with {lcm}"]
+
+    def _people(self, prompt: Prompt, store: TuneStore, step: Step) -> list[TaggedPerson]:
+        if not prompt.has_face:
+            return []
+        pack = self.models.pack
+        if pack.space != TRAINED_SPACE and not self.preview:
+            raise AdapterError(
+                f"The faces would be read with the face pack {pack.name!r} (embedding space {pack.space!r}), but "
+                f"{self._adapter.name} was trained on {TRAINED_PACK} ({TRAINED_SPACE!r}): the picture would show "
+                f"somebody else. Unpack {BUFFALO_L_URL} into models/insightface/models/{TRAINED_PACK} (its licence "
+                "allows non-commercial research only), or ask for a preview; the likeness is meaningless then."
+            )
+        if self._adapter.spec.variant.uses_clip:
+            _ = self._image_encoder
+        on_photo = partial(step, "finding faces")
+        return list(tagged_people(prompt, store, self._adapter, pack, preview=self.preview, on_photo=on_photo))
+
+    def _identity_tokens(self, faces: Faces, step: Step) -> IdentityTokens:
+        def compute() -> IdentityTokens:
+            clip = self._clip_features(faces, step) if self._adapter.spec.variant.uses_clip else None
+            return identity_tokens(self._adapter, faces, clip, self.structure)
+
+        return self._tokens.get_or_make(faces.digest, compute)
+
+    def _clip_features(self, faces: Faces, step: Step) -> ClipFeatures:
+        step("looking at the face", 0, 1)
+        features = clip_features(self._image_encoder, faces, self.device)
+        step("looking at the face", 1, 1)
+        return features
+
+
+def _people_notes(people: list[TaggedPerson]) -> list[str]:
+    notes = [f"{person.title} at {person.tag.strength:g}" for person in people]
+    packs = sorted({person.faces.pack for person in people if person.faces.space != TRAINED_SPACE})
+    if packs:
+        notes.append(f"PREVIEW: faces from {', '.join(packs)}, not {TRAINED_PACK}; the likeness is meaningless")
+    return notes
+
+
+def _text_notes(prompt: Prompt) -> list[str]:
+    notes = []
+    if prompt.style:
+        notes.append(prompt.style)
+    if later := left_to_retouch(prompt):
+        notes.append("left to retouching: " + ", ".join(later))
+    if left_out := [name for name in _STARTED_FROM if getattr(prompt, name) is not None] + remote_only(prompt):
+        notes.append("not drawn locally yet: " + ", ".join(left_out))
+    if inversions := textual_inversions(f"{prompt.parsed.plain_text} {prompt.negative_prompt}"):
+        notes.append("textual inversions are read as words: " + ", ".join(inversions))
+    return notes
+
+
+def _device(name: str | None) -> torch.device:
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name is None:
+        return torch.device(next(kind for kind, is_there in there.items() if is_there))
+    if not there.get(name.partition(":")[0]):
+        raise FaceIDError(f"There is no device {name!r} here. There is {', '.join(k for k, v in there.items() if v)}.")
+    return torch.device(name)
+
+
+def _check_dependencies() -> None:
+    from importlib.util import find_spec
+
+    missing = [name for name in ("accelerate", "diffusers", "torchsde", "transformers") if not find_spec(name)]
+    if missing:
+        raise MissingDependencyError(
+            f"The embedded engine needs {', '.join(missing)}: pip install 'faceid-tunes[standalone]'."
+        )

@@ -1,0 +1,127 @@
+"""Denoising on a diffusers UNet with a diffusers scheduler, one picture at a time.
+
+Not diffusers' own pipeline call, which does otherwise what makes a prompt the same picture here and in ComfyUI: all
+noise is drawn on the CPU from the picture's own seed (the same on every device and in every batch), everything but the
+UNet is computed in float32, and guidance below 1 still weighs the negative prompt.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import diffusers
+import torch
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from torch import Tensor
+
+from ..errors import FaceIDError
+from ..prompts import Settings
+from ..prompts.schedulers import Scheduler
+from .diffusers_unet import UNetBatch
+
+_STEP_NOISE = 2**32  # added to a seed for noise drawn while sampling: no picture's first noise is drawn from there
+
+
+@dataclass(frozen=True, eq=False)
+class Conditioning:
+    """Text embeddings [1, N, 768] of one length, float32."""
+
+    positive: Tensor
+    negative: Tensor
+
+
+def draw_latent(
+    unet: UNet2DConditionModel,
+    batch: UNetBatch,
+    conditioning: Conditioning,
+    settings: Settings,
+    seed: int,
+    scheduler_config: dict[str, Any],
+    on_step: Callable[[int, int], None],
+) -> Tensor:
+    """One picture's latent, [1, 4, height / 8, width / 8] float32, as the VAE scales it.
+
+    Args:
+        batch: told which rows of the UNet's batch are to show the people.
+        scheduler_config: of the model: its noise levels and what it predicts.
+        on_step: called (done, total) after each call of the UNet.
+    """
+    scheduler, step_options = _scheduler(settings, seed, scheduler_config, unet.device)
+    guided = not math.isclose(settings.cfg_scale, 1.0)
+    batch.rows = (False, True) if guided else (True,)
+    texts = (conditioning.negative, conditioning.positive) if guided else (conditioning.positive,)
+    context = torch.cat(texts).to(device=unet.device, dtype=unet.dtype)
+    latent = _first_noise(seed, settings, unet.device) * _first_scale(scheduler)
+    total = len(scheduler.timesteps)
+    for done, timestep in enumerate(scheduler.timesteps, 1):
+        rows = torch.cat([scheduler.scale_model_input(latent, timestep)] * len(texts)).to(unet.dtype)
+        predicted = unet(rows, timestep, encoder_hidden_states=context).sample.float()
+        if guided:
+            negative, positive = predicted.chunk(2)
+            predicted = negative + settings.cfg_scale * (positive - negative)
+        latent = scheduler.step(predicted, timestep, latent, **step_options).prev_sample
+        on_step(done, total)
+    if not latent.isfinite().all():
+        raise FaceIDError(
+            "The picture came out as numbers that are none (NaN): a weight in the text or a strength is far too high, "
+            "or the checkpoint is damaged."
+        )
+    return latent
+
+
+def decode(vae: AutoencoderKL, latent: Tensor) -> Tensor:
+    """[1, 4, h, w] latent -> [8 h, 8 w, 3] uint8 RGB on the CPU."""
+    pixels = vae.decode(latent / vae.config.scaling_factor).sample[0]
+    return ((pixels / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).cpu()
+
+
+def _scheduler(
+    settings: Settings, seed: int, config: dict[str, Any], device: torch.device
+) -> tuple[Any, dict[str, torch.Generator]]:
+    """The scheduler with its timesteps set, and what its ``step`` is to be called with."""
+    chosen: Scheduler = settings.scheduler
+    scheduler = getattr(diffusers, chosen.diffusers_class).from_config(config, **chosen.diffusers_kwargs)
+    scheduler.set_timesteps(settings.steps, device=device)
+    if hasattr(scheduler, "noise_sampler"):
+        scheduler.noise_sampler = _brownian_noise(seed, scheduler.sigmas, settings, device)
+    takes_generator = "generator" in inspect.signature(scheduler.step).parameters
+    return scheduler, {"generator": torch.Generator().manual_seed(seed + _STEP_NOISE)} if takes_generator else {}
+
+
+def _first_noise(seed: int, settings: Settings, device: torch.device) -> Tensor:
+    shape = (1, 4, settings.height // 8, settings.width // 8)
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed)).to(device)
+
+
+def _first_scale(scheduler: Any) -> float:
+    """Solvers that work on x0 + sigma * noise begin at sqrt(1 + sigma^2), for all of the picture is noise then.
+
+    With timesteps spaced as ComfyUI's, diffusers would begin at sigma, 0.2 % less; in ComfyUI it is this.
+    """
+    scale = float(scheduler.init_noise_sigma)
+    return math.hypot(1.0, scale) if scale > 1.0 else scale
+
+
+def _brownian_noise(
+    seed: int, sigmas: Tensor, settings: Settings, device: torch.device
+) -> Callable[[Tensor, Tensor], Tensor]:
+    """Increments of one Brownian path over the noise levels, which solvers of an SDE take, drawn on the CPU."""
+    from diffusers.schedulers.scheduling_dpmsolver_sde import BrownianTreeNoiseSampler
+
+    low, high = sigmas[sigmas > 0].min().item(), sigmas.max().item()
+    like = torch.zeros(1, 4, settings.height // 8, settings.width // 8)
+    if low == high:  # one step: it ends without noise
+        return lambda *_: like.to(device)
+    path = BrownianTreeNoiseSampler(like, low, high, seed)
+
+    def noise(sigma: Tensor, sigma_next: Tensor) -> Tensor:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # torchsde rounds the path's ends, and warns that ours differ
+            return path(sigma.cpu(), sigma_next.cpu()).to(device)
+
+    return noise

@@ -1,0 +1,71 @@
+"""A seed is the same picture in ComfyUI and in the embedded engine, with every scheduler: one UNet, both samplers."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from comfy_extras.nodes_custom_sampler import SamplerCustomAdvanced
+from diffusers import PNDMScheduler
+from faceid_tunes.faceid_core.engines.diffusers_models import SD15
+from faceid_tunes.faceid_core.engines.diffusers_sampling import Conditioning, draw_latent
+from faceid_tunes.faceid_core.engines.diffusers_unet import UNetBatch
+from faceid_tunes.faceid_core.prompts import SCHEDULERS, Prompt, resolve
+from faceid_tunes.nodes import host
+from support.comfy_model import comfy_model
+from support.oracle import relative_l2
+from support.unet import sd15_unet
+
+WIDTH = 64
+LOCAL = [name for name, scheduler in SCHEDULERS.items() if not scheduler.why_not_local]
+# The noise levels between the ends are rounded to whole timesteps in one and not in the other.
+TOLERANCE = 2e-3
+
+
+@pytest.fixture(scope="module")
+def unet():
+    return sd15_unet((32, 64, 64, 64), context=WIDTH)
+
+
+@pytest.fixture(scope="module")
+def model(unet):
+    return comfy_model(unet)
+
+
+def texts() -> list[torch.Tensor]:
+    return [torch.randn(1, 77, WIDTH, generator=torch.Generator().manual_seed(seed)) for seed in (1, 2)]
+
+
+def by_comfyui(model, settings) -> torch.Tensor:
+    if settings.scheduler.needs_lcm:
+        model, _ = host.add_lcm(model, sdxl=False)
+    positive, negative = ([[text, {"pooled_output": torch.zeros(1, 1280)}]] for text in texts())
+    with torch.inference_mode():
+        latent, _ = SamplerCustomAdvanced.execute(
+            host.ImageNoise(settings.seeds),
+            host.cfg_guider(model, positive, negative, settings.cfg_scale),
+            host.sampler(settings.scheduler.comfy_sampler, settings.seeds),
+            host.sigmas(model, settings.scheduler.comfy_schedule, settings.steps),
+            host.empty_latent(model, settings.width, settings.height, 1),
+        ).args
+    return latent["samples"] * 0.18215  # ComfyUI hands latents on unscaled
+
+
+def by_the_engine(unet, settings) -> torch.Tensor:
+    config = PNDMScheduler.from_pretrained(SD15 / "scheduler").config
+    with torch.no_grad():
+        return draw_latent(
+            unet, UNetBatch(), Conditioning(*texts()), settings, settings.seeds[0], config, lambda *_: None
+        )
+
+
+@pytest.mark.parametrize("scheduler", LOCAL)
+@pytest.mark.parametrize("cfg_scale", [3.0, 1.0, 0.5])
+def test_a_seed_is_the_same_picture(unet, model, scheduler, cfg_scale):
+    settings = resolve(Prompt("x", w=128, h=64, steps=6, seed=7, cfg_scale=cfg_scale, scheduler=scheduler), 512)
+    found, reference = by_the_engine(unet, settings), by_comfyui(model, settings)
+    assert relative_l2(found, reference) < TOLERANCE
+
+
+def test_another_seed_is_another_picture(unet, model):
+    settings = [resolve(Prompt("x", w=128, h=64, steps=6, seed=seed), 512) for seed in (7, 8)]
+    assert relative_l2(by_the_engine(unet, settings[0]), by_comfyui(model, settings[1])) > 100 * TOLERANCE
