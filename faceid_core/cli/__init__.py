@@ -7,27 +7,33 @@ that only has advice to offer exits with 0; Ctrl-C exits with 130.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 
 from ..errors import FaceIDError
-from . import prompt, tunes
+from . import demo, generate, prompt, tunes, weights
 
-_SUBJECTS = (tunes, prompt)
+_SUBJECTS = (generate, demo, tunes, prompt, weights)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit status is returned."""
     options = _parser().parse_args(arguments)
     try:
-        for line in options.run(options):
-            sys.stdout.write(line + "\n")
-            sys.stdout.flush()
+        with closing(options.run(options)) as lines:  # Ctrl-C here, too, lets a command clean up behind itself
+            for line in lines:
+                sys.stdout.write(line + "\n")
+                sys.stdout.flush()
     except FaceIDError as error:
         sys.stderr.write(f"faceid: {error}\n")
         return 1
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:  # `faceid weights list | head` has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains once more at its exit
+        return 0
     return 0
 
 

@@ -1,0 +1,140 @@
+"""``faceid demo``: the whole way from a photo to a picture, on a photo that comes with the package.
+
+With the real weights there, or downloaded now, it draws a picture; without, it runs the same way on random values.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from ..errors import FaceIDError
+from ..faces.packs import TRAINED_PACK, embedded_pack
+from ..prompts import Prompt
+from .engines import embedded_models, model_roots
+from .generate import draw_and_save
+
+if TYPE_CHECKING:
+    from ..engines.diffusers import EmbeddedModels
+
+PHOTO = Path(__file__).parents[2] / "weights" / "embedded" / "demo_photo" / "eileen_collins.jpg"
+TITLE, NAME = "Eileen Collins", "woman"
+TEXT = f"<faceid:{TITLE}:1> {NAME} trekking in the alps"
+
+_PLACEHOLDER_SIDE, _PLACEHOLDER_STEPS = 256, 4  # noise is not worth more of a processor's time
+_GROUP = "generate"
+
+
+def add_to(subjects: argparse._SubParsersAction) -> None:
+    parser = subjects.add_parser("demo", help="draw from a photo that comes along; needs no model, no ComfyUI")
+    parser.add_argument("--output", type=Path, default=Path("faceid-demo"), metavar="DIR")
+    parser.add_argument(
+        "--models", type=Path, metavar="DIR", help="a ComfyUI folder, or one laid out as its models folder"
+    )
+    parser.add_argument(
+        "--accept-license", action="append", default=[], metavar="ID", help="download what is missing, without asking"
+    )
+    parser.set_defaults(run=_demo, checkpoint=None, adapter=None)
+
+
+def _demo(options: argparse.Namespace) -> Iterator[str]:
+    from ..engines.diffusers import DiffusersEngine
+    from ..pictures.png import writable_folder
+    from ..tunes.create import create_tune
+    from ..tunes.store import open_store
+
+    folder = writable_folder(options.output)
+    models = _real_models(options)
+    if models is None and (sys.stdin.isatty() or options.accept_license):
+        yield from _fetch(options)
+        models = _real_models(options)
+    with TemporaryDirectory(prefix="faceid-demo-") as home, open_store(Path(home)) as store:
+        create_tune(store, [PHOTO.read_bytes()], TITLE, NAME, models.pack if models else embedded_pack())
+        if models is not None:
+            yield from draw_and_save(DiffusersEngine(models), Prompt(TEXT), store, folder)
+            return
+        yield "PLACEHOLDER WEIGHTS: everything runs as with the real ones, on random values. The picture will be noise."
+        with _placeholder_models() as models:
+            engine = DiffusersEngine(models, preview=True)
+            prompt = Prompt(TEXT, steps=_PLACEHOLDER_STEPS, w=_PLACEHOLDER_SIDE, h=_PLACEHOLDER_SIDE)
+            yield from draw_and_save(engine, prompt, store, folder, placeholder=True)
+        yield f"For a picture of her: `faceid weights fetch --for {_GROUP}`, then `faceid demo` again."
+
+
+def _real_models(options: argparse.Namespace) -> EmbeddedModels | None:
+    """The real weights, when all that a likeness takes is there."""
+    try:
+        models = embedded_models(options)
+    except FaceIDError:
+        return None
+    return models if models.pack.name == TRAINED_PACK else None
+
+
+def _fetch(options: argparse.Namespace) -> Iterator[str]:
+    """Download what a picture takes, as far as licences and network allow; says what was in the way."""
+    from ...weights.errors import WeightsError
+    from ...weights.fetch import fetch_each
+    from ...weights.manifest import files_for
+    from .weights import asking, tell
+
+    try:
+        for fetched in fetch_each(files_for(_GROUP), model_roots(options), asking(options.accept_license), tell=tell):
+            yield str(fetched.path)
+    except WeightsError as error:
+        yield f"No real weights: {error}"
+
+
+@contextmanager
+def _placeholder_models() -> Iterator[EmbeddedModels]:
+    """Random weights in files, removed afterwards. In the cache folder: /tmp may be memory, and they are 2.2 GB."""
+    from ..engines.diffusers import EmbeddedModels
+
+    with _scratch_folder() as folder:
+        yield EmbeddedModels(*_written_placeholders(folder), embedded_pack())
+
+
+@contextmanager
+def _scratch_folder() -> Iterator[Path]:
+    import platformdirs
+
+    from ...weights.placeholder import PLACEHOLDER_BYTES
+
+    cache = platformdirs.user_cache_path("faceid-tunes", appauthor=False)
+    with ExitStack() as stack:
+        try:
+            cache.mkdir(parents=True, exist_ok=True)
+            folder = Path(stack.enter_context(TemporaryDirectory(prefix="placeholder-", dir=cache)))
+            free = shutil.disk_usage(cache).free
+        except OSError as error:
+            raise FaceIDError(f"{cache}: cannot be written to ({error.strerror or error}).") from error
+        if free < PLACEHOLDER_BYTES:
+            raise FaceIDError(
+                f"{cache}: {free / 1e9:.1f} GB are free, but the placeholder weights take "
+                f"{PLACEHOLDER_BYTES / 1e9:.1f} GB while the demo runs. Make room there."
+            )
+        yield folder
+
+
+def _written_placeholders(folder: Path) -> tuple[Path, Path]:
+    """A checkpoint and an adapter of random values."""
+    from ...weights.placeholder import write_placeholder_adapter, write_placeholder_checkpoint
+    from .progress import Bars
+
+    checkpoint = folder / "placeholder_sd15.safetensors"
+    adapter = folder / "placeholder_faceid_sd15.safetensors"
+    try:
+        with Bars() as bars:
+            write_placeholder_checkpoint(checkpoint, partial(bars, "making a checkpoint"))
+            write_placeholder_adapter(adapter, partial(bars, "making an adapter"))
+    except OSError as error:
+        raise FaceIDError(
+            f"{folder}: the placeholder weights cannot be written ({error.strerror or error})."
+        ) from error
+    return checkpoint, adapter

@@ -1,0 +1,146 @@
+"""Which engine a command draws with, and which model files: those named, else the obvious ones."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import FaceIDError
+from ..faces.packs import FacePack, find_pack
+
+if TYPE_CHECKING:
+    from ...weights.folders import ModelFolders
+    from ..engines.diffusers import EmbeddedModels
+    from ..engines.engine import Engine
+
+AUTO, COMFYUI, EMBEDDED, ASTRIA = "auto", "comfyui", "embedded", "astria"
+# Model files by their ids in the manifest, the preferred one first. Plus models need the image encoder.
+_CHECKPOINTS = ("realistic-vision-5.1", "sd15-fp16", "sd15")
+_ADAPTERS, _PLUS_ADAPTERS = ("faceid-sd15",), ("plusv2-sd15",)
+
+
+def add_engine_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("engine")
+    group.add_argument(
+        "--engine",
+        choices=(AUTO, COMFYUI, EMBEDDED, ASTRIA),
+        default=AUTO,
+        help="auto: a ComfyUI that runs here, else embedded. astria: the remote API, with the key in ASTRIA_API_KEY",
+    )
+    group.add_argument("--comfyui", metavar="URL", help="draw in this ComfyUI, for example http://127.0.0.1:8188")
+    group.add_argument(
+        "--models", type=Path, metavar="DIR", help="a ComfyUI folder, or one laid out as its models folder"
+    )
+    group.add_argument("--checkpoint", metavar="FILE", help="a name in the models folder, or a path")
+    group.add_argument("--adapter", metavar="FILE", help="a FaceID model: a name in the models folder, or a path")
+    group.add_argument(
+        "--base-tune",
+        type=int,
+        metavar="ID",
+        help="astria: the base model there; 690204, Realistic Vision v5.1, if left out",
+    )
+    group.add_argument("--lora-strength", type=float, default=1.0, help="of the LoRA inside the adapter")
+    group.add_argument("--structure", type=float, default=1.0, help="PlusV2: how much of the face's shape comes along")
+    group.add_argument(
+        "--preview", action="store_true", help="draw although buffalo_l is missing; the picture shows somebody else"
+    )
+
+
+def chosen_engine(options: argparse.Namespace) -> Engine:
+    """The engine the options ask for, or the one that is there.
+
+    Raises:
+        FaceIDError: a model file is missing or more than one could be meant, a package is not installed, or there is
+            no key for the remote API.
+    """
+    if options.engine == ASTRIA:
+        return _remote_engine(options)
+    from ..engines.comfyui import ComfyModels, ComfyUIEngine, find_comfyui
+
+    settings = {
+        "preview": options.preview,
+        "lora_strength": options.lora_strength,
+        "structure": options.structure,
+    }
+    url = options.comfyui
+    if url is None and options.engine != EMBEDDED and options.models is None:
+        url = find_comfyui()
+    if url is not None and options.engine != EMBEDDED:
+        return ComfyUIEngine(url, ComfyModels(options.checkpoint, options.adapter), **settings)
+    if options.engine == COMFYUI:
+        raise FaceIDError("No ComfyUI with these nodes runs here: start it, or name one with --comfyui URL.")
+    from ..engines.diffusers import DiffusersEngine
+
+    return DiffusersEngine(embedded_models(options), **settings)
+
+
+def _remote_engine(options: argparse.Namespace) -> Engine:
+    from ..astria.settings import read_settings
+    from ..engines.astria import REALISTIC_VISION, AstriaEngine
+    from ..engines.remote_journal import Journal
+    from ..tunes.store import default_home
+
+    base_tune_id = REALISTIC_VISION if options.base_tune is None else options.base_tune
+    return AstriaEngine(read_settings(), Journal((options.home or default_home()) / "remote"), base_tune_id)
+
+
+def model_roots(options: argparse.Namespace) -> ModelFolders:
+    from ...weights.folders import model_folders
+
+    return model_folders(options.models)
+
+
+def face_pack(folders: ModelFolders) -> FacePack:
+    """buffalo_l where it is installed, else the embedded pack."""
+    return find_pack("auto", folders.of("insightface"))
+
+
+def embedded_models(options: argparse.Namespace) -> EmbeddedModels:
+    """The files the embedded engine is to use. Raises FaceIDError naming the first that cannot be chosen."""
+    from ...weights.manifest import model_file
+    from ..engines.diffusers import EmbeddedModels
+
+    folders = model_roots(options)
+    image_encoder = folders.find(model_file("clip-vit-h"))
+    adapters = (*(_PLUS_ADAPTERS if image_encoder else ()), *_ADAPTERS)
+    return EmbeddedModels(
+        checkpoint=_chosen(folders, "checkpoints", options.checkpoint, _CHECKPOINTS, "--checkpoint"),
+        adapter=_chosen(folders, "ipadapter", options.adapter, adapters, "--adapter"),
+        pack=face_pack(folders),
+        image_encoder=image_encoder,
+        loras=folders.of("loras"),
+    )
+
+
+def _chosen(folders: ModelFolders, key: str, given: str | None, known: Sequence[str], option: str) -> Path:
+    """The file that is named, or the first known one there is, or the only one of its folder."""
+    from ...weights.manifest import model_file
+
+    files = folders.files(key)
+    if given is not None:
+        return _named(given, files, option)
+    for entry in map(model_file, known):
+        if path := folders.find(entry):
+            return path
+    if len(files) == 1:
+        return files[0]
+    if files:
+        raise FaceIDError(f"Which one? Choose with {option}: {', '.join(file.name for file in files)}.")
+    folder = " or ".join(map(str, folders.of(key)))
+    raise FaceIDError(
+        f"There is no model in {folder}. `faceid weights fetch --for generate` gets all that is needed; {option} takes "
+        "a file from elsewhere."
+    )
+
+
+def _named(given: str, files: Sequence[Path], option: str) -> Path:
+    path = Path(given).expanduser()
+    if path.exists():
+        return path
+    matches = [file for file in files if given in (file.name, file.stem)]
+    if matches:
+        return matches[0]
+    there = f" There are {', '.join(file.name for file in files)}." if files else ""
+    raise FaceIDError(f"{option}: there is no file {given!r}, here or in the models folder.{there}")

@@ -1,0 +1,131 @@
+"""``faceid generate PHOTO... --text TEXT``: from photos and a text to pictures of that person."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import FaceIDError
+from ..prompts import SCHEDULERS, Prompt, lint, parse
+from ..prompts.prompt import ASPECT_RATIOS, COLOR_GRADINGS, STYLES
+from .engines import add_engine_options, chosen_engine, face_pack, model_roots
+from .home import add_home_option, opened_store, photo_bytes
+
+if TYPE_CHECKING:
+    from ..engines.engine import Engine
+    from ..tunes.store import TuneStore
+    from ..tunes.tune import Tune
+
+_NUMBERS = {"num_images": int, "seed": int, "steps": int, "cfg_scale": float, "w": int, "h": int}
+_CHOICES = {
+    "scheduler": tuple(SCHEDULERS),
+    "aspect_ratio": ASPECT_RATIOS,
+    "style": STYLES,
+    "color_grading": COLOR_GRADINGS,
+}
+_SWITCHES = ("face_swap", "face_correct", "super_resolution", "hires_fix", "inpaint_faces", "film_grain")
+
+
+def add_to(subjects: argparse._SubParsersAction) -> None:
+    parser = subjects.add_parser("generate", help="draw a person from photos and a text")
+    parser.add_argument("photos", nargs="*", type=Path, metavar="PHOTO", help="none: the text names people kept before")
+    parser.add_argument("--text", required=True, help="for example '<faceid:me:1> woman trekking in the alps'")
+    parser.add_argument("--title", help="what to keep the person under; else the text's own tag says it")
+    parser.add_argument("--name", default="person", help="what the person is: man, woman, person, ...")
+    parser.add_argument("--output", type=Path, default=Path("faceid-pictures"), metavar="DIR")
+    add_home_option(parser)
+    _add_prompt_options(parser.add_argument_group("prompt"))
+    add_engine_options(parser)
+    parser.set_defaults(run=_generate)
+
+
+def _add_prompt_options(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--negative-prompt", default="", metavar="TEXT")
+    for name, kind in _NUMBERS.items():
+        group.add_argument(_option(name), type=kind, metavar="N")
+    for name, choices in _CHOICES.items():
+        group.add_argument(_option(name), choices=choices, metavar="NAME", help=", ".join(choices))
+    for name in _SWITCHES:
+        group.add_argument(_option(name), action="store_true")
+
+
+def _option(field: str) -> str:
+    return "--" + field.replace("_", "-")
+
+
+def _generate(options: argparse.Namespace) -> Iterator[str]:
+    from ..pictures.png import writable_folder
+
+    folder = writable_folder(options.output)
+    with opened_store(options) as store:
+        text = options.text
+        if options.photos:
+            tune = _kept_person(options, store)
+            yield f"{tune.title} is <faceid:{tune.id}:1>"
+            text = _naming(text, tune)
+        prompt = _prompt(options, text)
+        yield from draw_and_save(chosen_engine(options), prompt, store, folder)
+
+
+def draw_and_save(
+    engine: Engine, prompt: Prompt, store: TuneStore, folder: Path, *, placeholder: bool = False
+) -> Iterator[str]:
+    """Draw with progress bars and write everything into ``folder``; yields what a person should read."""
+    from ..tunes.refs import tunes_by_ref
+    from .progress import Bars
+    from .results import Run, save_results
+
+    yield from (f"advice: {found.message}" for found in lint(prompt, tunes_by_ref(store, prompt.parsed)))
+    yield f"drawing with {engine.name}"
+    with Bars() as bars:
+        drawn = engine.draw(prompt, store, bars)
+    yield from (f"note: {note}" for note in drawn.notes)
+    yield from save_results(folder, Run(prompt, engine.name, placeholder), drawn, store)
+
+
+def _kept_person(options: argparse.Namespace, store: TuneStore) -> Tune:
+    """The tune of the photos, created or found again. Never another person's of the same title."""
+    from ..tunes.create import create_tune, same_photos
+    from .progress import Bars
+
+    photos = [photo_bytes(path) for path in options.photos]
+    title = options.title or _title_in(options.text, store)
+    with Bars() as bars:
+        tune = create_tune(
+            store,
+            photos,
+            title,
+            options.name,
+            face_pack(model_roots(options)),
+            on_photo=lambda done, total: bars("finding faces", done, total),
+        )
+    if not same_photos(tune, photos):
+        raise FaceIDError(
+            f"There already is a tune {tune.title!r}, made from other photos. Give these a title of their own with "
+            "--title and in the text's tag, or leave the photos out to draw the person kept before."
+        )
+    return tune
+
+
+def _title_in(text: str, store: TuneStore) -> str:
+    """The title of the tag the photos are for: the first that names nobody yet, else the first; "me" without a tag."""
+    titles = [tag.ref for tag in parse(text).faces if tag.tune_id is None]
+    if not titles and parse(text).faces:
+        raise FaceIDError("The text names tunes by number, so whose photos are these? Say it with --title.")
+    unknown = [title for title in titles if store.find(title) is None]
+    return (unknown or titles or ["me"])[0]
+
+
+def _naming(text: str, tune: Tune) -> str:
+    from ..tunes.refs import with_tune
+
+    return text if parse(text).faces else with_tune(text, tune)
+
+
+def _prompt(options: argparse.Namespace, text: str) -> Prompt:
+    given = {name: getattr(options, name) for name in (*_NUMBERS, *_CHOICES)}
+    given = {name: value for name, value in given.items() if value is not None}
+    switches = {name: getattr(options, name) for name in _SWITCHES}
+    return Prompt(text, options.negative_prompt, **given, **switches)

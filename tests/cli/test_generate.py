@@ -1,0 +1,151 @@
+"""``faceid generate``: from photos and a text to files, with an engine that hands out photos in place of pictures."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from faceid_tunes.faceid_core.cli import generate, main
+from faceid_tunes.faceid_core.cli.demo import PHOTO
+from faceid_tunes.faceid_core.engines.engine import Drawn, Picture
+from faceid_tunes.faceid_core.prompts import resolve_seeds
+from PIL import Image
+from support import photos
+
+
+@dataclass
+class Album:
+    """An engine that draws nothing: it deals out pictures, one per seed."""
+
+    pictures: list[np.ndarray]
+    name: str = "an album"
+
+    def draw(self, prompt, store, on_progress=None, cancel=None) -> Drawn:
+        self.prompt = prompt
+        on_progress("drawing", prompt.num_images, prompt.num_images)
+        return Drawn(tuple(map(Picture, self.pictures, resolve_seeds(prompt))), ("taken from an album",))
+
+
+@pytest.fixture
+def album(monkeypatch) -> Album:
+    group = photos.single_faces()
+    engine = Album([group["astronaut"][:, ::-1], group["Tom_Hanks"], photos.no_faces()["brick"]])
+    monkeypatch.setattr(generate, "chosen_engine", lambda options: engine)
+    return engine
+
+
+@pytest.fixture
+def faceid(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        status = main(["generate", "--home", str(tmp_path / "home"), "--output", "out", *arguments])
+        said = capsys.readouterr()
+        return status, said.out, said.err
+
+    return run
+
+
+TEXT = "<faceid:Eileen:1> woman trekking in the alps"
+
+
+def test_pictures_are_written_with_their_likeness_and_how_they_were_made(album, faceid):
+    status, out, _ = faceid(str(PHOTO), "--text", TEXT, "--num-images", "3", "--seed", "7", "--name", "woman")
+    assert status == 0
+    assert [path.name for path in sorted(Path("out").iterdir())] == [
+        "faceid_00001.png",
+        "faceid_00001_sheet.png",
+        "faceid_00002.png",
+        "faceid_00003.png",
+    ]
+    lines = out.splitlines()
+    assert lines[0] == "Eileen is <faceid:1:1>" and "note: taken from an album" in lines
+    mirrored, stranger, brick = lines[-4:-1]
+    assert float(mirrored.split()[-1]) > 0.7 > 0.4 > float(stranger.split()[-1])
+    assert brick.endswith("Eileen: no face")
+    with Image.open("out/faceid_00002.png") as picture:
+        about = json.loads(picture.text["faceid"])
+        parameters = picture.text["parameters"]
+    assert about["prompt"] == {"text": TEXT, "num_images": 3, "seed": 7, "ar": "1:1"} and about["seed"] == 8
+    assert about["engine"] == "an album" and about["likeness"]["Eileen"] < 0.4
+    assert parameters.startswith(TEXT) and "Seed: 8" in parameters
+
+
+def test_a_second_run_reuses_the_tune_and_overwrites_nothing(album, faceid):
+    faceid(str(PHOTO), "--text", TEXT)
+    first = Path("out/faceid_00001.png").read_bytes()
+    status, out, _ = faceid("--text", TEXT)
+    assert status == 0 and "<faceid:2" not in out
+    assert Path("out/faceid_00002.png").exists() and Path("out/faceid_00001.png").read_bytes() == first
+
+
+def test_a_text_without_a_tag_gets_the_persons(album, faceid):
+    faceid(str(PHOTO), "--text", "woman trekking in the alps", "--title", "Eileen")
+    assert album.prompt.text == "<faceid:1:1> woman trekking in the alps"
+
+
+def test_another_persons_photos_under_a_kept_title_are_refused(album, faceid, tmp_path):
+    faceid(str(PHOTO), "--text", TEXT)
+    Image.fromarray(photos.single_faces()["Tom_Hanks"]).save(tmp_path / "tom.png")
+    status, _, err = faceid("tom.png", "--text", TEXT)
+    assert status == 1 and "already is a tune 'Eileen', made from other photos" in err and "--title" in err
+
+
+def test_photos_with_a_text_that_names_tunes_by_number_need_a_title(album, faceid):
+    status, _, err = faceid(str(PHOTO), "--text", "<faceid:12:1> woman")
+    assert status == 1 and "--title" in err
+
+
+def test_every_parameter_of_the_prompt_reaches_the_engine(album, faceid):
+    faceid(str(PHOTO), "--text", TEXT, "--steps", "5", "--cfg-scale", "2.5", "--scheduler", "euler", "--w", "768",
+           "--aspect-ratio", "3:2", "--negative-prompt", "blurry", "--face-swap", "--style", "Cinematic")  # fmt: skip
+    asked = album.prompt
+    assert (asked.steps, asked.cfg_scale, asked.scheduler, asked.w) == (5, 2.5, "euler", 768)
+    assert (asked.aspect_ratio, asked.negative_prompt, asked.style) == ("3:2", "blurry", "Cinematic")
+    assert asked.face_swap and not asked.film_grain
+
+
+def test_a_prompt_that_cannot_be_drawn_is_pointed_at_before_the_engine_is_asked(album, faceid):
+    status, _, err = faceid(str(PHOTO), "--text", TEXT, "--steps", "51")
+    assert status == 1 and "prompt[steps]" in err
+    assert not hasattr(album, "prompt")
+
+
+def test_outputs_that_cannot_be_written_are_told_before_anything_is_drawn(album, faceid):
+    Path("out").touch()
+    status, _, err = faceid(str(PHOTO), "--text", TEXT)
+    assert status == 1 and "pictures cannot be written there" in err and not hasattr(album, "prompt")
+
+
+def test_ctrl_c_while_drawing_ends_with_130_and_no_file(album, faceid, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(album, "draw", interrupted, raising=False)
+    status, _, err = faceid(str(PHOTO), "--text", TEXT)
+    assert status == 130 and not list(Path("out").iterdir()) and "Traceback" not in err
+
+
+def test_ctrl_c_while_saving_keeps_whole_pictures_only(album, faceid, monkeypatch):
+    plain = shutil.os.replace
+
+    def interrupted_at_the_second(source, target):
+        if Path(target).name == "faceid_00002.png":
+            raise KeyboardInterrupt
+        plain(source, target)
+
+    monkeypatch.setattr("faceid_tunes.faceid_core.pictures.png.os.replace", interrupted_at_the_second)
+    status, _, _ = faceid(str(PHOTO), "--text", TEXT, "--num-images", "2")
+    assert status == 130 and [path.name for path in Path("out").iterdir()] == ["faceid_00001.png"]
+
+
+def test_no_photo_no_text_no_model_each_say_what_to_do(faceid, monkeypatch, tmp_path):
+    monkeypatch.setenv("FACEID_MODELS", str(tmp_path / "models"))
+    status, _, err = faceid("missing.jpg", "--text", TEXT, "--engine", "embedded")
+    assert status == 1 and "missing.jpg: cannot be read" in err
+    status, _, err = faceid(str(PHOTO), "--text", TEXT, "--engine", "embedded")
+    assert status == 1 and "faceid weights fetch --for generate" in err and "--checkpoint" in err

@@ -1,0 +1,109 @@
+"""``faceid generate --engine astria``: all the way to an API on this machine and back, the key from the environment."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from faceid_tunes.faceid_core.cli import main
+from faceid_tunes.faceid_core.cli.demo import PHOTO
+from faceid_tunes.faceid_core.engines.astria import REALISTIC_VISION
+from PIL import Image
+from support.fake_astria import FakeAstria
+from support.fake_faults import Fault
+
+TEXT = "<faceid:Eileen:1> woman trekking in the alps"
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def api(monkeypatch) -> Iterator[FakeAstria]:
+    with FakeAstria() as running:
+        running.polls_until_done = 1
+        monkeypatch.setenv("ASTRIA_API_KEY", running.key)
+        monkeypatch.setenv("ASTRIA_BASE_URL", running.url)
+        monkeypatch.delenv("ASTRIA_WORKSPACE_ID", raising=False)
+        yield running
+
+
+@pytest.fixture
+def faceid(tmp_path, monkeypatch, capsys) -> Run:
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        status = main(["generate", "--home", "home", "--output", "out", "--engine", "astria", *arguments])
+        said = capsys.readouterr()
+        return status, said.out, said.err
+
+    return run
+
+
+def posts(api: FakeAstria, path: str) -> list:
+    return [seen for seen in api.seen if seen.method == "POST" and seen.path.endswith(path)]
+
+
+def test_pictures_come_back_with_what_they_cost_and_the_key_is_nowhere(api, faceid, tmp_path):
+    status, out, err = faceid(str(PHOTO), "--text", TEXT, "--num-images", "2", "--seed", "7", "--name", "woman")
+    assert status == 0, err
+    lines = out.splitlines()
+    assert f"drawing with the remote API at {api.url}" in lines
+    assert {"note: remote prompt 30000901", "note: cost $0.020", "note: $12.48 left"} <= set(lines)
+    (sent,) = posts(api, "/prompts")
+    assert sent.path == f"/tunes/{REALISTIC_VISION}/prompts"
+    (person,) = api.tunes
+    assert sent.params["prompt"]["text"] == TEXT.replace("Eileen", str(person))
+
+    with Image.open("out/faceid_00001.png") as picture:
+        about = json.loads(picture.text["faceid"])
+    assert about["prompt"]["text"] == TEXT
+    assert sorted(path.name for path in Path("out").iterdir()) == [
+        "faceid_00001.png",
+        "faceid_00001_sheet.png",
+        "faceid_00002.png",
+    ]
+    assert_key_is_nowhere(api, tmp_path, out + err)
+
+
+def test_ctrl_c_while_waiting_costs_nothing_twice(api, faceid, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr("faceid_tunes.faceid_core.engines.astria.wait_for_images", interrupted)
+        status, _, err = faceid(str(PHOTO), "--text", TEXT)
+    assert status == 130 and "Traceback" not in err and not list(Path("out").iterdir())
+    assert len(list(Path("home/remote").iterdir())) == 1
+
+    status, _, err = faceid("--text", TEXT)
+    assert status == 0 and Path("out/faceid_00001.png").exists(), err
+    assert len(posts(api, "/prompts")) == 1 and not list(Path("home/remote").iterdir())
+
+
+def test_a_base_model_the_api_does_not_have_is_explained(api, faceid):
+    status, _, err = faceid(str(PHOTO), "--text", TEXT, "--base-tune", "12")
+    assert status == 1 and "base_tune_id is 12" in err and "690204" in err
+    assert posts(api, "/prompts")[0].path == "/tunes/12/prompts"
+
+
+def test_without_a_key_the_variable_is_named_before_anything_is_sent(api, faceid, monkeypatch):
+    monkeypatch.delenv("ASTRIA_API_KEY")
+    status, _, err = faceid(str(PHOTO), "--text", TEXT)
+    assert status == 1 and "ASTRIA_API_KEY" in err and not api.seen
+
+
+def test_a_refusal_that_echoes_the_key_is_told_without_it(api, faceid, tmp_path):
+    echo = json.dumps({"error": f"{api.key} is not known"}).encode()
+    api.will(Fault(status=401, body=echo), "POST", "/tunes")
+    status, out, err = faceid(str(PHOTO), "--text", TEXT)
+    assert status == 1 and "is not known" in err
+    assert_key_is_nowhere(api, tmp_path, out + err)
+
+
+def assert_key_is_nowhere(api: FakeAstria, folder: Path, said: str) -> None:
+    assert api.key not in said
+    written = [path for path in folder.rglob("*") if path.is_file()]
+    assert any(path.name == "tunes.sqlite3" for path in written)
+    assert [path for path in written if api.key.encode() in path.read_bytes()] == []
