@@ -10,13 +10,14 @@ from torch import Tensor
 
 from ..faceid_core.adapter.layers import Base
 from ..faceid_core.adapter.model import Adapter
-from ..faceid_core.engines.after_sampling import undrawn
+from ..faceid_core.engines.after_sampling import left_to_retouch, remote_only
 from ..faceid_core.engines.lora_tags import lora_file
 from ..faceid_core.engines.people import TaggedPerson, tagged_people
 from ..faceid_core.faces import find_pack
 from ..faceid_core.prompts import Prompt, Settings, resolve
 from ..faceid_core.prompts.defaults import SD15_RESOLUTION, SDXL_RESOLUTION
 from ..faceid_core.prompts.errors import error_at
+from ..faceid_core.prompts.styles import styled
 from . import host
 from .identity import Person, show_person
 
@@ -68,9 +69,14 @@ def draw_settings(
     if settings.scheduler.needs_lcm:
         model, lora = host.add_lcm(model, sdxl=adapter.spec.base is Base.SDXL)
         notes.append(f"LCM with {lora}" if lora else "LCM without its LoRA: put an lcm-lora file into models/loras")
-    if left_out := undrawn(prompt):
+    if prompt.style:
+        notes.append(prompt.style)
+    if later := left_to_retouch(prompt):
+        notes.append("left to FaceID Retouch: " + ", ".join(later))
+    if left_out := remote_only(prompt):
         notes.append("not drawn locally yet: " + ", ".join(left_out))
-    positive, negative = (host.encode_text(clip, text) for text in (prompt.parsed.plain_text, prompt.negative_prompt))
+    texts = styled(prompt.parsed.plain_text, prompt.negative_prompt, prompt.style)
+    positive, negative = (host.encode_text(clip, text) for text in texts)
     sigmas = host.sigmas(model, settings.scheduler.comfy_schedule, settings.steps)
     return Drawing(
         noise=host.ImageNoise(settings.seeds),

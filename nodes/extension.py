@@ -8,15 +8,18 @@ from .adapter import FaceIDApply, FaceIDLoadAdapter
 from .faces import FaceIDExtractFace
 from .prompt import FaceIDApplyPrompt, FaceIDPrompt
 from .remote import FaceIDBaseModel, FaceIDRemotePrompt
+from .retouch import FaceIDCorrectFace, FaceIDRetouch, FaceIDSwapFace
+from .similarity import FaceIDSimilarity
 from .switch import FaceIDSwitch
 from .tunes import FaceIDCreateTune, FaceIDLoadTune
 
 
 class FaceIDExtension(ComfyExtension):
     async def on_load(self) -> None:
-        from . import host
+        from . import host, host_retouch
 
         host.register_model_folders()
+        host_retouch.register_retouch_folders()
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         return [
@@ -30,4 +33,8 @@ class FaceIDExtension(ComfyExtension):
             FaceIDBaseModel,
             FaceIDRemotePrompt,
             FaceIDSwitch,
+            FaceIDRetouch,
+            FaceIDSwapFace,
+            FaceIDCorrectFace,
+            FaceIDSimilarity,
         ]

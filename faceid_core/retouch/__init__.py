@@ -6,12 +6,16 @@ swapper.py   an ONNX file           -> Swapper            (model_file.py tells w
 swap.py      picture, people        -> the picture with the people's faces
 restorer.py  a .pth or ONNX file    -> Restorer
 restore.py   picture, its faces     -> the picture with sharp faces of the same people
+resample.py  picture, a sampler     -> the picture with its detail or its faces drawn again
+finish.py    picture, prompt        -> all that the prompt's flags ask for, in order
 """
 
 from .crop import TEMPLATES, crop_face
 from .errors import RetouchError
+from .finish import FLAGS, Tools, check_result_size, finish
 from .paste import make_patch, soft_mask
 from .picture import Retouched
+from .resample import Resample, hires_fix, inpaint_faces
 from .restore import restore_faces
 from .restorer import Restorer, load_restorer
 from .swap import BOOSTS, CHOICES, check_swap_space, swap_faces
@@ -20,13 +24,20 @@ from .swapper import Swapper, load_swapper
 __all__ = [
     "BOOSTS",
     "CHOICES",
+    "FLAGS",
     "TEMPLATES",
+    "Resample",
     "Restorer",
     "RetouchError",
     "Retouched",
     "Swapper",
+    "Tools",
+    "check_result_size",
     "check_swap_space",
     "crop_face",
+    "finish",
+    "hires_fix",
+    "inpaint_faces",
     "load_restorer",
     "load_swapper",
     "make_patch",

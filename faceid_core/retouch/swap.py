@@ -134,7 +134,7 @@ def _pairs(
         return pairs, [f"there is no face number {index + number} for person {number + 1}" for number in missing]
     if choice == "all":
         return _most_alike(faces, people), []
-    pairs = _one_each(faces, people)
+    pairs = one_each(faces, people)
     return pairs, [
         f"person {number + 1} has no face left in a picture of {_count(len(faces))}"
         for number in range(len(people))
@@ -148,7 +148,7 @@ def _most_alike(faces: Mapping[int, Face], people: Sequence[Faces]) -> dict[int,
     return dict(zip(faces, _cosines(faces, people).argmax(axis=1).tolist(), strict=True))
 
 
-def _one_each(faces: Mapping[int, Face], people: Sequence[Faces]) -> dict[int, int]:
+def one_each(faces: Mapping[int, Face], people: Sequence[Faces]) -> dict[int, int]:
     """Each person at most one face, each face at most one person, the sum of the cosines the highest there is."""
     from scipy.optimize import linear_sum_assignment
 

@@ -1,0 +1,111 @@
+"""Sampler passes over a finished picture: ``hires_fix`` over all of it, ``inpaint_faces`` over each face."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from ..faces import Face, FacePack, Faces, find_faces
+from .crop import crop_matrix, warp
+from .paste import make_patch
+from .picture import Retouched, check_picture, large_enough
+from .swap import one_each
+
+# (picture, denoise, seed, people) -> the picture drawn again at its size, sides multiples of 8. denoise: 0 (keep) to
+# 1 (draw anew); people: whose identities are on, by their number among the prompt's people, wherever in the picture;
+# None: all, each where the prompt shows them.
+Resample = Callable[[np.ndarray, float, int, "tuple[int, ...] | None"], np.ndarray]
+
+HIRES_FACTOR = 1.5
+HIRES_DENOISE = 0.35  # above, what is in the picture changes; below, enlarging blurs more than sampling adds
+FACE_DENOISE = 0.35
+_TEMPLATE = "ffhq_512"  # hair, neck and some surroundings: what a picture generator needs to know what it looks at
+_STEP = 64  # pixels; the sides a UNet was trained on are multiples of it
+_MOST = 2  # times the trained side; a larger face is drawn at that and enlarged
+
+
+def hires_fix(picture: np.ndarray, resample: Resample, seed: int) -> Retouched:
+    """The picture 1.5 times as large, its detail drawn anew.
+
+    Args:
+        picture: [H, W, 3] uint8 RGB.
+        resample: a sampler pass.
+        seed: of its noise.
+
+    Returns:
+        [1.5 H, 1.5 W, 3], rounded to multiples of 8.
+    """
+    check_picture(picture)
+    width, height = hires_size(picture.shape[1], picture.shape[0])
+    return Retouched(resample(resized(picture, width, height), HIRES_DENOISE, seed, None), ())
+
+
+def hires_size(width: int, height: int) -> tuple[int, int]:
+    """Width and height after ``hires_fix``, in pixels."""
+    return _multiple_of_8(width * HIRES_FACTOR), _multiple_of_8(height * HIRES_FACTOR)
+
+
+def inpaint_faces(
+    picture: np.ndarray, people: Sequence[Faces], resample: Resample, pack: FacePack, *, side: int, seed: int
+) -> Retouched:
+    """Each face drawn again from its own crop, upright and as large as the generator draws best.
+
+    Each person gets the face most like them, as in ``swap_faces``, and is the only one shown in it; a face that is
+    nobody's is drawn again as nobody.
+
+    Args:
+        picture: [H, W, 3] uint8 RGB.
+        people: the prompt's people, in its order.
+        resample: a sampler pass.
+        pack: finds the faces; of people it did not read, each face is drawn as all of them.
+        side: pixels a side that the generator was trained on.
+        seed: of the noise; every face gets the same.
+
+    Returns:
+        The picture, bit-exact outside the faces' rectangles, and notes: faces left out.
+    """
+    check_picture(picture)
+    faces, notes = large_enough(find_faces([picture], pack).photos[0].faces)
+    if not faces:
+        return Retouched(picture, (*notes, "no face to draw again: the picture is left as it is"))
+    canvas = picture.copy()
+    shown = _shown(faces, people, pack)
+    for number, face in faces.items():
+        _draw_again(canvas, face, shown.get(number), resample, side, seed)
+    return Retouched(canvas, tuple(notes))
+
+
+def resized(picture: np.ndarray, width: int, height: int) -> np.ndarray:
+    """[height, width, 3] uint8, by Lanczos; the picture itself when it has that size."""
+    from PIL import Image
+
+    if picture.shape[:2] == (height, width):
+        return picture
+    return np.array(Image.fromarray(picture).resize((width, height), Image.Resampling.LANCZOS))
+
+
+def _shown(faces: Mapping[int, Face], people: Sequence[Faces], pack: FacePack) -> dict[int, tuple[int, ...] | None]:
+    """Whose identities are on while a face is drawn again, by the face's number."""
+    if any(person.space != pack.space for person in people):
+        return {}
+    pairs = one_each(faces, people) if people else {}
+    return {number: (pairs[number],) if number in pairs else () for number in faces}
+
+
+def _draw_again(
+    canvas: np.ndarray, face: Face, people: tuple[int, ...] | None, resample: Resample, side: int, seed: int
+) -> None:
+    matrix = crop_matrix(face.landmarks, _TEMPLATE, side)
+    in_picture = side / float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
+    side = int(np.clip(np.ceil(in_picture / _STEP) * _STEP, side, _MOST * side))
+    matrix = crop_matrix(face.landmarks, _TEMPLATE, side)
+    before = warp(canvas, matrix, side)
+    after = resample(before, FACE_DENOISE, seed, people).astype(np.float32)
+    patch = make_patch(canvas, before, after, matrix, match_colour=True)
+    if patch is not None:
+        patch.paste(canvas)
+
+
+def _multiple_of_8(side: float) -> int:
+    return max(round(side / 8), 1) * 8

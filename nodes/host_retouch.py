@@ -1,0 +1,185 @@
+"""What retouching needs of ComfyUI: model folders, its samplers and VAE, its upscaling, its memory management."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import comfy.model_management as model_management
+import comfy.sample
+import comfy.utils
+import folder_paths
+import latent_preview
+import numpy as np
+from comfy.model_base import SDXL
+from comfy.model_patcher import ModelPatcher
+from comfy_extras.nodes_upscale_model import ImageUpscaleWithModel
+from torch import Tensor
+
+from ..faceid_core.adapter.attention import IdentityAttention
+from ..faceid_core.cache import LRUCache
+from ..faceid_core.faces import photos_from_tensor, tensor_from_photos
+from ..faceid_core.prompts import Settings
+from ..faceid_core.retouch import Resample, Restorer, RetouchError
+from ..faceid_core.retouch.restorer import Forward, Run
+from . import host
+from .sampling import IDENTITIES
+
+AUTO, NONE = "auto", "none"
+
+_FOLDERS = {
+    "facerestore_models": frozenset({".pth", ".safetensors", ".onnx"}),
+    "hyperswap": frozenset({".onnx"}),
+    "reswapper": frozenset({".onnx"}),
+}
+_SWAP_FOLDERS = ("insightface", "hyperswap", "reswapper")  # the first holds face packs, too
+# What "auto" takes, the first that is there.
+_SWAP_FAMILIES = ("inswapper", "hyperswap", "reswapper")
+_RESTORE_FAMILIES = ("gfpgan", "restoreformer", "codeformer", "gpen")
+_RESTORE_BYTES = 2 << 30  # activations of a restorer at 512 pixels, an upper bound
+
+_patchers: LRUCache[ModelPatcher] = LRUCache(limit=2)  # as many as restorers are kept
+
+
+def register_retouch_folders() -> None:
+    """Make the folders of swappers and restorers known, keeping whatever the user's paths and others already say."""
+    for name, extensions in _FOLDERS.items():
+        folder_paths.add_model_folder_path(name, str(Path(folder_paths.models_dir) / name))
+        paths, known = folder_paths.folder_names_and_paths[name]
+        folder_paths.folder_names_and_paths[name] = (paths, set(known) | set(extensions))
+
+
+def swapper_names() -> list[str]:
+    """Swappers for a combo, those that "auto" prefers first."""
+    names = {name for folder in _SWAP_FOLDERS for name in _files(folder) if folder != "insightface" or _is_swap(name)}
+    return _by_family(names, _SWAP_FAMILIES)
+
+
+def restorer_names() -> list[str]:
+    """Restorers for a combo, those that "auto" prefers first."""
+    return _by_family(set(_files("facerestore_models")), _RESTORE_FAMILIES)
+
+
+def swapper_path(name: str) -> Path | None:
+    """The file of a combo's choice; None for "none", and for "auto" where there is nothing.
+
+    Raises:
+        RetouchError: the file is gone.
+    """
+    return _chosen(name, swapper_names(), _SWAP_FOLDERS, "swap_model")
+
+
+def restorer_path(name: str) -> Path | None:
+    """See ``swapper_path``."""
+    return _chosen(name, restorer_names(), ("facerestore_models",), "restore_model")
+
+
+def run_restorer(restorer: Restorer) -> Run | None:
+    """Runs a restorer where ComfyUI's memory management puts it; None for ONNX, which onnxruntime places itself."""
+    if restorer.module is None:
+        return None
+    patcher = _patchers.get_or_make(restorer, lambda: _patcher(restorer))
+
+    def run(forward: Forward, face: Tensor) -> Tensor:
+        model_management.throw_exception_if_processing_interrupted()
+        model_management.load_models_gpu([patcher], memory_required=_RESTORE_BYTES, force_full_load=True)
+        return forward(face.to(patcher.load_device)).cpu()
+
+    return run
+
+
+def upscaler(upscale_model: Any) -> Callable[[np.ndarray], np.ndarray]:
+    """ComfyUI's own tiled upscaling by a model, [H, W, 3] uint8 to uint8."""
+
+    def upscale(picture: np.ndarray) -> np.ndarray:
+        (larger,) = ImageUpscaleWithModel.execute(upscale_model, tensor_from_photos([picture])).args
+        return photos_from_tensor(larger)[0]
+
+    return upscale
+
+
+def is_sdxl(guider: Any) -> bool:
+    """Whether the guider's model was trained on SDXL's size of pictures."""
+    return isinstance(guider.model_patcher.model, SDXL)
+
+
+def resampler(guider: Any, vae: Any, settings: Settings, people: int) -> Resample:
+    """A sampler pass with the prompt's sampler and schedule, of which the last ``denoise`` is run.
+
+    Args:
+        people: how many the prompt names. A guider with as many identities can show them one by one.
+    """
+    scheduler = settings.scheduler
+    all_sigmas = host.sigmas(guider.model_patcher, scheduler.comfy_schedule, settings.steps)
+
+    def resample(picture: np.ndarray, denoise: float, seed: int, shown: tuple[int, ...] | None) -> np.ndarray:
+        latent = vae.encode(tensor_from_photos([picture]))
+        steps = max(round(settings.steps * denoise), 1)
+        sigmas = all_sigmas[-steps - 1 :]
+        only = guider if shown is None else _showing(guider, shown, people)
+        drawn = only.sample(
+            comfy.sample.prepare_noise(latent, seed),
+            latent,
+            host.sampler(scheduler.comfy_sampler, (seed,)),
+            sigmas,
+            callback=latent_preview.prepare_callback(only.model_patcher, steps),
+            disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED,
+            seed=seed,
+        )
+        return photos_from_tensor(vae.decode(drawn.to(model_management.intermediate_device())))[0]
+
+    return resample
+
+
+def _showing(guider: Any, shown: tuple[int, ...], people: int) -> Any:
+    """A guider that shows some of its people, wherever in the picture: a mask was made for another picture."""
+    options = guider.model_patcher.model_options["transformer_options"]
+    identities = options.get(IDENTITIES, ())
+    if len(identities) != people:  # applied by other nodes: nobody knows who is who
+        return guider
+    other = copy.copy(guider)
+    other.model_patcher = guider.model_patcher.clone()
+    other.model_options = other.model_patcher.model_options
+    if identities:
+        other.model_options["transformer_options"][IDENTITIES] = tuple(
+            replace(identity, attention=IdentityAttention(identity.attention.kv, identity.attention.strength))
+            for number, identity in enumerate(identities)
+            if number in shown
+        )
+    return other
+
+
+def _patcher(restorer: Restorer) -> ModelPatcher:
+    return ModelPatcher(restorer.module, model_management.get_torch_device(), model_management.unet_offload_device())
+
+
+def _files(folder: str) -> list[str]:
+    extensions = _FOLDERS.get(folder, {".onnx"})
+    return [name for name in folder_paths.get_filename_list(folder) if Path(name).suffix.lower() in extensions]
+
+
+def _is_swap(name: str) -> bool:
+    return any(family in Path(name).name.lower() for family in _SWAP_FAMILIES)
+
+
+def _by_family(names: set[str], families: tuple[str, ...]) -> list[str]:
+    def rank(name: str) -> tuple[int, str]:
+        low = Path(name).name.lower()
+        return next((number for number, family in enumerate(families) if family in low), len(families)), name
+
+    return sorted(names, key=rank)
+
+
+def _chosen(name: str, names: list[str], folders: tuple[str, ...], field: str) -> Path | None:
+    if name == NONE or (name == AUTO and not names):
+        return None
+    wanted = names[0] if name == AUTO else name
+    for folder in folders:
+        path = folder_paths.get_full_path(folder, wanted)
+        if path is not None:
+            return Path(path)
+    places = " or ".join(place for folder in folders for place in folder_paths.get_folder_paths(folder))
+    raise RetouchError(f"{field}: there is no {wanted!r} in {places}. Choose another, or put the file there.")

@@ -1,0 +1,200 @@
+"""Nodes that change the faces, the size and the colours of finished pictures."""
+
+from __future__ import annotations
+
+from comfy_api.latest import io
+
+from ..faceid_core.errors import FaceIDError
+from ..faceid_core.faces import find_faces, find_pack
+from ..faceid_core.retouch import CHOICES, load_restorer, load_swapper, restore_faces, swap_faces
+from . import host, host_retouch
+from .host_retouch import AUTO, NONE
+from .retouching import finish_images, person_of, retouched, status_of
+from .types import Prompt, Tune
+
+
+def _swap_model(*more: str) -> io.Combo.Input:
+    return io.Combo.Input(
+        "swap_model",
+        options=[AUTO, *more, *host_retouch.swapper_names()],
+        default=AUTO,
+        tooltip="From models/insightface, models/hyperswap or models/reswapper.",
+    )
+
+
+def _restore_model(*more: str) -> io.Combo.Input:
+    return io.Combo.Input(
+        "restore_model",
+        options=[AUTO, *more, *host_retouch.restorer_names()],
+        default=AUTO,
+        tooltip="From models/facerestore_models.",
+    )
+
+
+def _preview() -> io.Boolean.Input:
+    return io.Boolean.Input(
+        "preview",
+        default=False,
+        advanced=True,
+        tooltip="Allow faces of another face pack than the swapper was trained on; shows somebody else.",
+    )
+
+
+class FaceIDRetouch(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="FaceIDRetouch",
+            display_name="FaceID Retouch",
+            category="FaceID",
+            description="Everything a FaceID Prompt asks for once its picture is drawn: hires_fix, face_swap, "
+            "super_resolution, inpaint_faces, face_correct, color_grading, film_grain. Without such a flag the "
+            "pictures pass as they are.",
+            search_aliases=[
+                "face swap",
+                "face restore",
+                "super resolution",
+                "hires fix",
+                "face detailer",
+                "film grain",
+            ],
+            inputs=[
+                io.Image.Input("images", tooltip="Pictures drawn from the prompt."),
+                Prompt.Input("prompt"),
+                _swap_model(NONE),
+                _restore_model(NONE),
+                _preview(),
+                io.UpscaleModel.Input("upscale_model", optional=True, tooltip="For super_resolution."),
+                io.Guider.Input("guider", optional=True, tooltip="For hires_fix and inpaint_faces."),
+                io.Vae.Input("vae", optional=True, tooltip="For hires_fix and inpaint_faces."),
+            ],
+            outputs=[io.Image.Output(display_name="images")],
+            hidden=[io.Hidden.unique_id],
+        )
+
+    @classmethod
+    def execute(
+        cls, images, prompt, swap_model, restore_model, preview, upscale_model=None, guider=None, vae=None
+    ) -> io.NodeOutput:
+        finished, notes = finish_images(
+            images,
+            prompt,
+            swap_model=swap_model,
+            restore_model=restore_model,
+            preview=preview,
+            upscale_model=upscale_model,
+            guider=guider,
+            vae=vae,
+            on_step=host.stage_progress(cls.hidden.unique_id),
+        )
+        size = f"{finished.shape[2]}x{finished.shape[1]}"
+        host.status(cls.hidden.unique_id, "\n".join([size, *notes]))
+        return io.NodeOutput(finished)
+
+
+class FaceIDSwapFace(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="FaceIDSwapFace",
+            display_name="FaceID Swap Face",
+            category="FaceID",
+            description="Paints a tune's person over a face of each picture. Pictures without a face pass as they are.",
+            search_aliases=["inswapper", "hyperswap", "reactor", "roop", "face swap"],
+            inputs=[
+                io.Image.Input("images"),
+                Tune.Input("tune"),
+                _swap_model(),
+                io.Combo.Input(
+                    "choice", options=list(CHOICES), default=CHOICES[0], tooltip="Which faces become the person."
+                ),
+                io.Int.Input(
+                    "index", default=0, min=0, max=999, tooltip='For choice "index": the face, from left to right.'
+                ),
+                _preview(),
+            ],
+            outputs=[io.Image.Output(display_name="images")],
+            hidden=[io.Hidden.unique_id],
+        )
+
+    @classmethod
+    def execute(cls, images, tune, swap_model, choice, index, preview) -> io.NodeOutput:
+        path = host_retouch.swapper_path(swap_model)
+        if path is None:
+            raise FaceIDError(
+                "swap_model: there is no swapper. Put inswapper_128.onnx into models/insightface, for example with "
+                "`faceid weights fetch --for face-swap`."
+            )
+        pack = find_pack("auto", host.insightface_roots())
+        swapper, people = load_swapper(path), [person_of(tune, pack)]
+        step = host.progress(len(images))
+
+        def swap(picture, number):
+            step(number, len(images))
+            return swap_faces(picture, people, swapper, pack, choice=choice, index=index, preview=preview)
+
+        swapped, notes = retouched(images, swap)
+        host.status(cls.hidden.unique_id, status_of(notes, f"{tune.title} with {swapper.name} ({swapper.licence})"))
+        return io.NodeOutput(swapped)
+
+
+class FaceIDCorrectFace(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="FaceIDCorrectFace",
+            display_name="FaceID Correct Face",
+            category="FaceID",
+            description="Makes the faces of pictures sharp again, as far as the person stays the same person.",
+            search_aliases=["gfpgan", "codeformer", "restoreformer", "gpen", "face restore"],
+            inputs=[
+                io.Image.Input("images"),
+                _restore_model(),
+                io.Float.Input(
+                    "fidelity",
+                    default=0.8,
+                    min=0.0,
+                    max=1.0,
+                    step=0.05,
+                    tooltip="0: beautiful, 1: faithful. Only CodeFormer listens to it.",
+                ),
+                io.Float.Input(
+                    "visibility",
+                    default=0.8,
+                    min=0.0,
+                    max=1.0,
+                    step=0.05,
+                    tooltip="How much of the restored face is shown; lowered where it would cost the likeness.",
+                ),
+                Tune.Input("tune", optional=True, tooltip="Whom the faces are to go on showing."),
+            ],
+            outputs=[io.Image.Output(display_name="images")],
+            hidden=[io.Hidden.unique_id],
+        )
+
+    @classmethod
+    def execute(cls, images, restore_model, fidelity, visibility, tune=None) -> io.NodeOutput:
+        path = host_retouch.restorer_path(restore_model)
+        if path is None:
+            raise FaceIDError(
+                "restore_model: there is no restorer. Put GFPGANv1.4.pth into models/facerestore_models, for example "
+                "with `faceid weights fetch --for face-correct`."
+            )
+        pack = find_pack("auto", host.insightface_roots())
+        restorer = load_restorer(path)
+        settings = {
+            "fidelity": fidelity,
+            "visibility": visibility,
+            "people": [] if tune is None else [person_of(tune, pack)],
+            "pack": pack,
+            "run": host_retouch.run_restorer(restorer),
+        }
+        step = host.progress(len(images))
+
+        def restore(picture, number):
+            step(number, len(images))
+            return restore_faces(picture, find_faces([picture], pack).photos[0].faces, restorer, **settings)
+
+        corrected, notes = retouched(images, restore)
+        host.status(cls.hidden.unique_id, status_of(notes, f"{restorer.name} ({restorer.licence})"))
+        return io.NodeOutput(corrected)

@@ -1,0 +1,122 @@
+"""A batch of pictures through the core's retouching. No module of ComfyUI is imported here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..faceid_core.errors import NoFaceError
+from ..faceid_core.faces import FacePack, Faces, find_pack, photos_from_tensor, tensor_from_photos
+from ..faceid_core.prompts import Prompt, resolve
+from ..faceid_core.prompts.defaults import SD15_RESOLUTION, SDXL_RESOLUTION, resolve_seeds
+from ..faceid_core.prompts.errors import error_at
+from ..faceid_core.prompts.prompt import MAX_SEED
+from ..faceid_core.retouch import Retouched, Tools, finish, load_restorer, load_swapper
+from ..faceid_core.tunes.refs import named_tune
+from ..faceid_core.tunes.tune import Tune
+from . import host, host_retouch
+
+_OF_FACES = ("face_swap", "inpaint_faces", "face_correct")
+
+
+def finish_images(
+    images: Tensor,
+    prompt: Prompt,
+    *,
+    swap_model: str,
+    restore_model: str,
+    preview: bool,
+    upscale_model: Any,
+    guider: Any,
+    vae: Any,
+    on_step: Callable[[str, int, int], None],
+) -> tuple[Tensor, list[str]]:
+    """Everything the prompt asks for after sampling. Returns the pictures, [B, H, W, 3], and notes.
+
+    Raises:
+        PromptError: a tag names nobody, or somebody without a face.
+        RetouchError: a file is something else, or the result would be too large.
+    """
+    pack = find_pack("auto", host.insightface_roots())
+    people = people_of(prompt, pack) if any(getattr(prompt, flag) for flag in _OF_FACES) else []
+    swapper = host_retouch.swapper_path(swap_model) if prompt.face_swap else None
+    restorer = host_retouch.restorer_path(restore_model) if prompt.face_correct else None
+    restorer = load_restorer(restorer) if restorer else None
+    side, resample = SD15_RESOLUTION, None
+    if guider is not None and vae is not None:
+        side = SDXL_RESOLUTION if host_retouch.is_sdxl(guider) else SD15_RESOLUTION
+        resample = host_retouch.resampler(guider, vae, resolve(prompt, side), len(prompt.parsed.faces))
+    tools = Tools(
+        pack=pack,
+        swapper=load_swapper(swapper) if swapper else None,
+        restorer=restorer,
+        upscale=host_retouch.upscaler(upscale_model) if upscale_model is not None else None,
+        resample=resample,
+        run=host_retouch.run_restorer(restorer) if restorer else None,
+        trained_side=side,
+    )
+    first = resolve_seeds(prompt)[0]
+
+    def retouch(picture: np.ndarray, number: int) -> Retouched:
+        seed = (first + number) % (MAX_SEED + 1)
+        return finish(picture, prompt, people, tools, seed, preview=preview, on_step=on_step)
+
+    return retouched(images, retouch)
+
+
+def retouched(images: Tensor, retouch: Callable[[np.ndarray, int], Retouched]) -> tuple[Tensor, list[str]]:
+    """Each picture through ``retouch(picture, number)``; pictures it leaves alone stay what they were, to the bit."""
+    pictures = photos_from_tensor(images)
+    results = [retouch(picture, number) for number, picture in enumerate(pictures)]
+    notes = [
+        f"image {number}: {note}" if len(results) > 1 else note
+        for number, result in enumerate(results, 1)
+        for note in result.notes
+    ]
+    kept = [result.picture is picture for result, picture in zip(results, pictures, strict=True)]
+    if all(kept):
+        return images, notes
+    changed = tensor_from_photos([result.picture for result in results])
+    if changed.shape == images.shape:
+        changed = torch.where(torch.tensor(kept)[:, None, None, None], images.to(changed), changed)
+    return changed.to(images.device), notes
+
+
+def people_of(prompt: Prompt, pack: FacePack) -> list[Faces]:
+    """The faces of whom the prompt names, in its order, read with ``pack``.
+
+    Raises:
+        PromptError: a tag names no tune, or one in which the pack finds no face; points at the tag.
+    """
+    people = []
+    for tag in prompt.parsed.faces:
+        tune = named_tune(host.tune_store(), tag, prompt.text)
+        try:
+            people.append(person_of(tune, pack))
+        except NoFaceError as error:
+            problem = f"tune {tune.title!r} has no face that the pack {pack.name} finds"
+            raise error_at(prompt.text, tag.start, problem, str(error)) from error
+    return people
+
+
+def person_of(tune: Tune, pack: FacePack) -> Faces:
+    """The tune's faces, read with ``pack``. Raises NoFaceError."""
+    from ..faceid_core.tunes.create import faces_of
+
+    return faces_of(tune, host.tune_store(), pack, host.progress(len(tune.photos)))
+
+
+def photos_of(tune: Tune) -> list[np.ndarray]:
+    """The tune's photos, [H, W, 3] uint8 each."""
+    from ..faceid_core.faces import read_photo
+
+    return [read_photo(host.tune_store().photo_bytes(tune, photo)) for photo in tune.photos]
+
+
+def status_of(notes: Sequence[str], done: str) -> str:
+    """What a node says when it is done: the notes, or ``done`` when there is nothing to note."""
+    return "\n".join(notes) or done

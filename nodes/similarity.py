@@ -1,0 +1,80 @@
+"""The node that says whether the pictures show the person."""
+
+from __future__ import annotations
+
+import numpy as np
+from comfy_api.latest import io
+
+from ..faceid_core.faces import find_pack, list_packs, photos_from_tensor, tensor_from_photos
+from ..faceid_core.faces.likeness import Likeness, likeness_matrix, measure_likeness, measuring_pack
+from ..faceid_core.pictures.contact_sheet import Frame
+from ..faceid_core.pictures.similarity_plot import similarity_plot
+from . import host
+from .retouching import person_of, photos_of
+from .types import Tune
+
+METADATA_KEY = "faceid_similarity"
+
+
+class FaceIDSimilarity(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="FaceIDSimilarity",
+            display_name="FaceID Similarity",
+            category="FaceID",
+            description="How much the pictures look like a tune's person, measured with another recogniser than the "
+            "one that drew them when there is one.",
+            search_aliases=["face similarity", "likeness", "cosine", "face match", "identity score"],
+            inputs=[io.Image.Input("images"), Tune.Input("tune")],
+            outputs=[
+                io.Float.Output(
+                    display_name="score", tooltip="Mean cosine, -1 to 1; a picture without a face counts as 0."
+                ),
+                io.Image.Output(display_name="plot", tooltip="The tune's photos against the pictures."),
+                io.Image.Output(
+                    display_name="images", tooltip="The pictures. Saved from here, their PNG says the score."
+                ),
+            ],
+            hidden=[io.Hidden.unique_id, io.Hidden.extra_pnginfo],
+        )
+
+    @classmethod
+    def execute(cls, images, tune) -> io.NodeOutput:
+        roots = host.insightface_roots()
+        pack = measuring_pack(find_pack("auto", roots).space, list_packs(roots))
+        photos, pictures = photos_of(tune), photos_from_tensor(images)
+        person = person_of(tune, pack)
+        matrix = likeness_matrix(photos, pictures, pack, host.progress(len(photos) + len(pictures)))
+        found = [measure_likeness(picture, person, pack) for picture in pictures]
+        score = float(np.mean([one.cosine or 0.0 for one in found]))
+        plot = similarity_plot(
+            [Frame(photo, f"photo {number}", is_photo=True) for number, photo in enumerate(photos, 1)],
+            [Frame(picture, f"image {number}") for number, picture in enumerate(pictures, 1)],
+            matrix,
+            f"Likeness to {tune.title}",
+        )
+        host.status(
+            cls.hidden.unique_id,
+            "\n".join([f"{score:.3f} by {pack.name}", *map(_line, range(1, len(found) + 1), found)]),
+        )
+        _keep(cls.hidden.extra_pnginfo, tune.title, score, found)
+        return io.NodeOutput(score, tensor_from_photos([plot]), images)
+
+
+def _line(number: int, one: Likeness) -> str:
+    cosine = "" if one.cosine is None else f"{one.cosine:.3f}, "
+    return f"image {number}: {cosine}{one.verdict.value}"
+
+
+def _keep(extra_pnginfo: dict | None, title: str, score: float, found: list[Likeness]) -> None:
+    """Write the score where ComfyUI's Save Image takes a PNG's text from; absent when a script posted the prompt."""
+    if extra_pnginfo is None:
+        return
+    extra_pnginfo.setdefault(METADATA_KEY, {})[title] = {
+        "score": round(score, 4),
+        "images": [None if one.cosine is None else round(one.cosine, 4) for one in found],
+        "verdicts": [one.verdict.value for one in found],
+        "face_pack": found[0].pack,
+        "embedding_space": found[0].space,
+    }
