@@ -30,17 +30,8 @@ _PROVIDERS = (
 )
 _CPU = "CPUExecutionProvider"
 
-_RUNTIMES = (
-    "onnxruntime",
-    "onnxruntime-gpu",
-    "onnxruntime-directml",
-    "onnxruntime-openvino",
-    "onnxruntime-migraphx",
-    "onnxruntime-rocm",
-    "onnxruntime-qnn",
-)
-# What insightface imports, for installations without it (`--no-deps` leaves an onnxruntime-gpu alone).
-_INSIGHTFACE_NEEDS = "numpy onnx opencv-python tqdm requests scipy scikit-image"
+# Adds what is missing and changes nothing that is there; says what to do where an installed package is in the way.
+_INSTALLER = Path(__file__).parents[2] / "install.py"
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,8 +134,11 @@ def _import_runtime() -> tuple[Any, Any]:
     _import_onnxruntime()
     try:
         from insightface.model_zoo import SCRFD, ArcFaceONNX
-    except ImportError as error:
-        raise MissingDependencyError(_insightface_advice(error)) from error
+
+        if metadata.version("insightface").startswith(("0.", "1.")):
+            raise ImportError(f"version {metadata.version('insightface')} is too old")
+    except (ImportError, metadata.PackageNotFoundError) as error:
+        raise MissingDependencyError(_advice("insightface 2.0 or newer", error)) from error
     return SCRFD, ArcFaceONNX
 
 
@@ -154,37 +148,12 @@ def _import_onnxruntime() -> Any:
 
         onnxruntime.InferenceSession  # noqa: B018  (missing when one of two runtimes was uninstalled over the other)
     except (ImportError, AttributeError) as error:
-        raise MissingDependencyError(_runtime_advice(error)) from error
+        raise MissingDependencyError(_advice("an ONNX runtime", error)) from error
     return onnxruntime
 
 
-def _runtime_advice(error: Exception) -> str:
-    installed = _installed_runtimes()
-    if not installed:
-        return f"Finding faces needs an ONNX runtime. Run: {_pip('onnxruntime')} (or onnxruntime-gpu), then restart."
-    keep = next((name for name in installed if name != "onnxruntime"), installed[0])
+def _advice(needed: str, error: Exception) -> str:
     return (
-        f"{' and '.join(installed)} is installed but broken ({error}), often because a second onnxruntime package was "
-        f"removed. Run: {_pip(f'--force-reinstall --no-deps {keep}')}, then restart."
+        f'Finding faces needs {needed}; here there is none that works ({error}). Run: "{sys.executable}" '
+        f'"{_INSTALLER}", then restart. It leaves an installed GPU runtime as it is.'
     )
-
-
-def _insightface_advice(error: ImportError) -> str:
-    try:
-        found = f"insightface {metadata.version('insightface')} cannot be used here ({error})"
-    except metadata.PackageNotFoundError:
-        found = "insightface is not installed"
-    commands = [_pip('--no-deps --upgrade "insightface>=2.0"'), _pip(_INSIGHTFACE_NEEDS)]
-    return (
-        f"Finding faces needs insightface 2.0 or newer; {found}. Run: {' and then: '.join(commands)}, then restart. "
-        "(--no-deps keeps it from replacing your onnxruntime; it needs no compiler.)"
-    )
-
-
-def _installed_runtimes() -> list[str]:
-    names = {(distribution.metadata["Name"] or "").lower() for distribution in metadata.distributions()}
-    return [name for name in _RUNTIMES if name in names]
-
-
-def _pip(arguments: str) -> str:
-    return f'"{sys.executable}" -m pip install {arguments}'
