@@ -31,10 +31,10 @@ def read_sections(path: Path) -> dict[str, dict[str, Tensor]]:
         AdapterError: the file is missing, empty, a web page, a Git LFS pointer, truncated, or no adapter.
     """
     head = _head(path)
-    if head.startswith((_ZIP, _LEGACY_PICKLE)):
-        content = _read_pickle(path, is_zip=head.startswith(_ZIP))
-    elif _is_safetensors(head):
+    if _is_safetensors(head):  # first: one header length in 256 starts with the pickle's byte
         content = _read_safetensors(path)
+    elif head.startswith((_ZIP, _LEGACY_PICKLE)):
+        content = _read_pickle(path, is_zip=head.startswith(_ZIP))
     else:
         raise AdapterError(f"{path.name}: {_what_it_is(head)}")
     return _sections(path, content)

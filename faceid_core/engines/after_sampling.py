@@ -10,20 +10,14 @@ _FLAGS = (
     "face_correct",
     "face_swap",
     "inpaint_faces",
-    "style",
     "color_grading",
     "film_grain",
 )
 
 
-def undrawn(prompt: Prompt) -> list[str]:
-    """What the prompt asks for that only the remote API draws so far."""
-    return [name for name in _FLAGS if getattr(prompt, name)] + [f"--{flag.name}" for flag in prompt.parsed.flags]
-
-
 def left_to_retouch(prompt: Prompt) -> list[str]:
     """The flags that change a finished picture: ``retouch.finish`` and the node FaceID Retouch."""
-    return [name for name in _FLAGS if name != "style" and getattr(prompt, name)]
+    return [name for name in _FLAGS if getattr(prompt, name)]
 
 
 def remote_only(prompt: Prompt) -> list[str]:

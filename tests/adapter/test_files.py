@@ -10,6 +10,7 @@ from faceid_tunes.faceid_core.adapter.layers import Base
 from faceid_tunes.faceid_core.adapter.model import load_adapter
 from faceid_tunes.faceid_core.adapter.variants import Variant
 from faceid_tunes.faceid_core.errors import AdapterError
+from safetensors.torch import save_file
 from support.adapters import PUBLISHED, adapter_tensors, layer_widths, write_bin, write_safetensors
 
 
@@ -41,6 +42,18 @@ def test_every_container_gives_the_same_tensors(tmp_path, write, name):
     assert adapter.image_proj.keys() == tensors["image_proj"].keys()
     assert adapter.ip_adapter.keys() == tensors["ip_adapter"].keys()
     assert all(torch.equal(adapter.ip_adapter[key], tensor) for key, tensor in tensors["ip_adapter"].items())
+
+
+def test_a_safetensors_file_that_begins_like_a_pickle_is_read_all_the_same(tmp_path):
+    tensors = small("portrait", "sd15")
+    flat = {f"{part}.{key}": tensor for part, keys in tensors.items() for key, tensor in keys.items()}
+    path = tmp_path / "adapter.bin"  # under that name torch.load would not look twice
+    for filling in range(0, 256, 8):  # the header is padded to 8 bytes, and its length is the file's first byte
+        save_file(flat, path, metadata={"note": "x" * filling})
+        if path.read_bytes()[0] == 0x80:
+            break
+    assert path.read_bytes()[0] == 0x80
+    assert load_adapter(path).spec.variant is Variant.PORTRAIT
 
 
 @pytest.mark.parametrize(("variant", "base"), PUBLISHED)

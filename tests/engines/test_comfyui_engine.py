@@ -190,7 +190,7 @@ def test_a_seed_draws_its_picture_again_alone_and_without_a_websocket(
     told: list[str] = []
     again = engine.draw(small("<faceid:Anna:1> woman", face_swap=True), store, lambda stage, *_: told.append(stage))
     assert difference(again, two_of_anna[0]) < 1
-    assert again.notes == ("not drawn locally yet: face_swap",)
+    assert again.notes == ("left to retouching: face_swap",)
     assert "sending photos" not in told  # Anna is there already
 
 

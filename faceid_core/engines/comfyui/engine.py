@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ...prompts import Prompt, resolve, resolve_seeds
 from ...prompts.defaults import SD15_RESOLUTION
 from ...tunes.refs import named_tune
-from ..after_sampling import undrawn
+from ..after_sampling import left_to_retouch, remote_only
 from ..engine import Drawn, OnProgress, Picture, report
 from ..lora_tags import lora_file
 from .client import ComfyUI, ComfyUIError, comfyui_url, connected, new_id
@@ -157,10 +157,15 @@ def _notes(prompt: Prompt, people: Mapping[str, Tune], status: str) -> tuple[str
     """The status line of the node that drew, with people called as they are called here."""
     for tune in people.values():
         status = status.replace(title_there(tune), tune.title)
-    if not status and (left_out := undrawn(prompt)):  # the line was lost with the websocket
-        status = "not drawn locally yet: " + ", ".join(left_out)
-    ignored = not_sent(prompt)
-    return tuple(filter(None, (status, "ComfyUI's FaceID nodes do not take: " + ", ".join(ignored) if ignored else "")))
+    notes = [status] if status else _notes_without_status(prompt)  # the line is lost with the websocket
+    if ignored := not_sent(prompt):
+        notes.append("ComfyUI's FaceID nodes do not take: " + ", ".join(ignored))
+    return tuple(notes)
+
+
+def _notes_without_status(prompt: Prompt) -> list[str]:
+    left_out = {"left to retouching": left_to_retouch(prompt), "not drawn locally yet": remote_only(prompt)}
+    return [f"{why}: {', '.join(names)}" for why, names in left_out.items() if names]
 
 
 def _teller(on_progress: OnProgress | None, cancel: Event | None) -> Tell:
