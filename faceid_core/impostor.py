@@ -13,6 +13,16 @@ class Impostor(Enum):
     LFS_POINTER = "a Git LFS pointer"  # a repository cloned without LFS
 
 
+# What to tell of a model file that is none, after its name and a colon.
+MODEL_ADVICE = {
+    Impostor.EMPTY: "the file is empty. Download it again.",
+    Impostor.MARKUP: "a web page was saved instead of the model. Use the download button of the model's page "
+    '("download file"), not "save link as" on the file\'s name.',
+    Impostor.LFS_POINTER: "this is a Git LFS pointer, not the model: the repository was cloned without LFS. Run "
+    "`git lfs pull` in it, or download the file itself.",
+}
+
+
 def impostor(start: bytes) -> Impostor | None:
     """What a file is by its first bytes (a few hundred are enough), or None when it may be the real thing."""
     text = start[:512].lstrip().lower()

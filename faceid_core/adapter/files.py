@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import pickle
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from ..containers import CodeInFileError, Container, DamagedFileError, container, load_pickle
 from ..errors import AdapterError
-from ..impostor import Impostor, impostor
+from ..impostor import MODEL_ADVICE, impostor
 
 SECTIONS = ("image_proj", "ip_adapter")
-_LEGACY_PICKLE = b"\x80"
-_ZIP = b"PK\x03\x04"
 
 
 def read_sections(path: Path) -> dict[str, dict[str, Tensor]]:
@@ -31,10 +27,11 @@ def read_sections(path: Path) -> dict[str, dict[str, Tensor]]:
         AdapterError: the file is missing, empty, a web page, a Git LFS pointer, truncated, or no adapter.
     """
     head = _head(path)
-    if _is_safetensors(head):  # first: one header length in 256 starts with the pickle's byte
+    kind = container(head)
+    if kind is Container.SAFETENSORS:
         content = _read_safetensors(path)
-    elif head.startswith((_ZIP, _LEGACY_PICKLE)):
-        content = _read_pickle(path, is_zip=head.startswith(_ZIP))
+    elif kind is not None:
+        content = _read_pickle(path)
     else:
         raise AdapterError(f"{path.name}: {_what_it_is(head)}")
     return _sections(path, content)
@@ -50,44 +47,20 @@ def _head(path: Path) -> bytes:
         raise AdapterError(f"{path.name}: cannot be read ({error.strerror}).") from error
 
 
-def _is_safetensors(head: bytes) -> bool:
-    # 8 bytes of header length, then a JSON object.
-    return len(head) > 9 and head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 100_000_000
-
-
 def _what_it_is(head: bytes) -> str:
     kind = impostor(head)
-    if kind is Impostor.EMPTY:
-        return "the file is empty. Download it again."
-    if kind is Impostor.MARKUP:
-        return (
-            "a web page was saved instead of the model. Use the download button of the model's page "
-            '("download file"), not "save link as" on the file\'s name.'
-        )
-    if kind is Impostor.LFS_POINTER:
-        return (
-            "this is a Git LFS pointer, not the model: the repository was cloned without LFS. "
-            "Run `git lfs pull` in it, or download the file itself."
-        )
-    return "neither a PyTorch nor a safetensors file. Download it again."
+    return MODEL_ADVICE[kind] if kind else "neither a PyTorch nor a safetensors file. Download it again."
 
 
-def _read_pickle(path: Path, *, is_zip: bool) -> object:
-    if is_zip and not zipfile.is_zipfile(path):
-        raise _truncated(path)
+def _read_pickle(path: Path) -> object:
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except EOFError:
-        raise _truncated(path) from None
-    except pickle.UnpicklingError as error:
-        # torch reports a stream that ends inside an opcode and one with foreign classes by the same type.
-        if any(mark in str(error) for mark in ("truncated", "Ran out of input")):
-            raise _truncated(path) from error
+        return load_pickle(path, mapped=False)
+    except CodeInFileError as error:
         raise AdapterError(
             f"{path.name}: holds Python objects other than tensors, which are refused because loading them runs "
             "code. Use a .safetensors conversion or the original file."
         ) from error
-    except (RuntimeError, ValueError, IndexError, KeyError) as error:
+    except DamagedFileError as error:
         raise _truncated(path) from error
 
 

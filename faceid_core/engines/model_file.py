@@ -6,7 +6,6 @@ are read, `.safetensors` and PyTorch's (with ``weights_only``, so no code in a f
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,25 +14,15 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from ..containers import CodeInFileError, Container, DamagedFileError, container, load_pickle
 from ..errors import FaceIDError
-from ..impostor import Impostor, impostor
+from ..impostor import MODEL_ADVICE, impostor
 
 Shapes = Mapping[str, tuple[int, ...]]
-
-_ZIP, _PICKLE = b"PK\x03\x04", b"\x80"
-_HEADER_LIMIT = 100_000_000  # bytes; safetensors' own
 
 # A mapped page counts as this process's memory until its mapping is closed, so a file is mapped anew after this many
 # tensors: a checkpoint is read in little more memory than the model it becomes.
 _TENSORS_PER_MAPPING = 64
-
-_IMPOSTORS = {
-    Impostor.EMPTY: "the file is empty. Download it again.",
-    Impostor.MARKUP: "a web page was saved instead of the model. Use the download button of the model's page, "
-    'not "save link as" on the file\'s name.',
-    Impostor.LFS_POINTER: "this is a Git LFS pointer, not the model: the repository was cloned without LFS. Run "
-    "`git lfs pull` in it, or download the file itself.",
-}
 
 
 class CheckpointError(FaceIDError):
@@ -98,17 +87,17 @@ def open_model_file(path: Path) -> ModelFile:
         CheckpointError: missing, a folder, unreadable, empty, a web page, a Git LFS pointer, truncated, or no model.
     """
     head = _head(path)
-    # First, for a header may be of any length: one of 128 bytes begins as a pickle does.
-    if len(head) > 9 and head[8:9] == b"{" and int.from_bytes(head[:8], "little") < _HEADER_LIMIT:
+    found = container(head)
+    if found is Container.SAFETENSORS:
         return ModelFile(path, _safetensors_shapes(path), _version(path))
-    if head.startswith((_ZIP, _PICKLE)):
+    if found is not None:
         if path.suffix.lower() == ".safetensors":  # torch.load goes by the ending
             raise CheckpointError(f"{path.name}: a PyTorch file by the name of a safetensors file. Rename it to .ckpt.")
         shapes = {key: tuple(tensor.shape) for key, tensor in _read_pickle(path).items()}
         return ModelFile(path, shapes, _version(path), is_safetensors=False)
     kind = impostor(head)
     if kind is not None:
-        raise CheckpointError(f"{path.name}: {_IMPOSTORS[kind]}")
+        raise CheckpointError(f"{path.name}: {MODEL_ADVICE[kind]}")
     if head.startswith(b"GGUF"):
         raise CheckpointError(f"{path.name}: a GGUF file. The embedded engine reads .safetensors and .ckpt files.")
     raise CheckpointError(f"{path.name}: neither a safetensors nor a PyTorch file. Download it again.")
@@ -147,18 +136,15 @@ def _safetensors_shapes(path: Path) -> dict[str, tuple[int, ...]]:
 
 def _read_pickle(path: Path) -> dict[str, Tensor]:
     with path.open("rb") as file:
-        is_zip = file.read(4) == _ZIP
+        is_zip = container(file.read(9)) is Container.ZIP
     try:
-        # A zip file's tensors are mapped: only those that are looked at are read.
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip)
-    except pickle.UnpicklingError as error:
-        if any(mark in str(error) for mark in ("truncated", "Ran out of input")):
-            raise _truncated(path) from error
+        content = load_pickle(path, mapped=is_zip)
+    except CodeInFileError as error:
         raise CheckpointError(
             f"{path.name}: holds Python objects other than tensors, which are refused because loading them runs code. "
             "Use the .safetensors file of this model."
         ) from error
-    except (EOFError, RuntimeError, ValueError, IndexError, KeyError, OSError) as error:
+    except DamagedFileError as error:
         raise _truncated(path) from error
     if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
         content = content["state_dict"]

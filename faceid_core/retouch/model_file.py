@@ -5,23 +5,16 @@ Half a gigabyte is loaded only once it is known to be the right half gigabyte.
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
+from ..containers import CodeInFileError, Container, DamagedFileError, container, load_pickle
 from ..faces.onnx_signature import Header, Value, read_header
-from ..impostor import Impostor, impostor
+from ..impostor import MODEL_ADVICE, impostor
 from .errors import RetouchError
 
-_ZIP, _PICKLE = b"PK\x03\x04", b"\x80"
-_IMPOSTORS = {
-    Impostor.EMPTY: "the file is empty. Download it again.",
-    Impostor.MARKUP: "a web page was saved instead of the model. Use the download button of the model's page.",
-    Impostor.LFS_POINTER: "this is a Git LFS pointer, not the model: run `git lfs pull` in its repository, or download "
-    "the file itself.",
-}
 # Key names that only one architecture has (spandrel's own detection, spandrel_extra_arches' for CodeFormer).
 _FACE_ARCHITECTURES = {
     "GFPGAN": ("stylegan_decoder.style_mlp.1.weight", "toRGB.0.weight"),
@@ -78,11 +71,12 @@ def open_model_file(path: Path) -> ModelFile:
     head = _head(path)
     found = impostor(head)
     if found is not None:
-        raise RetouchError(f"{path.name}: {_IMPOSTORS[found]}")
-    if head.startswith((_ZIP, _PICKLE)):
-        return _torch_file(path, _read_pickle(path))
-    if head[8:9] == b"{":
+        raise RetouchError(f"{path.name}: {MODEL_ADVICE[found]}")
+    kind = container(head)
+    if kind is Container.SAFETENSORS:
         return _torch_file(path, _read_safetensors(path))
+    if kind is not None:
+        return _torch_file(path, _read_pickle(path, mapped=kind is Container.ZIP))
     header = read_header(path)
     if header is not None:
         return ModelFile(path, _onnx_kind(path, header), header)
@@ -165,21 +159,15 @@ def _head(path: Path) -> bytes:
         raise RetouchError(f"{path}: cannot be read ({error.strerror}).") from error
 
 
-def _read_pickle(path: Path) -> object:
-    import torch
-
-    with path.open("rb") as file:
-        is_zip = file.read(4) == _ZIP
+def _read_pickle(path: Path, *, mapped: bool) -> object:
     try:
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip)
-    except pickle.UnpicklingError as error:
-        if any(mark in str(error) for mark in ("truncated", "Ran out of input")):
-            raise _damaged(path) from error
+        return load_pickle(path, mapped=mapped)
+    except CodeInFileError as error:
         raise RetouchError(
             f"{path.name}: holds Python objects other than tensors, which are refused because loading them runs code. "
             "Use a .safetensors or ONNX file of this model."
         ) from error
-    except (EOFError, RuntimeError, ValueError, IndexError, KeyError, OSError) as error:
+    except DamagedFileError as error:
         raise _damaged(path) from error
 
 
