@@ -9,14 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..faceid_core.errors import NoFaceError
+from ..faceid_core.engines.people import person_of_tag
 from ..faceid_core.faces import FacePack, Faces, find_pack, photos_from_tensor, tensor_from_photos
 from ..faceid_core.prompts import Prompt, resolve
 from ..faceid_core.prompts.defaults import SD15_RESOLUTION, SDXL_RESOLUTION, resolve_seeds
-from ..faceid_core.prompts.errors import error_at
 from ..faceid_core.prompts.prompt import MAX_SEED
 from ..faceid_core.retouch import Retouched, Tools, finish, load_restorer, load_swapper
-from ..faceid_core.tunes.refs import named_tune
 from ..faceid_core.tunes.tune import Tune
 from . import host, host_retouch
 
@@ -92,15 +90,8 @@ def people_of(prompt: Prompt, pack: FacePack) -> list[Faces]:
     Raises:
         PromptError: a tag names no tune, or one in which the pack finds no face; points at the tag.
     """
-    people = []
-    for tag in prompt.parsed.faces:
-        tune = named_tune(host.tune_store(), tag, prompt.text)
-        try:
-            people.append(person_of(tune, pack))
-        except NoFaceError as error:
-            problem = f"tune {tune.title!r} has no face that the pack {pack.name} finds"
-            raise error_at(prompt.text, tag.start, problem, str(error)) from error
-    return people
+    store = host.tune_store()
+    return [person_of_tag(prompt, tag, store, pack, host.progress(1))[1] for tag in prompt.parsed.faces]
 
 
 def person_of(tune: Tune, pack: FacePack) -> Faces:

@@ -16,6 +16,7 @@ from ..tunes.refs import named_tune
 
 if TYPE_CHECKING:
     from ..tunes.store import TuneStore
+    from ..tunes.tune import Tune
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,18 +47,29 @@ def tagged_people(
         PromptError: a tag names no tune, or its tune has no face that the pack finds or the adapter understands;
             points at the tag.
     """
-    from ..tunes.create import faces_of
-
     for tag in prompt.parsed.faces:
-        tune = named_tune(store, tag, prompt.text)
-        try:
-            faces = faces_of(tune, store, pack, on_photo)
-        except NoFaceError as error:
-            problem = f"tune {tune.title!r} has no face that the pack {pack.name} finds"
-            raise error_at(prompt.text, tag.start, problem, str(error)) from error
+        tune, faces = person_of_tag(prompt, tag, store, pack, on_photo)
         try:
             check_embedding_space(adapter, faces, preview=preview)
         except AdapterError as error:
             problem = f"{tag.ref!r} has no face that {adapter.name} understands"
             raise error_at(prompt.text, tag.start, problem, str(error)) from error
         yield TaggedPerson(tag, tune.title, faces)
+
+
+def person_of_tag(
+    prompt: Prompt, tag: Tag, store: TuneStore, pack: FacePack, on_photo: Callable[[int, int], None] | None = None
+) -> tuple[Tune, Faces]:
+    """The tune that a face tag of the prompt names, and its faces as ``pack`` reads them.
+
+    Raises:
+        PromptError: there is no such tune, or the pack finds no face in it; points at the tag.
+    """
+    from ..tunes.create import faces_of
+
+    tune = named_tune(store, tag, prompt.text)
+    try:
+        return tune, faces_of(tune, store, pack, on_photo)
+    except NoFaceError as error:
+        problem = f"tune {tune.title!r} has no face that the pack {pack.name} finds"
+        raise error_at(prompt.text, tag.start, problem, str(error)) from error
