@@ -13,7 +13,7 @@ import time
 
 import _setup  # noqa: F401
 import torch
-from faceid_tunes.faceid_core.engines.diffusers import DiffusersEngine
+from faceid_tunes.faceid_core.engines.embedded import DiffusersEngine
 from faceid_tunes.faceid_core.prompts import Prompt
 from faceid_tunes.faceid_core.tunes.store import open_store
 from support.embedded import embedded_models, keep_people

@@ -10,7 +10,7 @@ from __future__ import annotations
 import tempfile
 
 import _setup  # noqa: F401
-from faceid_tunes.faceid_core.engines.diffusers import DiffusersEngine
+from faceid_tunes.faceid_core.engines.embedded import DiffusersEngine
 from faceid_tunes.faceid_core.prompts import Prompt
 from faceid_tunes.faceid_core.tunes.store import open_store
 from support.embedded import embedded_models, engine_errors, keep_people

@@ -8,7 +8,7 @@
     ├── MissingDependencyError  a Python package has to be installed first
     ├── PromptError       (prompts/errors.py) a prompt cannot be used; says where in it
     ├── TuneError         (tunes/errors.py) a tune cannot be created, read or changed
-    ├── CheckpointError   (engines/model_file.py) a checkpoint, LoRA or image encoder cannot be used
+    ├── CheckpointError   (engines/embedded/model_file.py) a checkpoint, LoRA or image encoder cannot be used
     ├── ComfyUIError      (engines/comfyui/client.py) a running ComfyUI was not reached, refused or failed
     ├── WeightsError      (weights/errors.py) a model file is missing, refused or not downloaded
     ├── RetouchError      (retouch/errors.py) a swapper, restorer or mask cannot be used

@@ -40,7 +40,7 @@ from .sampling import IDENTITIES, Identity
 
 if TYPE_CHECKING:
     from ..faceid_core.astria.settings import AstriaSettings
-    from ..faceid_core.engines.remote_journal import Journal
+    from ..faceid_core.engines.astria import Journal
     from ..faceid_core.tunes.store import TuneStore
 
 T = TypeVar("T")
@@ -134,7 +134,7 @@ def astria_settings() -> AstriaSettings:
 
 def remote_journal() -> Journal:
     """Prompts that are on their way to the remote API."""
-    from ..faceid_core.engines.remote_journal import Journal
+    from ..faceid_core.engines.astria import Journal
 
     return Journal(_tunes_home() / "remote")
 

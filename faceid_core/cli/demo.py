@@ -22,7 +22,7 @@ from .engines import embedded_models, model_roots
 from .generate import draw_and_save
 
 if TYPE_CHECKING:
-    from ..engines.diffusers import EmbeddedModels
+    from ..engines.embedded import EmbeddedModels
 
 PHOTO = Path(__file__).parents[2] / "weights" / "embedded" / "demo_photo" / "eileen_collins.jpg"
 TITLE, NAME = "Eileen Collins", "woman"
@@ -45,7 +45,7 @@ def add_to(subjects: argparse._SubParsersAction) -> None:
 
 
 def _demo(options: argparse.Namespace) -> Iterator[str]:
-    from ..engines.diffusers import DiffusersEngine
+    from ..engines.embedded import DiffusersEngine
     from ..pictures.png import writable_folder
     from ..tunes.create import create_tune
     from ..tunes.store import open_store
@@ -94,7 +94,7 @@ def _fetch(options: argparse.Namespace) -> Iterator[str]:
 @contextmanager
 def _placeholder_models() -> Iterator[EmbeddedModels]:
     """Random weights in files, removed afterwards. In the cache folder: /tmp may be memory, and they are 2.2 GB."""
-    from ..engines.diffusers import EmbeddedModels
+    from ..engines.embedded import EmbeddedModels
 
     with _scratch_folder() as folder:
         yield EmbeddedModels(*_written_placeholders(folder), embedded_pack())

@@ -12,7 +12,7 @@ from ..faces.packs import FacePack, find_pack
 
 if TYPE_CHECKING:
     from ...weights.folders import ModelFolders
-    from ..engines.diffusers import EmbeddedModels
+    from ..engines.embedded import EmbeddedModels
     from ..engines.engine import Engine
 
 AUTO, COMFYUI, EMBEDDED, ASTRIA = "auto", "comfyui", "embedded", "astria"
@@ -71,15 +71,14 @@ def chosen_engine(options: argparse.Namespace) -> Engine:
         return ComfyUIEngine(url, ComfyModels(options.checkpoint, options.adapter), **settings)
     if options.engine == COMFYUI:
         raise FaceIDError("No ComfyUI with these nodes runs here: start it, or name one with --comfyui URL.")
-    from ..engines.diffusers import DiffusersEngine
+    from ..engines.embedded import DiffusersEngine
 
     return DiffusersEngine(embedded_models(options), **settings)
 
 
 def _remote_engine(options: argparse.Namespace) -> Engine:
     from ..astria.settings import read_settings
-    from ..engines.astria import REALISTIC_VISION, AstriaEngine
-    from ..engines.remote_journal import Journal
+    from ..engines.astria import REALISTIC_VISION, AstriaEngine, Journal
     from ..tunes.store import default_home
 
     base_tune_id = REALISTIC_VISION if options.base_tune is None else options.base_tune
@@ -100,7 +99,7 @@ def face_pack(folders: ModelFolders) -> FacePack:
 def embedded_models(options: argparse.Namespace) -> EmbeddedModels:
     """The files the embedded engine is to use. Raises FaceIDError naming the first that cannot be chosen."""
     from ...weights.manifest import model_file
-    from ..engines.diffusers import EmbeddedModels
+    from ..engines.embedded import EmbeddedModels
 
     folders = model_roots(options)
     image_encoder = folders.find(model_file("clip-vit-h"))

@@ -6,7 +6,7 @@ import pytest
 import torch
 from faceid_tunes.faceid_core.adapter.attention import IdentityAttention, identity_kv
 from faceid_tunes.faceid_core.adapter.tokens import identity_tokens
-from faceid_tunes.faceid_core.engines.diffusers_unet import attention_heads, bind_identities
+from faceid_tunes.faceid_core.engines.embedded.unet import attention_heads, bind_identities
 from support.fidelity import POSITIVE_ROWS, adapter_for, errors, random_faces, saved_adapter
 from support.oracle import relative_l2
 from support.unet import SD15_REDUCED, inputs, sd15_unet, sdxl_unet

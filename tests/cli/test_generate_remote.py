@@ -72,7 +72,7 @@ def test_ctrl_c_while_waiting_costs_nothing_twice(api, faceid, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as meanwhile:
-        meanwhile.setattr("faceid_tunes.faceid_core.engines.astria.wait_for_images", interrupted)
+        meanwhile.setattr("faceid_tunes.faceid_core.engines.astria.engine.wait_for_images", interrupted)
         status, _, err = faceid(str(PHOTO), "--text", TEXT)
     assert status == 130 and "Traceback" not in err and not list(Path("out").iterdir())
     assert len(list(Path("home/remote").iterdir())) == 1

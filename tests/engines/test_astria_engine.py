@@ -21,9 +21,9 @@ from faceid_tunes.faceid_core.astria.errors import (
 from faceid_tunes.faceid_core.astria.secret import Secret
 from faceid_tunes.faceid_core.astria.settings import AstriaSettings
 from faceid_tunes.faceid_core.engines.astria import AstriaEngine, draw_remotely
+from faceid_tunes.faceid_core.engines.astria.journal import Journal, journal_key
+from faceid_tunes.faceid_core.engines.astria.remote_tunes import ensure_remote, portable_photo, remote_title
 from faceid_tunes.faceid_core.engines.engine import Cancelled
-from faceid_tunes.faceid_core.engines.remote_journal import Journal, journal_key
-from faceid_tunes.faceid_core.engines.remote_tunes import ensure_remote, portable_photo, remote_title
 from faceid_tunes.faceid_core.faces.packs import embedded_pack
 from faceid_tunes.faceid_core.prompts import Prompt, PromptError
 from faceid_tunes.faceid_core.tunes.create import create_tune
@@ -77,7 +77,7 @@ def test_a_prompt_comes_back_as_pictures_with_cost_and_balance(api, store, engin
 
 
 def test_pictures_do_not_wait_long_for_the_balance(api, store, engine, monkeypatch):
-    monkeypatch.setattr("faceid_tunes.faceid_core.engines.astria._WAIT_FOR_BALANCE", 0.05)
+    monkeypatch.setattr("faceid_tunes.faceid_core.engines.astria.engine._WAIT_FOR_BALANCE", 0.05)
     api.will(Fault(how="slow", seconds=0.25), "GET", "/users", times=9)
     drawn = engine.draw(Prompt("<faceid:1:1> woman", seed=7), store)
     assert drawn.pictures and drawn.notes == ("remote prompt 30000901", "cost $0.020")

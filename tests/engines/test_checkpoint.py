@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from faceid_tunes.faceid_core.engines.checkpoint import TEXT_ENCODER, UNET, VAE, open_checkpoint
-from faceid_tunes.faceid_core.engines.model_file import CheckpointError, ReplacedError, open_model_file
+from faceid_tunes.faceid_core.engines.embedded.checkpoint import TEXT_ENCODER, UNET, VAE, open_checkpoint
+from faceid_tunes.faceid_core.engines.embedded.model_file import CheckpointError, ReplacedError, open_model_file
 from faceid_tunes.faceid_core.errors import FaceIDError
 from faceid_tunes.weights.published_shapes import (
     clip_vision_h_shapes,

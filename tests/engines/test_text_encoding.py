@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from faceid_tunes.faceid_core.engines.text_encoding import (
+from faceid_tunes.faceid_core.engines.embedded.text_encoding import (
     as_long,
     encode_text,
     textual_inversions,

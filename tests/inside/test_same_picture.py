@@ -6,9 +6,9 @@ import pytest
 import torch
 from comfy_extras.nodes_custom_sampler import SamplerCustomAdvanced
 from diffusers import PNDMScheduler
-from faceid_tunes.faceid_core.engines.diffusers_models import SD15
-from faceid_tunes.faceid_core.engines.diffusers_sampling import Conditioning, draw_latent
-from faceid_tunes.faceid_core.engines.diffusers_unet import UNetBatch
+from faceid_tunes.faceid_core.engines.embedded.pipeline import SD15
+from faceid_tunes.faceid_core.engines.embedded.sampling import Conditioning, draw_latent
+from faceid_tunes.faceid_core.engines.embedded.unet import UNetBatch
 from faceid_tunes.faceid_core.prompts import SCHEDULERS, Prompt, resolve
 from faceid_tunes.nodes import host
 from support.comfy_model import comfy_model

@@ -7,8 +7,8 @@ import random
 import pytest
 import torch
 from comfy import sd1_clip
-from faceid_tunes.faceid_core.engines.diffusers_models import SD15
-from faceid_tunes.faceid_core.engines.text_encoding import encode_text, weighted_chunks, weighted_words
+from faceid_tunes.faceid_core.engines.embedded.pipeline import SD15
+from faceid_tunes.faceid_core.engines.embedded.text_encoding import encode_text, weighted_chunks, weighted_words
 from support.oracle import relative_l2
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 

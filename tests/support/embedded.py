@@ -13,8 +13,8 @@ from diffusers import AutoencoderKL, DPMSolverMultistepScheduler, PNDMScheduler,
 from faceid_tunes.faceid_core.adapter.model import load_adapter
 from faceid_tunes.faceid_core.adapter.tokens import ClipFeatures
 from faceid_tunes.faceid_core.adapter.variants import Variant
-from faceid_tunes.faceid_core.engines.diffusers import DiffusersEngine, EmbeddedModels
-from faceid_tunes.faceid_core.engines.diffusers_models import SD15
+from faceid_tunes.faceid_core.engines.embedded import DiffusersEngine, EmbeddedModels
+from faceid_tunes.faceid_core.engines.embedded.pipeline import SD15
 from faceid_tunes.faceid_core.faces import Faces
 from faceid_tunes.faceid_core.faces.packs import embedded_pack
 from faceid_tunes.faceid_core.prompts import Prompt

@@ -15,7 +15,7 @@ from faceid_tunes.faceid_core.adapter.attention import IdentityAttention, identi
 from faceid_tunes.faceid_core.adapter.model import Adapter, load_adapter
 from faceid_tunes.faceid_core.adapter.tokens import ClipFeatures, identity_tokens
 from faceid_tunes.faceid_core.adapter.variants import Variant
-from faceid_tunes.faceid_core.engines.diffusers_unet import attention_heads, bind_identities, merge_lora
+from faceid_tunes.faceid_core.engines.embedded.unet import attention_heads, bind_identities, merge_lora
 from faceid_tunes.faceid_core.faces.face import Face, Faces
 from torch import Tensor
 

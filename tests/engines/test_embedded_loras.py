@@ -10,10 +10,10 @@ import torch
 from faceid_tunes.faceid_core.adapter.attention import IdentityAttention, identity_kv
 from faceid_tunes.faceid_core.adapter.lora import lora_pairs
 from faceid_tunes.faceid_core.adapter.tokens import identity_tokens
-from faceid_tunes.faceid_core.engines.checkpoint import UNET
-from faceid_tunes.faceid_core.engines.diffusers_loras import AdapterLora, Lora, lora_files, with_loras
-from faceid_tunes.faceid_core.engines.diffusers_unet import attention_heads, bind_identities
-from faceid_tunes.faceid_core.engines.model_file import CheckpointError, open_model_file
+from faceid_tunes.faceid_core.engines.embedded.checkpoint import UNET
+from faceid_tunes.faceid_core.engines.embedded.loras import AdapterLora, Lora, lora_files, with_loras
+from faceid_tunes.faceid_core.engines.embedded.model_file import CheckpointError, open_model_file
+from faceid_tunes.faceid_core.engines.embedded.unet import attention_heads, bind_identities
 from safetensors.torch import save_file
 from support.embedded import kohya_lora, small_pipeline
 from support.fidelity import adapter_for, random_faces, saved_adapter

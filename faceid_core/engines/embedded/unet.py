@@ -13,10 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..adapter.attention import IdentityAttention, Rows
-from ..adapter.fit import check_fit, cross_attention
-from ..adapter.lora import lora_pairs
-from ..adapter.model import Adapter
+from ...adapter.attention import IdentityAttention, Rows
+from ...adapter.fit import check_fit, cross_attention
+from ...adapter.lora import lora_pairs
+from ...adapter.model import Adapter
 
 
 @dataclass

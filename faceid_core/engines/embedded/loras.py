@@ -18,11 +18,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..adapter.lora import LoraPair, lora_pairs
-from ..adapter.model import Adapter
+from ...adapter.lora import LoraPair, lora_pairs
+from ...adapter.model import Adapter
 from .checkpoint import UNET
-from .diffusers_unet import merge_lora
 from .model_file import CheckpointError, ModelFile, Shapes, open_model_file
+from .unet import merge_lora
 
 if TYPE_CHECKING:
     from diffusers import UNet2DConditionModel

@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
-from ..errors import FaceIDError
-from ..prompts import Prompt
+from ...errors import FaceIDError
+from ...prompts import Prompt
 
 _LIFETIME = timedelta(days=29)  # the API keeps images for 30 days
 

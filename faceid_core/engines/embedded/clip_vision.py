@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from ..adapter.tokens import ClipFeatures
-from ..faces import Faces
+from ...adapter.tokens import ClipFeatures
+from ...faces import Faces
 from .model_file import CheckpointError, ModelFile, open_model_file
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def _vision_encoder(file: ModelFile) -> CLIPVisionModelWithProjection:
     from accelerate import init_empty_weights
     from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
-    from .diffusers_models import assign_weights
+    from .pipeline import assign_weights
 
     with init_empty_weights(include_buffers=False):
         model = CLIPVisionModelWithProjection(CLIPVisionConfig(**_VIT_H_SIZES))

@@ -14,9 +14,9 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from ..containers import CodeInFileError, Container, DamagedFileError, container, load_pickle
-from ..errors import FaceIDError
-from ..impostor import MODEL_ADVICE, impostor
+from ...containers import CodeInFileError, Container, DamagedFileError, container, load_pickle
+from ...errors import FaceIDError
+from ...impostor import MODEL_ADVICE, impostor
 
 Shapes = Mapping[str, tuple[int, ...]]
 

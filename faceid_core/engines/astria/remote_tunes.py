@@ -9,17 +9,17 @@ import weakref
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 
-from ..astria.client import AstriaClient
-from ..astria.errors import NotFoundError
-from ..astria.wire.file import File
-from ..astria.wire.tune_request import TuneRequest
-from ..faces import read_photo
-from ..prompts import PromptText, parse, rewrite_refs
-from ..prompts.text import Tag
-from ..tunes.errors import TuneNotFoundError
-from ..tunes.refs import named_tune, tune_of
-from ..tunes.store import TuneStore
-from ..tunes.tune import Tune
+from ...astria.client import AstriaClient
+from ...astria.errors import NotFoundError
+from ...astria.wire.file import File
+from ...astria.wire.tune_request import TuneRequest
+from ...faces import read_photo
+from ...prompts import PromptText, parse, rewrite_refs
+from ...prompts.text import Tag
+from ...tunes.errors import TuneNotFoundError
+from ...tunes.refs import named_tune, tune_of
+from ...tunes.store import TuneStore
+from ...tunes.tune import Tune
 
 MAX_SIDE = 2048  # pixels; a face fills a photo of this size with more detail than any adapter looks at
 _QUALITY = 95

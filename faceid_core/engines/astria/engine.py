@@ -1,8 +1,4 @@
-"""The remote engine: the same prompt, drawn by the Astria API.
-
-remote_tunes.py    local tunes, there
-remote_journal.py  prompts on their way, so that a restart does not pay again
-"""
+"""The remote engine, and what the node FaceID Remote Prompt does: a prompt goes out, its pictures come back."""
 
 from __future__ import annotations
 
@@ -17,17 +13,17 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from ..astria.client import AstriaClient, draw_seed
-from ..astria.errors import AstriaError, NotFoundError, OutcomeUnknownError, ResultError, ValidationError
-from ..astria.images import download_images
-from ..astria.polling import PollPolicy, wait_for_images
-from ..astria.retry import RetryPolicy
-from ..astria.settings import AstriaSettings
-from ..astria.wire.objects import MC_PER_USD, RemotePrompt
-from ..prompts import Prompt
-from ..tunes.store import TuneStore
-from .engine import Cancelled, Drawn, OnProgress, Picture, report
-from .remote_journal import Journal, Pending, journal_key
+from ...astria.client import AstriaClient, draw_seed
+from ...astria.errors import AstriaError, NotFoundError, OutcomeUnknownError, ResultError, ValidationError
+from ...astria.images import download_images
+from ...astria.polling import PollPolicy, wait_for_images
+from ...astria.retry import RetryPolicy
+from ...astria.settings import AstriaSettings
+from ...astria.wire.objects import MC_PER_USD, RemotePrompt
+from ...prompts import Prompt
+from ...tunes.store import TuneStore
+from ..engine import Cancelled, Drawn, OnProgress, Picture, report
+from .journal import Journal, Pending, journal_key
 from .remote_tunes import forget_deleted, remote_refs, with_refs
 
 REALISTIC_VISION = 690204  # Realistic Vision v5.1, the base tune of the FaceID page

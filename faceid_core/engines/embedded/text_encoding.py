@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..prompts.errors import error_in
+from ...prompts.errors import error_in
 
 PARENTHESES_WEIGHT = 1.1
 

@@ -1,14 +1,4 @@
-"""The embedded engine: draws here, with diffusers, over a single-file SD 1.5 checkpoint.
-
-model_file.py, checkpoint.py   what a file is, from its header
-diffusers_drawing.py           the model in memory, one order after the other
-diffusers_models.py            the checkpoint as a diffusers pipeline
-clip_vision.py                 what CLIP ViT-H sees, for FaceID Plus and PlusV2
-text_encoding.py               words to embeddings, by ComfyUI's rules
-diffusers_unet.py              identities on the UNet
-diffusers_loras.py             LoRA files, and the adapter's own LoRA
-diffusers_sampling.py          denoising
-"""
+"""The embedded engine: draws here, one thread at a time, with models that stay in memory."""
 
 from __future__ import annotations
 
@@ -21,28 +11,28 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from ..adapter.layers import Base
-from ..adapter.model import Adapter, load_adapter
-from ..adapter.tokens import ClipFeatures, IdentityTokens, identity_tokens
-from ..cache import LRUCache
-from ..errors import AdapterError, FaceIDError, MissingDependencyError
-from ..faces import FacePack, Faces
-from ..faces.packs import BUFFALO_L_URL, TRAINED_PACK, TRAINED_SPACE
-from ..prompts import Prompt, Settings, resolve
-from ..prompts.defaults import SD15_RESOLUTION
-from .after_sampling import left_to_retouch, remote_only
+from ...adapter.layers import Base
+from ...adapter.model import Adapter, load_adapter
+from ...adapter.tokens import ClipFeatures, IdentityTokens, identity_tokens
+from ...cache import LRUCache
+from ...errors import AdapterError, FaceIDError, MissingDependencyError
+from ...faces import FacePack, Faces
+from ...faces.packs import BUFFALO_L_URL, TRAINED_PACK, TRAINED_SPACE
+from ...prompts import Prompt, Settings, resolve
+from ...prompts.defaults import SD15_RESOLUTION
+from ..after_sampling import left_to_retouch, remote_only
+from ..engine import Drawn, OnProgress, report
+from ..lora_tags import is_lcm_lora, lora_file
+from ..people import TaggedPerson, tagged_people
 from .checkpoint import open_checkpoint
 from .clip_vision import clip_features, image_encoder_file
-from .diffusers_loras import Lora, lora_files
-from .engine import Drawn, OnProgress, report
-from .lora_tags import is_lcm_lora, lora_file
+from .loras import Lora, lora_files
 from .model_file import ModelFile, ReplacedError
-from .people import TaggedPerson, tagged_people
 from .text_encoding import textual_inversions
 
 if TYPE_CHECKING:
-    from ..tunes.store import TuneStore
-    from .diffusers_drawing import LoadedModel, Step
+    from ...tunes.store import TuneStore
+    from .loaded_model import LoadedModel, Step
 
 _STARTED_FROM = ("input_image", "mask_image", "controlnet")
 
@@ -128,7 +118,7 @@ class DiffusersEngine:
         people = self._people(prompt, store, step)
         # CLIP ViT-H, where it is needed, is as large as the other parts; it is gone again when they come.
         tokens = [self._identity_tokens(person.faces, step) for person in people]
-        from .diffusers_drawing import LoadedModel, Order
+        from .loaded_model import LoadedModel, Order
 
         if self._model is None:
             self._model = LoadedModel(self._checkpoint, self.device, self.dtype, partial(step, "loading the model"))

@@ -9,18 +9,18 @@ from dataclasses import dataclass
 import torch
 from diffusers import StableDiffusionPipeline
 
-from ..adapter.attention import IdentityAttention, identity_kv
-from ..adapter.model import Adapter
-from ..adapter.tokens import IdentityTokens
-from ..prompts import Prompt, Settings
-from ..prompts.styles import styled
-from .diffusers_loras import AdapterLora, Lora, with_loras
-from .diffusers_models import OnTensor, load_pipeline
-from .diffusers_sampling import Conditioning, decode, draw_latent
-from .diffusers_unet import UNetBatch, attention_heads, bind_identities
-from .engine import Picture
+from ...adapter.attention import IdentityAttention, identity_kv
+from ...adapter.model import Adapter
+from ...adapter.tokens import IdentityTokens
+from ...prompts import Prompt, Settings
+from ...prompts.styles import styled
+from ..engine import Picture
+from .loras import AdapterLora, Lora, with_loras
 from .model_file import ModelFile
+from .pipeline import OnTensor, load_pipeline
+from .sampling import Conditioning, decode, draw_latent
 from .text_encoding import as_long, encode_text
+from .unet import UNetBatch, attention_heads, bind_identities
 
 Step = Callable[[str, int, int], None]  # OnProgress that looks at the cancel event first, and raises if it is set
 

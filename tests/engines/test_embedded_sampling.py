@@ -7,8 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from faceid_tunes.faceid_core.engines.diffusers_sampling import Conditioning, decode, draw_latent
-from faceid_tunes.faceid_core.engines.diffusers_unet import UNetBatch
+from faceid_tunes.faceid_core.engines.embedded.sampling import Conditioning, decode, draw_latent
+from faceid_tunes.faceid_core.engines.embedded.unet import UNetBatch
 from faceid_tunes.faceid_core.errors import FaceIDError
 from faceid_tunes.faceid_core.prompts import SCHEDULERS, Prompt, resolve
 from support.embedded import small_pipeline, watched

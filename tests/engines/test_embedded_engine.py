@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 import torch
 from faceid_tunes.faceid_core.adapter.layers import Base
-from faceid_tunes.faceid_core.engines.diffusers import DiffusersEngine
-from faceid_tunes.faceid_core.engines.diffusers_models import load_pipeline
+from faceid_tunes.faceid_core.engines.embedded import DiffusersEngine
+from faceid_tunes.faceid_core.engines.embedded.model_file import CheckpointError
+from faceid_tunes.faceid_core.engines.embedded.pipeline import load_pipeline
 from faceid_tunes.faceid_core.engines.engine import Cancelled
-from faceid_tunes.faceid_core.engines.model_file import CheckpointError
 from faceid_tunes.faceid_core.errors import AdapterError, FaceIDError
 from faceid_tunes.faceid_core.prompts import Prompt, PromptError
 from faceid_tunes.faceid_core.tunes.store import open_store

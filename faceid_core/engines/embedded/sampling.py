@@ -19,10 +19,10 @@ import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import Tensor
 
-from ..errors import FaceIDError
-from ..prompts import Settings
-from ..prompts.schedulers import Scheduler
-from .diffusers_unet import UNetBatch
+from ...errors import FaceIDError
+from ...prompts import Settings
+from ...prompts.schedulers import Scheduler
+from .unet import UNetBatch
 
 _STEP_NOISE = 2**32  # added to a seed for noise drawn while sampling: no picture's first noise is drawn from there
 
