@@ -14,6 +14,7 @@ from contextlib import closing
 
 from ..errors import FaceIDError
 from . import demo, generate, prompt, tunes, weights
+from .ctrl_c import noticing_ctrl_c
 
 _SUBJECTS = (generate, demo, tunes, prompt, weights)
 
@@ -21,20 +22,28 @@ _SUBJECTS = (generate, demo, tunes, prompt, weights)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit status is returned."""
     options = _parser().parse_args(arguments)
-    try:
-        with closing(options.run(options)) as lines:  # Ctrl-C here, too, lets a command clean up behind itself
-            for line in lines:
-                sys.stdout.write(line + "\n")
-                sys.stdout.flush()
-    except FaceIDError as error:
-        sys.stderr.write(f"faceid: {error}\n")
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    except BrokenPipeError:  # `faceid weights list | head` has read enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains once more at its exit
-        return 0
+    with noticing_ctrl_c() as was_pressed:
+        try:
+            _write_lines(options)
+        except KeyboardInterrupt:
+            return 130
+        except BrokenPipeError:  # `faceid weights list | head` has read enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains once more at its exit
+        except Exception as error:
+            if was_pressed():  # and the error is what a library made of it
+                return 130
+            if not isinstance(error, FaceIDError):
+                raise
+            sys.stderr.write(f"faceid: {error}\n")
+            return 1
     return 0
+
+
+def _write_lines(options: argparse.Namespace) -> None:
+    with closing(options.run(options)) as lines:  # Ctrl-C here, too, lets a command clean up behind itself
+        for line in lines:
+            sys.stdout.write(line + "\n")
+            sys.stdout.flush()
 
 
 def _parser() -> argparse.ArgumentParser:

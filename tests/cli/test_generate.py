@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from faceid_tunes.faceid_core.cli import generate, main
 from faceid_tunes.faceid_core.cli.demo import PHOTO
 from faceid_tunes.faceid_core.engines.engine import Drawn, Picture
+from faceid_tunes.faceid_core.errors import FaceIDError
 from faceid_tunes.faceid_core.prompts import resolve_seeds
 from PIL import Image
 from support import photos
@@ -128,6 +130,26 @@ def test_ctrl_c_while_drawing_ends_with_130_and_no_file(album, faceid, monkeypat
     monkeypatch.setattr(album, "draw", interrupted, raising=False)
     status, _, err = faceid(str(PHOTO), "--text", TEXT)
     assert status == 130 and not list(Path("out").iterdir()) and "Traceback" not in err
+
+
+@pytest.mark.parametrize("error", [ValueError, FaceIDError])
+def test_ctrl_c_that_a_library_turns_into_an_error_of_its_own_is_ctrl_c(album, faceid, monkeypatch, error):
+    def interrupted(*_):
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            raise error("could not determine the shape of object type 'torch.storage.UntypedStorage'") from None
+
+    monkeypatch.setattr(album, "draw", interrupted, raising=False)
+    status, _, err = faceid(str(PHOTO), "--text", TEXT)
+    assert status == 130 and not list(Path("out").iterdir()) and "shape" not in err
+
+
+def test_an_error_after_a_ctrl_c_of_another_command_is_an_error(album, faceid, monkeypatch):
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+    status, _, err = faceid(str(PHOTO), "--text", TEXT, "--steps", "51")
+    assert status == 1 and "prompt[steps]" in err
 
 
 def test_ctrl_c_while_saving_keeps_whole_pictures_only(album, faceid, monkeypatch):
