@@ -45,6 +45,7 @@ PACKAGES = [
     ("opencv-python", "5.0.0.93", {"cv2/__init__.py": ""}, ["numpy"]),
     ("opencv-contrib-python", "5.0.0.93", {"cv2/__init__.py": ""}, ["numpy"]),
     ("opencv-python-headless", "5.0.0.93", {"cv2/__init__.py": ""}, ["numpy"]),
+    ("insightface", "0.7.3", {"insightface.py": ""}, [*sorted(OTHERS)]),
     ("insightface", "1.0.1", {"insightface.py": ""}, [*sorted(OTHERS), CPU, "opencv-python"]),
     ("insightface", "2.1", {"insightface.py": ""}, [*sorted(OTHERS), CPU, "opencv-python"]),
     ("onnxruntime-extensions", "0.15.2", {"onnxruntime_extensions.py": ""}, []),
@@ -200,7 +201,7 @@ def test_what_is_there_stays_as_it_is_the_gpu_runtime_first_of_all(environment):
 def test_a_runtime_of_any_name_is_one(environment, runtime):
     environment.has(f"{runtime}==1.31.1", *WITHOUT_RUNTIME)
     before = environment.versions()
-    environment.install()
+    assert f"{runtime} 1.31.1: faces can be found" in environment.install()
     assert environment.provider() == RUNTIMES[runtime]
     assert environment.versions() == before
 
@@ -227,6 +228,26 @@ def test_a_version_pip_cannot_read_does_not_stop_it(environment):
     environment.has(*WITHOUT_RUNTIME)
     environment.install()
     assert environment.provider() == "CPU"
+
+
+def test_what_other_installers_and_broken_uninstalls_left_behind_does_not_stop_it(environment):
+    environment.has(*(package for package in WITHOUT_RUNTIME if package[:5] not in ("scipy", "sciki")))
+    environment.has("onnxruntime-gpu==1.31.1")
+    (environment.packages / "nameless-1.0.dist-info").mkdir()
+    (environment.packages / "scikit_image-0.26.0.dist-info").mkdir()
+    written = "Metadata-Version: 2.1\nName: Scikit_Image\nVersion: 0.26.0\n"
+    (environment.packages / "scikit_image-0.26.0.dist-info" / "METADATA").write_text(written)
+    said = environment.install()
+    assert "insightface 2.1, onnxruntime-gpu 1.31.1: faces can be found" in said
+    assert "Successfully installed scipy-1.17.1" in said and "scikit" not in said, "that one is there, by another name"
+
+
+def test_nothing_is_built_from_source(environment, tmp_path):
+    (tmp_path / "scipy-99.0.tar.gz").write_bytes(b"would take a compiler")
+    environment.variables["PIP_FIND_LINKS"] += f" {tmp_path}"
+    environment.has("onnxruntime-gpu==1.31.1", *(package for package in WITHOUT_RUNTIME if "scipy" not in package))
+    environment.install()
+    assert environment.versions()["scipy"] == "1.17.1"
 
 
 def test_it_runs_as_a_module_too(environment):
@@ -263,28 +284,31 @@ def test_a_runtime_hollowed_out_by_an_uninstall_is_reported_not_replaced(environ
     said = environment.install(status=1)
     assert "onnxruntime-gpu: installed, but the files are gone" in said
     assert CPU not in environment.versions()
+    assert commands(said) == [["-m", "pip", "install", "--force-reinstall", "--no-deps", "onnxruntime-gpu==1.31.1"]]
     for command in commands(said):
         environment.run(*command)
     assert environment.provider() == "CUDA"
     environment.install()
 
 
-def test_somebody_elses_old_insightface_is_left_to_the_user(environment):
-    environment.has("onnxruntime-gpu==1.31.1", *WITHOUT_RUNTIME[:-1], "insightface==1.0.1")
+@pytest.mark.parametrize("old", ["0.7.3", "1.0.1"])
+def test_somebody_elses_old_insightface_is_left_to_the_user(environment, old):
+    environment.has("onnxruntime-gpu==1.31.1", *WITHOUT_RUNTIME[:-1], f"insightface=={old}")
     said = environment.install(status=1)
-    assert "insightface 1.0.1 is installed, and finding faces needs 2.0 or newer" in said
-    assert environment.versions()["insightface"] == "1.0.1"
+    assert f"insightface {old} is installed, and finding faces needs 2.0 or newer" in said
+    assert environment.versions()["insightface"] == old
     assert commands(said) == [["-m", "pip", "install", "--upgrade", "--no-deps", "insightface>=2.0"]]
     environment.run(*commands(said)[0])
     environment.install()
     assert environment.provider() == "CUDA"
 
 
-def test_without_a_network_it_says_what_is_missing(environment):
-    environment.variables["PIP_FIND_LINKS"] = str(environment.packages)
-    environment.has("onnxruntime-gpu==1.31.1", "requests==2.34.2", "tqdm==4.70.1")
+def test_where_downloads_stop_it_says_what_is_still_missing(environment, tmp_path):
+    shutil.copy(environment.wheels["onnx==1.23.2"], tmp_path)
+    environment.variables["PIP_FIND_LINKS"] = str(tmp_path)
+    environment.has("onnxruntime-gpu==1.31.1", "requests==2.34.2", "tqdm==4.70.1", "numpy==2.4.6")
     said = environment.install(status=1)
-    assert "not installed: onnx>=1.13, scikit-image, scipy, opencv-python-headless, insightface>=2.0." in said
+    assert "not installed: scikit-image, scipy, opencv-python-headless, insightface>=2.0." in said
     assert commands(said) == [[str(INSTALL)]], "the command to run again"
 
 
@@ -305,6 +329,18 @@ def test_uv_installs_where_there_is_no_pip(bare, pip_only):
     said = bare.install()
     assert "insightface" in bare.versions()
     assert commands(said)[0][:3] == ["-m", "uv", "pip"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the uv of this test is a script with a #! line")
+def test_a_uv_on_the_path_installs_too(bare, pip_only, tmp_path):
+    (tmp_path / "bin").mkdir()
+    uv = tmp_path / "bin" / "uv"
+    uv.write_text(f"#!{bare.python}\n{UV % str(pip_only)}")
+    uv.chmod(0o755)
+    bare.variables["PATH"] += os.pathsep + str(tmp_path / "bin")
+    bare.has(*WITHOUT_RUNTIME[:-1], "onnxruntime-gpu==1.31.1")
+    bare.install()
+    assert "insightface" in bare.versions() and bare.provider() == "CUDA"
 
 
 def test_neither_pip_nor_uv_is_said(bare):

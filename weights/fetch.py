@@ -193,6 +193,7 @@ def _extract(entry: ModelFile, archive: Path, target: Path) -> str:
         sha256 = file_sha256(part)
     except (zipfile.BadZipFile, zlib.error) as error:
         archive.unlink()
+        part.unlink(missing_ok=True)
         raise DownloadError(f"{entry.url} is not a zip file that can be read ({error}). It was deleted.") from error
     except OSError as error:
         part.unlink(missing_ok=True)

@@ -30,8 +30,10 @@ BROKEN = {
     "[base_models]\nid = 1\n": r"\[\[base_models\]\], in double brackets",
     "base_models = 3\n": r"\[\[base_models\]\], in double brackets",
     '[[base_models]]\nid = "1"\ntitle = "One"\ncheckpoints = ["a.ckpt"]\n': "base model 1 needs an id",
+    '[[base_models]]\nid = 1\ntitle = 1\ncheckpoints = ["a.ckpt"]\n': "base model 1 needs an id",
     '[[base_models]]\nid = 1\ntitle = "One"\ncheckpoints = []\n': "base model 1 needs an id",
     '[[base_models]]\nid = 1\ntitle = "One"\ncheckpoints = ["a.ckpt", 2]\n': "base model 1 needs an id",
+    '[[base_models]]\nid = 1\ntitle = "One"\ncheckpoints = ["a.ckpt"]\n[[base_models]]\nid = 2\n': "base model 2 needs",
 }
 
 
@@ -49,3 +51,13 @@ def test_a_table_that_is_not_text_says_so(tmp_path: Path):
     table.write_bytes(b"\xff\xfe")
     with pytest.raises(FaceIDError, match="cannot be read"):
         base_models(table)
+
+
+def test_a_table_that_cannot_be_read_says_so(tmp_path: Path):
+    with pytest.raises(FaceIDError, match=r"cannot be read: .*Mend it"):
+        base_models(tmp_path)  # a folder
+
+
+def test_a_table_may_be_empty_then_no_model_is_known(tmp_path: Path):
+    (tmp_path / "base_models.toml").touch()
+    assert base_models(tmp_path / "base_models.toml") == ()

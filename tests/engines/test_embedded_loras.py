@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -23,13 +24,14 @@ from support.unet import inputs
 
 RANK, ALPHA = 4, 2.0
 LAYERS = (  # of every kind that a LoRA changes
-    "down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q",
+    "down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_k",
     "down_blocks.1.attentions.1.transformer_blocks.0.attn2.to_k",
     "mid_block.attentions.0.transformer_blocks.0.attn2.to_q",
     "up_blocks.3.attentions.2.transformer_blocks.0.attn2.to_out.0",
     "up_blocks.1.attentions.0.transformer_blocks.0.ff.net.0.proj",
     "down_blocks.2.attentions.0.proj_in",
     "down_blocks.1.resnets.0.conv1",
+    "down_blocks.0.downsamplers.0.conv",
 )
 TEXT_LAYERS = ("encoder.layers.0.self_attn.q_proj", "encoder.layers.1.mlp.fc1")
 
@@ -103,6 +105,7 @@ LAYOUTS = {
     "diffusers, text encoder": "{part}.{path}.lora_linear_layer.{half}.weight",
     "kohya": "{kohya}.lora_{half}.weight",
     "kohya, SDXL's name of the text encoder": "{kohya1}.lora_{half}.weight",
+    "PEFT, the text model by itself": "{part}.{short}.lora_{AB}.weight",
 }
 
 
@@ -117,6 +120,7 @@ def test_every_layout_of_lora_files_is_read(pipeline, tmp_path, layout):
     for kohya, (part, path) in paths.items():
         for half, ab in (("down", "A"), ("up", "B")):
             names = {"part": part, "path": path, "kohya": kohya, "kohya1": kohya.replace("lora_te_", "lora_te1_")}
+            names["short"] = path.removeprefix("text_model.")
             renamed[LAYOUTS[layout].format(half=half, AB=ab, **names)] = tensors[f"{kohya}.lora_{half}.weight"]
     save_file(renamed, tmp_path / "style.safetensors")
     expected = merged(pipeline, seed=0, strength=RANK / ALPHA)  # without an alpha, the rank takes its place
@@ -145,7 +149,7 @@ def test_several_loras_add_up_each_at_its_strength(pipeline, tmp_path):
     loras = [
         Lora(written_lora(pipeline, tmp_path / "a.safetensors", seed=1), 0.5),
         Lora(written_lora(pipeline, tmp_path / "b.safetensors", seed=2), 1.3),
-        Lora(written_lora(pipeline, tmp_path / "off.safetensors", seed=3), 0.0),
+        Lora(tmp_path / "not even looked for.safetensors", 0.0),
     ]
     expected = merged(merged(pipeline, seed=1, strength=0.5), seed=2, strength=1.3)
     with loaded(pipeline, loras):
@@ -159,6 +163,25 @@ def test_a_lora_kept_off_the_text_encoder(pipeline, tmp_path):
     with loaded(pipeline, [lora]):
         assert relative_l2(unet_output(pipeline), unet_output(expected)) < 1e-5
         assert torch.equal(text_output(pipeline), plain)
+
+
+def test_a_lora_beside_layers_of_half_precision(pipeline, tmp_path):
+    lora = Lora(written_lora(pipeline, tmp_path / "style.safetensors"), 0.8)
+    half = torch.nn.Module.to(copy.deepcopy(pipeline.unet), torch.bfloat16)
+    with torch.no_grad(), with_loras(half, pipeline.text_encoder, [lora]):
+        drawn = half(**{name: tensor.to(torch.bfloat16) for name, tensor in inputs(pipeline.unet).items()}).sample
+    assert drawn.dtype == torch.bfloat16
+    assert relative_l2(drawn.float(), unet_output(merged(pipeline, seed=0, strength=0.8))) < 0.05
+
+
+def test_layers_that_sd15_does_not_have_are_left_out_with_a_warning(pipeline, tmp_path, caplog):
+    strange = {"lora_unet_single_blocks_0.lora_down.weight": torch.zeros(4, 8),
+               "lora_unet_single_blocks_0.lora_up.weight": torch.zeros(8, 4)}  # fmt: skip
+    save_file(kohya_lora(named_modules(pipeline), RANK, 0, ALPHA) | strange, tmp_path / "style.safetensors")
+    expected = merged(pipeline, seed=0, strength=1.0)
+    with loaded(pipeline, [Lora(tmp_path / "style.safetensors", 1.0)]):
+        assert relative_l2(unet_output(pipeline), unet_output(expected)) < 1e-5
+    assert "style.safetensors: 1 of its layers are none of SD 1.5, such as lora_unet_single_blocks_0" in caplog.text
 
 
 def test_identities_are_shown_through_layers_that_carry_a_lora(pipeline, adapter, tmp_path):
@@ -202,9 +225,21 @@ BAD_LORAS = {
     "LoHa": ({"lora_unet_mid_block_attentions_0_proj_in.hada_w1_a": (8, 8)}, "a LoHa"),
     "LoKr": ({"lora_unet_mid_block_attentions_0_proj_in.lokr_w1": (8, 8)}, "a LoKr"),
     "DoRA": ({"lora_unet_mid_block_attentions_0_proj_in.dora_scale": (8, 8)}, "a DoRA"),
+    "LoCon with a core": (
+        halves("lora_unet_x", 320) | {"lora_unet_x.lora_mid.weight": (8, 8, 3, 3)}, "a LoCon .* core tensor"),
     "checkpoint": ({f"{UNET}out.2.weight": (4, 320, 3, 3)}, "not a LoRA file"),
     "other shapes": (
         {f"lora_unet_mid_block_attentions_0_proj_in.lora_{half}.weight": (7, 3, 1, 1) for half in ("down", "up")},
+        "this LoRA does not fit SD 1.5",
+    ),
+    "another width": (
+        {"lora_unet_mid_block_attentions_0_proj_in.lora_down.weight": (4, 7, 1, 1),
+         "lora_unet_mid_block_attentions_0_proj_in.lora_up.weight": (7, 4, 1, 1)},
+        "this LoRA does not fit SD 1.5: .* changes 7x7 numbers, where SD 1.5 has 128x128",
+    ),
+    "halves of two ranks": (
+        {"lora_unet_mid_block_attentions_0_proj_in.lora_down.weight": (4, 128, 1, 1),
+         "lora_unet_mid_block_attentions_0_proj_in.lora_up.weight": (128, 8, 1, 1)},
         "this LoRA does not fit SD 1.5",
     ),
     "other layers": (
@@ -225,14 +260,16 @@ def test_a_file_that_is_no_lora_for_sd15_is_refused_by_name(pipeline, tmp_path, 
 
 
 def test_lora_files_are_found_below_their_folders(tmp_path):
-    for name in ("b/deep/style.safetensors", "a/style.pt", "a/readme.txt", "b/style.pt"):
+    for name in ("b/deep/style.safetensors", "a/style.pt", "a/readme.txt", "b/style.pt", "b/LOUD.CKPT", "b/it.bin/x"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     found = lora_files([tmp_path / "a", tmp_path / "b", tmp_path / "missing"])
     assert found == {
         "style.pt": tmp_path / "a/style.pt",  # the first folder's
+        "LOUD.CKPT": tmp_path / "b/LOUD.CKPT",
         "deep/style.safetensors": tmp_path / "b/deep/style.safetensors",
     }
+    assert list(found) == ["style.pt", "LOUD.CKPT", "deep/style.safetensors"], "folder by folder, sorted"
 
 
 @pytest.fixture
@@ -254,11 +291,22 @@ def test_the_adapters_lora_goes_without_a_trace(pipeline, adapter, checkpoint):
         lora.merge(adapter, strength)
         lora.merge(adapter, strength)
         outputs.append(unet_output(pipeline))
-    assert torch.equal(outputs[0], outputs[2])
+    assert torch.equal(outputs[0], outputs[2]) and not torch.equal(outputs[0], outputs[1])
     assert all(relative_l2(output, picture) > 1e-3 for output in outputs)
     lora.remove()
     after = pipeline.unet.state_dict()
     assert all(torch.equal(after[key], tensor) for key, tensor in before.items())
+
+
+def test_the_lora_of_another_adapter_takes_the_place_of_the_first(pipeline, adapter, checkpoint):
+    halves = {key: 0.5 * tensor if ".up." in key else tensor for key, tensor in adapter.ip_adapter.items()}
+    other = dataclasses.replace(adapter, ip_adapter=halves, key=("other", 0, 0, ""))
+    lora, outputs = AdapterLora(pipeline.unet, checkpoint), []
+    for one, strength in ((adapter, 0.5), (adapter, 1.0), (other, 1.0)):
+        lora.merge(one, strength)
+        outputs.append(unet_output(pipeline))
+    lora.remove()
+    assert relative_l2(outputs[2], outputs[0]) < 1e-5 < 1e-3 < relative_l2(outputs[2], outputs[1])
 
 
 def test_an_adapters_lora_at_strength_zero_changes_nothing(pipeline, adapter, checkpoint):

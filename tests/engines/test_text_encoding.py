@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 from faceid_tunes.faceid_core.engines.embedded.text_encoding import (
@@ -49,12 +51,19 @@ def test_what_is_no_weight_is_text(text):
 
 def test_parentheses_without_end_are_an_error_with_the_fields_name():
     with pytest.raises(PromptError, match=r"prompt\[negative_prompt\]: has parentheses nested more than 100 deep"):
-        weighted_words("(" * 500 + "x" + ")" * 500, "negative_prompt")
+        weighted_words("(" * 101 + "x" + ")" * 101, "negative_prompt")
+    assert words("(" * 99 + "(x:2)" + ")" * 99) == [("x", 2.0)], "100 deep will do"
+
+
+def test_a_text_that_cannot_be_encoded_is_named_by_its_field(pipeline):
+    with pytest.raises(PromptError, match=r"prompt\[negative_prompt\]: has parentheses"):
+        encode_text(pipeline.text_encoder, pipeline.tokenizer, "(" * 101 + ")" * 101, "negative_prompt")
 
 
 def test_chunks_have_77_tokens(pipeline):
     (empty,) = weighted_chunks(pipeline.tokenizer, "")
     assert [token for token, _ in empty] == [START] + [END] * 76
+    assert len(weighted_chunks(pipeline.tokenizer, "cat " * 75)) == 1
     full = weighted_chunks(pipeline.tokenizer, "cat " * 76)
     assert [len(chunk) for chunk in full] == [77, 77]
     assert [token for token, _ in full[0]][-2:] == [2368, END]
@@ -67,6 +76,18 @@ def test_a_few_words_of_one_weight_are_not_divided_between_chunks(pipeline):
     assert [weight for _, weight in second[1:7]] == [1.2] * 6
 
 
+def test_seven_tokens_of_one_weight_stay_together_and_eight_are_divided(pipeline):
+    texts = ("cat " * 70 + f"({'dog ' * count}:1.2)" for count in (7, 8))
+    firsts = [weighted_chunks(pipeline.tokenizer, text)[0] for text in texts]
+    assert [sum(weight == 1.2 for _, weight in chunk) for chunk in firsts] == [0, 5]
+
+
+def test_the_name_of_a_textual_inversion_is_not_divided_between_chunks(pipeline):
+    first, second = weighted_chunks(pipeline.tokenizer, "cat " * 73 + "embedding:bad")
+    assert [token for token, _ in first[1:]] == [2368] * 73 + [END] * 3
+    assert second[1][0] != END
+
+
 def test_no_weight_changes_nothing_and_weights_move_tokens_away_from_no_words(pipeline):
     with torch.no_grad():
         plain, none, halved, away = (
@@ -76,6 +97,13 @@ def test_no_weight_changes_nothing_and_weights_move_tokens_away_from_no_words(pi
     torch.testing.assert_close(halved[:, 1], none[:, 1] + 0.5 * (plain[:, 1] - none[:, 1]))
     assert torch.equal(halved[:, 2:], plain[:, 2:])
     torch.testing.assert_close(away[:, 1:3], none[:, 1:3])
+
+
+def test_a_text_encoder_in_half_precision_is_read_in_float32(pipeline):
+    half = torch.nn.Module.to(copy.deepcopy(pipeline.text_encoder), torch.bfloat16)
+    with torch.no_grad():
+        texts = [encode_text(half, pipeline.tokenizer, text) for text in ("red cat", "(red:0.5) cat")]
+    assert {text.dtype for text in texts} == {torch.float32}
 
 
 def test_texts_of_different_length_are_repeated_to_one_length(pipeline):

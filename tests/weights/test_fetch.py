@@ -15,6 +15,7 @@ from faceid_tunes.weights.errors import DownloadError, StorageError
 from faceid_tunes.weights.fetch import fetch
 from faceid_tunes.weights.folders import ModelFolders
 from faceid_tunes.weights.manifest import Download
+from faceid_tunes.weights.transfer import Patience
 from support.faulty_server import answers, corrupts, drops, ignores_range, resets, says_less, stalls
 
 READ = 1 << 16  # at most this much of an interrupted read is lost
@@ -53,7 +54,7 @@ def test_a_model_is_downloaded_and_nothing_else_is_left(server, model, detector,
 def test_what_is_there_is_not_downloaded_again(server, model, detector, get):
     entry = model(server.serve("/model.onnx", detector), detector)
     get(entry)
-    [again], _ = get(entry)
+    [again], _ = get(entry, entry)
     assert not again.downloaded and len(server.requests) == 1
 
 
@@ -74,6 +75,12 @@ def test_an_interrupted_download_goes_on_where_it_was(server, model, detector, f
     assert sum(request.sent for request in server.requests) <= len(detector) + len(cuts) * READ
     assert len(told) == 2 and "trying again" in told[0]
     assert left(folders) == ["model.onnx"]
+
+
+def test_a_download_goes_on_as_long_as_every_attempt_brings_something(server, model, detector, hurried, get):
+    faults = [drops(70_000)] * (hurried.attempts - 1) + [resets(20_000)]
+    [fetched], told = get(model(server.serve("/model.onnx", detector, *faults), detector))
+    assert fetched.verified and len(told) == len(faults) == hurried.attempts
 
 
 def test_a_server_that_states_too_short_a_length_is_asked_for_the_rest(server, model, detector, get):
@@ -111,6 +118,7 @@ def test_a_file_that_is_not_the_published_one_is_deleted_with_both_hashes_named(
     with pytest.raises(DownloadError) as refused:
         get(entry)
     message = str(refused.value)
+    assert "`faceid weights verify model` then says" in message and ".." not in message
     assert (
         found in message and entry.sha256 in message and entry.url in message and str(folders.target(entry)) in message
     )
@@ -127,6 +135,28 @@ def test_a_damaged_part_of_an_earlier_download_is_thrown_away_and_downloaded_ane
     [fetched], told = get(entry)
     assert fetched.verified and server.ranges() == ["bytes=100000-", None]
     assert "damaged" in told[-1]
+
+
+def test_anew_is_tried_once(server, model, detector, folders, get):
+    entry = model(server.serve("/model.onnx", detector, corrupts(7), corrupts(7)), detector)
+    folders.of("ipadapter")[0].mkdir(parents=True)
+    folders.target(entry).with_name("model.onnx.part").write_bytes(b"?" * 100_000)
+    with pytest.raises(DownloadError, match="is not the published file"):
+        get(entry)
+    assert server.ranges() == ["bytes=100000-", None] and left(folders) == []
+
+
+def test_a_part_of_unknown_size_is_asked_about(server, model, detector, folders, get):
+    entry = model(server.serve("/model.onnx", detector), detector, size=None)
+    folders.of("ipadapter")[0].mkdir(parents=True)
+    part = folders.target(entry).with_name("model.onnx.part")
+    part.write_bytes(detector)
+    assert get(entry)[0][0].verified and server.ranges() == [f"bytes={len(detector)}-"], "it was complete"
+    folders.target(entry).rename(part)
+    with part.open("ab") as file:
+        file.write(b"more")
+    [fetched], told = get(entry)
+    assert fetched.verified and server.ranges()[-1] is None and "does not fit the file there" in told[1]
 
 
 @pytest.mark.parametrize("change", [1, -1], ids=["longer", "shorter"])
@@ -149,6 +179,15 @@ def test_a_web_page_saved_under_a_models_name_is_replaced(server, model, detecto
     folders.target(entry).write_bytes(PAGE)
     [fetched], _ = get(entry)
     assert fetched.verified and fetched.path.read_bytes() == detector
+
+
+def test_a_web_page_in_another_folder_is_replaced_where_it_lies(server, model, detector, folders, get):
+    entry = model(server.serve("/model.onnx", detector), detector)
+    page = folders.of("ipadapter")[0] / "faceid" / "model.onnx"
+    page.parent.mkdir(parents=True)
+    page.write_bytes(PAGE)
+    [fetched], _ = get(entry)
+    assert fetched.verified and fetched.path == page and left(folders) == ["faceid"]
 
 
 def test_a_file_the_user_put_there_stays_whatever_it_is(server, model, detector, recogniser, folders, get):
@@ -190,11 +229,22 @@ def test_a_gated_file_says_where_to_accept_its_conditions(server, model, detecto
         get(entry)
 
 
-@pytest.mark.parametrize("status", [429, 500, 503])
-def test_a_busy_server_is_asked_again(server, model, detector, get, status):
-    entry = model(server.serve("/model.onnx", detector, answers(status), answers(status, Retry_After="0")), detector)
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504])
+@pytest.mark.parametrize("again", ["0", "Wed, 21 Oct 2026 07:28:00 GMT"], ids=["seconds", "a date"])
+def test_a_busy_server_is_asked_again(server, model, detector, get, status, again):
+    entry = model(server.serve("/model.onnx", detector, answers(status), answers(status, Retry_After=again)), detector)
     [fetched], told = get(entry)
     assert fetched.verified and f"HTTP {status}" in told[0]
+
+
+def test_waits_double_and_are_as_long_as_the_server_asks_for_up_to_a_minute(
+    server, model, detector, folders, monkeypatch
+):
+    waits: list[float] = []
+    monkeypatch.setattr("faceid_tunes.weights.transfer.time.sleep", waits.append)
+    busy = [answers(503), answers(503), answers(503, Retry_After="7"), answers(503, Retry_After="3600")]
+    fetch([model(server.serve("/model.onnx", detector, *busy), detector)], folders, patience=Patience())
+    assert waits == [1, 2, 7, 60]
 
 
 def test_a_server_that_stays_busy_is_given_up_on(server, model, detector, get):
@@ -224,8 +274,20 @@ def test_a_name_that_cannot_be_resolved_is_the_same(model, detector, get):
         get(model("http://models.invalid/model.onnx", detector))
 
 
-def test_hf_hub_offline_is_obeyed(server, model, detector, get, monkeypatch):
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+def test_an_address_that_is_none_leads_nowhere(model, detector, get):
+    with pytest.raises(DownloadError, match=r"models\.example/model\.onnx leads nowhere"):
+        get(model("models.example/model.onnx", detector))
+
+
+def test_a_connection_that_is_not_secure_is_not_used(server, model, detector, get):
+    url = server.serve("/model.onnx", detector).replace("http:", "https:")  # where nobody speaks TLS
+    with pytest.raises(DownloadError, match="is not secure"):
+        get(model(url, detector))
+
+
+@pytest.mark.parametrize("said", ["1", "on", "True", "YES"])
+def test_hf_hub_offline_is_obeyed(server, model, detector, get, monkeypatch, said):
+    monkeypatch.setenv("HF_HUB_OFFLINE", said)
     entry = model(server.serve("/model.onnx", detector), detector)
     with pytest.raises(DownloadError, match="HF_HUB_OFFLINE forbids it"):
         get(entry)
@@ -248,7 +310,9 @@ def test_a_token_goes_to_the_hub_and_nowhere_else(server, model, detector, get, 
     get(model("https://huggingface.co" + elsewhere, detector, name="redirected.onnx"))
     monkeypatch.setenv("HF_ENDPOINT", "https://hub.invalid")
     get(model(url, detector, name="another_host.onnx"))
-    assert [request.authorization for request in server.requests] == ["Bearer hf_secret", None, None]
+    monkeypatch.setenv("HF_ENDPOINT", server.url[:-1])
+    get(model(url, detector, name="another_port.onnx"))
+    assert [request.authorization for request in server.requests] == ["Bearer hf_secret", None, None, None]
 
 
 def test_an_unknown_hash_is_reported_not_invented(server, model, detector, get):
@@ -278,6 +342,14 @@ def test_a_folder_that_cannot_be_written_to_is_named(server, model, detector, tm
     with pytest.raises(StorageError, match=r"file/ipadapter cannot be written to: .*FACEID_MODELS"):
         fetch([model(server.serve("/model.onnx", detector), detector)], folders, patience=hurried)
     assert not server.requests
+
+
+def test_a_file_that_cannot_get_its_name_is_kept_and_named(server, model, detector, folders, get):
+    entry = model(server.serve("/model.onnx", detector), detector)
+    folders.target(entry).mkdir(parents=True)
+    with pytest.raises(StorageError, match=r"model\.onnx\.part is complete but cannot be renamed to .*model\.onnx"):
+        get(entry)
+    assert left(folders) == ["model.onnx", "model.onnx.part"]
 
 
 @pytest.fixture
@@ -341,6 +413,31 @@ def test_a_zip_of_unknown_hash_has_its_members_checked(server, model, recogniser
         get(entry)
     with pytest.raises(DownloadError, match=r"det_10g\.onnx .* is not the published file: its sha256 is"):
         get(dataclasses.replace(entry, size=None))
+    assert left(folders) == ["pack.zip.part"], "the zip may be the right one"
+    with pytest.raises(DownloadError, match=r"holds no scrfd\.onnx"):
+        get(dataclasses.replace(entry, size=None, member="scrfd.onnx"))
     with pytest.raises(DownloadError, match="is not a zip file"):
-        get(dataclasses.replace(entry, archive=Download(server.serve("/model.onnx", recogniser))))
-    assert "det_10g.onnx" not in left(folders)
+        get(dataclasses.replace(entry, archive=Download(server.serve("/pack.zip", recogniser))))
+    assert left(folders) == []
+
+
+def test_a_zip_of_unknown_hash_that_is_damaged_inside_is_deleted(server, model, detector, folders, get):
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("det_10g.onnx", detector)
+    start = 30 + len("det_10g.onnx")  # behind the file's own header
+    damaged = content.getvalue()[:start] + b"\xff" * 9 + content.getvalue()[start + 9 :]
+    url = server.serve("/pack.zip", damaged)
+    with pytest.raises(DownloadError, match="is not a zip file that can be read"):
+        get(model(url, detector, name="det_10g.onnx", member="det_10g.onnx", archive=Download(url)))
+    assert left(folders) == []
+
+
+def test_a_pack_may_be_zipped_with_its_folder(server, model, detector, folders, get):
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr("buffalo_l/", b"")
+        archive.writestr("buffalo_l/det_10g.onnx", detector)
+    url = server.serve("/pack.zip", content.getvalue())
+    [fetched], _ = get(model(url, detector, name="det_10g.onnx", member="det_10g.onnx", archive=Download(url)))
+    assert fetched.verified and left(folders) == ["det_10g.onnx"]

@@ -97,12 +97,58 @@ def test_is_default_puts_a_section_first(comfyui, tmp_path):
     [
         ("a:\n  loras: [one, two]\n", "a: loras must be a path"),
         ("a: b: c\n", "cannot be read"),
+        ("a: \x00\n", "cannot be read"),
         ("- a\n- b\n", "expected named sections"),
     ],
 )
 def test_a_file_comfyui_could_not_read_is_named(comfyui, text, says):
     with pytest.raises(WeightsError, match=r"extra_model_paths\.yaml.*" + says):
         extra(comfyui, text)
+
+
+def test_a_file_that_is_no_text_is_named_and_an_empty_one_adds_nothing(comfyui):
+    (comfyui / "extra_model_paths.yaml").write_bytes(b"a:\n  loras: \xff\n")
+    with pytest.raises(WeightsError, match=r"extra_model_paths\.yaml cannot be read"):
+        model_folders(comfyui)
+    assert extra(comfyui, "# nothing yet\n").of("loras") == (comfyui / "models" / "loras",)
+
+
+def test_a_folder_that_is_named_twice_counts_once(comfyui, tmp_path):
+    folders = extra(
+        comfyui,
+        f"""
+        a:
+            loras: {tmp_path}/one
+            ipadapter: models/ipadapter
+        again:
+            loras: {tmp_path}/one
+        first:
+            is_default: true
+            loras: {tmp_path}/one
+        """,
+    )
+    assert folders.of("loras") == (tmp_path / "one", comfyui / "models" / "loras")
+    assert folders.of("ipadapter") == (comfyui / "models" / "ipadapter",)
+
+
+def test_old_names_of_kinds_and_the_users_home_are_understood(comfyui, tmp_path):
+    folders = extra(comfyui, "a:\n  base_path: ~/store\n  unet: unet\n  clip: clip\n")
+    store = tmp_path / "home" / "store"
+    assert (folders.of("diffusion_models"), folders.of("text_encoders")) == ((store / "unet",), (store / "clip",))
+
+
+def test_a_folder_may_be_named_from_here_or_from_home(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert model_folders("models").of("loras") == (tmp_path / "models" / "loras",)
+    monkeypatch.setenv("FACEID_MODELS", "~/models")
+    assert model_folders().of("loras") == (tmp_path / "home" / "models" / "loras",)
+
+
+def test_comfyuis_desktop_application_keeps_its_models_apart_from_the_program(tmp_path):
+    (tmp_path / "models").mkdir()
+    assert model_folders(tmp_path).of("loras") == (tmp_path / "loras",), "a models folder that has one in it"
+    (tmp_path / "custom_nodes").mkdir()
+    assert model_folders(tmp_path).of("loras") == (tmp_path / "models" / "loras",)
 
 
 def test_the_lists_of_comfyui_itself_will_do(tmp_path):
