@@ -22,6 +22,7 @@ from .picture import check_picture
 if TYPE_CHECKING:
     from PIL.ImageFilter import Color3DLUT
 
+_BAND = 1 << 20  # pixels worked on at a time: Pillow would keep the whole picture twice more
 _NODES = 65  # a side, the most that Pillow takes
 _ROOM = 0.35  # chroma / lightness at which half of a gain or turn is left: vivid colours are at the edge of sRGB
 
@@ -124,7 +125,12 @@ def grade(picture: np.ndarray, name: str) -> np.ndarray:
 
     check_picture(picture)
     table = _tables.get_or_make(name, lambda: _table(_STOCKS[name]))
-    return np.array(Image.fromarray(picture).filter(table))
+    graded = np.empty_like(picture)
+    rows = max(_BAND // picture.shape[1], 1)
+    for top in range(0, len(picture), rows):
+        band = np.s_[top : top + rows]
+        graded[band] = np.asarray(Image.fromarray(picture[band]).filter(table))
+    return graded
 
 
 def _table(stock: _Stock) -> Color3DLUT:

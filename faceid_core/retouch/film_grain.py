@@ -9,7 +9,8 @@ Resolution-Independent Rendering", 2017). Gaussian, as an aperture over many gra
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -18,6 +19,8 @@ from .picture import check_picture
 _LEVELS = 6.0  # standard deviation in the middle tones, of 255 grey levels, at strength 1: seen, and not in the way
 _SIZE = 1 / 2200  # of the longer side: standard deviation of a cloud, 16 micrometres of the 36 mm of a 35 mm film
 _OWN = 0.45  # share of a layer's grain that is its own: colour specks; the rest is in all three
+_SHARED = math.sqrt(1 - _OWN**2)
+_BAND = 1 << 19  # pixels worked on at a time: at 120 megapixels the noise and its blurs would take gigabytes
 
 
 def film_grain(picture: np.ndarray, seed: int, strength: float = 1.0) -> np.ndarray:
@@ -28,13 +31,16 @@ def film_grain(picture: np.ndarray, seed: int, strength: float = 1.0) -> np.ndar
     """
     check_picture(picture)
     height, width = picture.shape[:2]
-    random = np.random.default_rng(seed)
     sigma = _SIZE * max(height, width)
-    shared = _clouds(random, height, width, sigma)
+    tops = range(0, height, max(_BAND // width, 1))
+    heights = [min(tops.step, height - top) for top in tops]
+    layers = [_clouds(random, heights, width, sigma) for random in np.random.default_rng(seed).spawn(4)]
     grained = np.empty_like(picture)
-    for channel in range(3):
-        layer = np.sqrt(1 - _OWN**2) * shared + _OWN * _clouds(random, height, width, sigma)
-        grained[..., channel] = _with_grain(picture[..., channel], layer, strength)
+    for top, (shared, *own) in zip(tops, zip(*layers, strict=True), strict=True):
+        band = np.s_[top : top + tops.step]
+        for channel, clouds in enumerate(own):
+            grain = _SHARED * shared + _OWN * clouds
+            grained[band][..., channel] = _with_grain(picture[band][..., channel], grain, strength)
     return grained
 
 
@@ -43,23 +49,23 @@ def _with_grain(values: np.ndarray, grain: np.ndarray, strength: float) -> np.nd
     density = values.astype(np.float32) / 255
     visible = 4 * density * (1 - density)
     total = float(visible.sum(dtype=np.float64))
-    if total:  # what chance added to the mean in a picture of few pixels
+    if total:  # what chance added to the mean where there are few pixels
         grain = grain - float((visible * grain).sum(dtype=np.float64)) / total
     return np.clip(np.rint(values + strength * _LEVELS * visible * grain), 0, 255).astype(np.uint8)
 
 
-def _clouds(random: np.random.Generator, height: int, width: int, sigma: float) -> np.ndarray:
-    """[height, width] float32 of Gaussian noise, variance 1 everywhere, blurred by ``sigma`` pixels."""
+def _clouds(random: np.random.Generator, heights: Sequence[int], width: int, sigma: float) -> Iterator[np.ndarray]:
+    """Bands of those heights, one below the other, of one [sum of heights, width] float32 of Gaussian noise.
+
+    Variance 1 everywhere, blurred by ``sigma`` pixels; where a band ends is not to be seen in it.
+    """
+    import cv2
+
     radius = int(np.ceil(3 * sigma))
     kernel = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
     kernel = (kernel / np.sqrt((kernel**2).sum())).astype(np.float32)
-    noise = random.standard_normal((height + 2 * radius, width + 2 * radius), dtype=np.float32)
-    rows = _mixed([noise[start : start + height] for start in range(2 * radius + 1)], kernel)
-    return _mixed([rows[:, start : start + width] for start in range(2 * radius + 1)], kernel)
-
-
-def _mixed(shifted: Sequence[np.ndarray], weights: np.ndarray) -> np.ndarray:
-    mixed = weights[0] * shifted[0]
-    for weight, piece in zip(weights[1:], shifted[1:], strict=True):
-        mixed += weight * piece
-    return mixed
+    above = random.standard_normal((2 * radius, width + 2 * radius), dtype=np.float32)
+    for height in heights:
+        noise = np.concatenate([above, random.standard_normal((height, width + 2 * radius), dtype=np.float32)])
+        above = noise[height:].copy()
+        yield cv2.sepFilter2D(noise, -1, kernel, kernel)[radius:-radius, radius:-radius]

@@ -71,7 +71,8 @@ def swap_faces(
     canvas = picture.copy()
     for number, person in pairs.items():
         latent = source_latent(people[person].mean_embedding(), swapper)
-        _swap_face(canvas, faces[number], latent, swapper, boost, mask, match_colour)
+        if not _swap_face(canvas, faces[number], latent, swapper, boost, mask, match_colour):
+            notes.append(f"face number {number} lies outside the picture: left as it is")
     return Retouched(canvas, tuple(notes))
 
 
@@ -171,8 +172,11 @@ def _swap_face(
     boost: int | None,
     mask: np.ndarray | None,
     match_colour: bool,
-) -> None:
-    """Swap one face in place. Its crop is cut from the canvas, so that neighbours swapped before it stay."""
+) -> bool:
+    """Swap one face in place; False: it lies outside the picture.
+
+    Its crop is cut from the canvas, so that neighbours swapped before it stay.
+    """
     size = swapper.contract.size
     own = crop_matrix(face.landmarks, TEMPLATE, size, swapper.contract.shift)
     factor = (boost or _auto_boost(own, size)) // size
@@ -180,8 +184,10 @@ def _swap_face(
     before = warp(canvas, matrix, size * factor)
     after = swap_crop(before, latent, swapper)
     patch = make_patch(canvas, before, after, matrix, mask=mask, match_colour=match_colour)
-    if patch is not None:
-        patch.paste(canvas)
+    if patch is None:
+        return False
+    patch.paste(canvas)
+    return True
 
 
 def _auto_boost(matrix: np.ndarray, size: int) -> int:

@@ -122,6 +122,12 @@ def test_one_pixel_is_graded_like_that_colour_anywhere(name, astronaut):
     assert np.array_equal(grade(pixel, name), grade(astronaut, name)[100:101, 200:201])
 
 
+def test_a_large_picture_is_graded_like_each_of_its_parts(astronaut):
+    large = np.tile(astronaut, (3, 3, 1))[:-7]  # more than one band, the last one shorter
+    graded = grade(large, "Ektar")
+    assert np.array_equal(graded, np.tile(grade(astronaut, "Ektar"), (3, 3, 1))[:-7])
+
+
 def test_a_picture_of_another_kind_is_refused(astronaut):
     with pytest.raises(RetouchError, match="uint8"):
         grade(astronaut / 255.0, "Ektar")

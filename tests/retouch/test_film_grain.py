@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from faceid_tunes.faceid_core.faces import extract_faces
@@ -75,6 +77,29 @@ def test_grain_is_as_strong_at_the_border_as_in_the_middle():
     grain = added(flat(128, 1024))
     assert grain[:8].std() == pytest.approx(grain[400:600].std(), rel=0.05)
     assert grain[:, -8:].std() == pytest.approx(grain[400:600].std(), rel=0.05)
+
+
+def test_bands_that_a_large_picture_is_worked_on_in_are_not_to_be_seen():
+    """Rows next to each other are as alike where one band ends as anywhere else, and as strong."""
+    grain = added(flat(128, 2048))[..., 1]
+    alike = np.array([np.corrcoef(grain[row], grain[row + 1])[0, 1] for row in range(len(grain) - 1)])
+    assert alike.min() > 0.6
+    means = np.diff(grain.reshape(-1, 32, 2048).mean(axis=(1, 2)))
+    assert np.abs(means).max() < 0.5
+
+
+def test_a_large_picture_takes_no_more_memory_than_a_few_of_itself():
+    picture = flat(128, 2048)
+    tracemalloc.start()
+    film_grain(picture, 1)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 6 * picture.nbytes  # noise for all of it at once took 16
+
+
+def test_colours_get_specks_of_their_own_and_no_two_the_same():
+    red, green, blue = (added(flat(128))[..., channel] for channel in range(3))
+    assert (red != green).mean() > 0.3 and (green != blue).mean() > 0.3 and (red != blue).mean() > 0.3
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 300), (300, 1), (2, 3)])

@@ -127,6 +127,13 @@ def test_a_face_of_no_size_at_the_border_is_left_alone(t1, found, same_restored)
     assert result.notes == ("face number 0 is 0 pixels small (24 are needed): left as it is",)
 
 
+def test_a_face_beyond_the_picture_is_left_alone_and_said_so(t1, found, restorer_stub, pack):
+    beyond = replace(found[0], landmarks=found[0].landmarks + np.float32([0, 2000]))
+    result = restore_faces(t1, [beyond], load_restorer(restorer_stub), pack=pack)
+    np.testing.assert_array_equal(result.picture, t1)
+    assert result.notes == ("face number 0 lies outside the picture: left as it is",)
+
+
 def test_a_picture_without_a_face_comes_back_as_it_was(cat, same_restored):
     result = restore_faces(cat, [], same_restored)
     assert result.picture is cat

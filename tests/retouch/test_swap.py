@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from faceid_tunes.faceid_core.faces import Faces, extract_faces
+from faceid_tunes.faceid_core.faces import Faces, extract_faces, find_faces
+from faceid_tunes.faceid_core.faces.extract import FoundFaces, PhotoFaces
 from faceid_tunes.faceid_core.retouch import RetouchError, load_swapper, swap_faces
 from faceid_tunes.faceid_core.retouch.crop import crop_matrix, warp
 from faceid_tunes.faceid_core.retouch.paste import face_rectangle
@@ -203,6 +204,41 @@ def test_a_face_cut_by_the_border_is_left_alone_and_said_so(six, painter, pack):
         "a face is cut by the border: left as it is",
         "no face to swap: the picture is left as it is",
     )
+
+
+@pytest.fixture
+def nowhere(found):
+    """Faces no detector of ours lets through: of no size at the border, of one point, and beyond the picture."""
+    flat = replace(found[0], box=np.array([0, 300, 0, 380], np.float32))
+    point = replace(found[0], landmarks=np.full((5, 2), (0, 340), np.float32))
+    beyond = replace(found[0], landmarks=found[0].landmarks - np.float32([900, 0]))
+    return flat, point, beyond
+
+
+def test_faces_of_no_size_and_outside_the_picture_are_left_alone_and_said_so(
+    t1, six, nowhere, painter, pack, monkeypatch
+):
+    def hand_out(photos, pack):
+        return FoundFaces((PhotoFaces(0, (1280, 886), nowhere, (), "CPUExecutionProvider"),), pack)
+
+    monkeypatch.setattr("faceid_tunes.faceid_core.retouch.swap.find_faces", hand_out)
+    result = swapped(t1, six[:1], painter, pack, choice="all")
+    np.testing.assert_array_equal(result.picture, t1)
+    assert len(result.notes) == 3
+    assert result.notes[0].startswith("face number 0 is 0 pixels small")
+    assert result.notes[1].startswith("face number 1 is ")
+    assert result.notes[2] == "face number 2 lies outside the picture: left as it is"
+
+
+def test_a_face_at_the_very_border_is_swapped_as_far_as_the_picture_goes(t1, six, painter, pack):
+    face = find_faces([t1], pack).photos[0].faces[0]
+    cut = np.ascontiguousarray(t1[:, int(face.landmarks[:, 0].min()) - 2 :])
+    assert find_faces([cut], pack).photos[0].faces[0].box[0] <= 1
+    result = swapped(cut, [six[0]], painter, pack, choice="index", index=0)
+    assert result.notes == ()
+    changed = (result.picture != cut).any(axis=-1)
+    assert changed[:, 0].any(), "up to the border"
+    assert not changed[:, 300:].any()
 
 
 def test_the_mask_keeps_what_is_black(t1, found, six, painter, pack):
