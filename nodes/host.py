@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import html
 import inspect
+import json
 import logging
 import os
 import shutil
@@ -25,6 +27,7 @@ import torch
 from comfy.k_diffusion.sampling import BrownianTreeNoiseSampler
 from comfy.ldm.modules.attention import optimized_attention
 from comfy.patcher_extension import WrappersMP
+from comfy_execution.progress import get_progress_state
 
 from ..faceid_core.adapter.fit import check_fit, cross_attention
 from ..faceid_core.adapter.lora import lora_pairs
@@ -98,6 +101,30 @@ def status(node_id: str | None, text: str) -> None:
     server = getattr(PromptServer, "instance", None)  # absent when nodes run without a server
     if server is not None and node_id is not None:
         server.send_progress_text(html.escape(text, quote=False), node_id)  # shown as HTML: a tag would vanish
+
+
+def digest_of_what_follows(node_id: str) -> str:
+    """A digest of the nodes that a node leads to in the prompt that is about to run, and of all that those need.
+
+    The same in the next prompt unless one of them changes: a fingerprint for what has to happen anew with them.
+    """
+    prompt = get_progress_state().dynprompt
+    nodes = {number: prompt.get_node(number) for number in prompt.all_node_ids()}
+    needs = {
+        number: {value[0] for value in node["inputs"].values() if isinstance(value, list) and value}
+        for number, node in nodes.items()
+    }
+    follows, found = {node_id}, True
+    while found:
+        found = {number for number in nodes if needs[number] & follows} - follows
+        follows |= found
+    waiting, seen = list(follows), {}
+    while waiting:
+        number = waiting.pop()
+        if number in nodes and number not in seen:
+            seen[number] = (nodes[number]["class_type"], nodes[number]["inputs"])
+            waiting += needs[number]
+    return hashlib.sha256(json.dumps(seen, sort_keys=True, default=repr).encode()).hexdigest()
 
 
 def _user_folder() -> Path:

@@ -40,25 +40,42 @@ class FaceIDSimilarity(io.ComfyNode):
         )
 
     @classmethod
+    def fingerprint_inputs(cls, images, tune) -> str:
+        # The score reaches a PNG through the prompt that saves it: a prompt that saves again has to measure again.
+        return host.digest_of_what_follows(cls.hidden.unique_id)
+
+    @classmethod
     def execute(cls, images, tune) -> io.NodeOutput:
         roots = host.insightface_roots()
-        pack = measuring_pack(find_pack("auto", roots).space, list_packs(roots))
+        conditioned_space = find_pack("auto", roots).space
+        pack = measuring_pack(conditioned_space, list_packs(roots))
         photos, pictures = photos_of(tune), photos_from_tensor(images)
         person = person_of(tune, pack)
         matrix = likeness_matrix(photos, pictures, pack, host.progress(len(photos) + len(pictures)))
         found = [measure_likeness(picture, person, pack) for picture in pictures]
         score = float(np.mean([one.cosine or 0.0 for one in found]))
+        flattering = ", which drew them, too: flattering" if pack.space == conditioned_space else ""
         plot = similarity_plot(
             [Frame(photo, f"photo {number}", is_photo=True) for number, photo in enumerate(photos, 1)],
             [Frame(picture, f"image {number}") for number, picture in enumerate(pictures, 1)],
             matrix,
-            f"Likeness to {tune.title}",
+            f"Likeness to {tune.title}{flattering and f', by the pack{flattering}'}",
         )
         host.status(
             cls.hidden.unique_id,
-            "\n".join([f"{score:.3f} by {pack.name}", *map(_line, range(1, len(found) + 1), found)]),
+            "\n".join([f"{score:.3f} by {pack.name}{flattering}", *map(_line, range(1, len(found) + 1), found)]),
         )
-        _keep(cls.hidden.extra_pnginfo, tune.title, score, found)
+        measured = {
+            "tune": tune.title,
+            "node": cls.hidden.unique_id,
+            "score": round(score, 4),
+            "images": [None if one.cosine is None else round(one.cosine, 4) for one in found],
+            "verdicts": [one.verdict.value for one in found],
+            "face_pack": pack.name,
+            "embedding_space": pack.space,
+            "conditioned_too": bool(flattering),
+        }
+        _keep(cls.hidden.extra_pnginfo, measured)
         return io.NodeOutput(score, tensor_from_photos([plot]), images)
 
 
@@ -67,14 +84,10 @@ def _line(number: int, one: Likeness) -> str:
     return f"image {number}: {cosine}{one.verdict.value}"
 
 
-def _keep(extra_pnginfo: dict | None, title: str, score: float, found: list[Likeness]) -> None:
-    """Write the score where ComfyUI's Save Image takes a PNG's text from; absent when a script posted the prompt."""
-    if extra_pnginfo is None:
-        return
-    extra_pnginfo.setdefault(METADATA_KEY, {})[title] = {
-        "score": round(score, 4),
-        "images": [None if one.cosine is None else round(one.cosine, 4) for one in found],
-        "verdicts": [one.verdict.value for one in found],
-        "face_pack": found[0].pack,
-        "embedding_space": found[0].space,
-    }
+def _keep(extra_pnginfo: dict | None, measured: dict) -> None:
+    """Add to what Save Image writes into PNGs; absent when a script posted the prompt without it.
+
+    A list, for a prompt may measure several times: the PNG's own ``prompt`` tells which node its picture came from.
+    """
+    if extra_pnginfo is not None:
+        extra_pnginfo.setdefault(METADATA_KEY, []).append(measured)

@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from ..errors import FaceIDError
-from ..faces.packs import TRAINED_PACK, embedded_pack
+from ..faces.packs import TRAINED_PACK, embedded_pack, list_packs
 from ..prompts import Prompt
 from .engines import embedded_models, model_roots
 from .generate import draw_and_save
@@ -49,6 +49,7 @@ def _demo(options: argparse.Namespace) -> Iterator[str]:
     from ..pictures.png import writable_folder
     from ..tunes.create import create_tune
     from ..tunes.store import open_store
+    from .results import Recognisers
 
     folder = writable_folder(options.output)
     models = _real_models(options)
@@ -58,13 +59,16 @@ def _demo(options: argparse.Namespace) -> Iterator[str]:
     with TemporaryDirectory(prefix="faceid-demo-") as home, open_store(Path(home)) as store:
         create_tune(store, [PHOTO.read_bytes()], TITLE, NAME, models.pack if models else embedded_pack())
         if models is not None:
-            yield from draw_and_save(DiffusersEngine(models), Prompt(TEXT), store, folder)
+            packs = tuple(list_packs(model_roots(options).of("insightface")))
+            recognisers = Recognisers(packs, models.pack.space)
+            yield from draw_and_save(DiffusersEngine(models), Prompt(TEXT), store, folder, recognisers)
             return
         yield "PLACEHOLDER WEIGHTS: everything runs as with the real ones, on random values. The picture will be noise."
         with _placeholder_models() as models:
             engine = DiffusersEngine(models, preview=True)
             prompt = Prompt(TEXT, steps=_PLACEHOLDER_STEPS, w=_PLACEHOLDER_SIDE, h=_PLACEHOLDER_SIDE)
-            yield from draw_and_save(engine, prompt, store, folder, placeholder=True)
+            recognisers = Recognisers((models.pack,), models.pack.space)
+            yield from draw_and_save(engine, prompt, store, folder, recognisers, placeholder=True)
         yield f"For a picture of her: `faceid weights fetch --for {_GROUP}`, then `faceid demo` again."
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import FaceIDError
+from ..faces.packs import TRAINED_SPACE, list_packs
 from ..prompts import SCHEDULERS, Prompt, lint, parse
 from ..prompts.prompt import ASPECT_RATIOS, COLOR_GRADINGS, STYLES
 from .engines import add_engine_options, chosen_engine, face_pack, model_roots
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from ..engines.engine import Engine
     from ..tunes.store import TuneStore
     from ..tunes.tune import Tune
+    from .results import Recognisers
 
 _NUMBERS = {"num_images": int, "seed": int, "steps": int, "cfg_scale": float, "w": int, "h": int}
 _CHOICES = {
@@ -66,11 +68,17 @@ def _generate(options: argparse.Namespace) -> Iterator[str]:
             yield f"{tune.title} is <faceid:{tune.id}:1>"
             text = _naming(text, tune)
         prompt = _prompt(options, text)
-        yield from draw_and_save(chosen_engine(options), prompt, store, folder)
+        yield from draw_and_save(chosen_engine(options), prompt, store, folder, _recognisers(options))
 
 
 def draw_and_save(
-    engine: Engine, prompt: Prompt, store: TuneStore, folder: Path, *, placeholder: bool = False
+    engine: Engine,
+    prompt: Prompt,
+    store: TuneStore,
+    folder: Path,
+    recognisers: Recognisers,
+    *,
+    placeholder: bool = False,
 ) -> Iterator[str]:
     """Draw with progress bars and write everything into ``folder``; yields what a person should read."""
     from ..tunes.refs import tunes_by_ref
@@ -82,7 +90,16 @@ def draw_and_save(
     with Bars() as bars:
         drawn = engine.draw(prompt, store, bars)
     yield from (f"note: {note}" for note in drawn.notes)
-    yield from save_results(folder, Run(prompt, engine.name, placeholder), drawn, store)
+    yield from save_results(folder, Run(prompt, engine.name, recognisers, placeholder), drawn, store)
+
+
+def _recognisers(options: argparse.Namespace) -> Recognisers:
+    """The face packs here. No engine, wherever it draws, takes faces of another than buffalo_l but for a preview."""
+    from .results import Recognisers
+
+    folders = model_roots(options)
+    conditioned_space = face_pack(folders).space if options.preview else TRAINED_SPACE
+    return Recognisers(tuple(list_packs(folders.of("insightface"))), conditioned_space)
 
 
 def _kept_person(options: argparse.Namespace, store: TuneStore) -> Tune:

@@ -10,17 +10,29 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..engines.engine import Drawn, Picture
-from ..errors import NoFaceError
-from ..prompts import Prompt, resolve
+from ..errors import FaceIDError, FacePackError
+from ..prompts import Prompt, Settings, resolve
 from ..prompts.defaults import SD15_RESOLUTION
 
 if TYPE_CHECKING:
-    from ..faces import Faces
+    import numpy as np
+
+    from ..faces import FacePack, Faces
+    from ..faces.likeness import Likeness
     from ..pictures.contact_sheet import Frame
     from ..tunes.store import TuneStore
     from ..tunes.tune import Tune
 
 PLACEHOLDER_WARNING = "PLACEHOLDER WEIGHTS: random values, so this is noise and shows nobody"
+_CONDITIONED_TOO = "which the pictures were conditioned with, too: flattering"
+
+
+@dataclass(frozen=True)
+class Recognisers:
+    """packs: those there are to measure with, not empty; conditioned_space: what the pictures were conditioned in."""
+
+    packs: tuple[FacePack, ...]
+    conditioned_space: str
 
 
 @dataclass(frozen=True)
@@ -29,6 +41,7 @@ class Run:
 
     prompt: Prompt
     engine: str
+    recognisers: Recognisers
     placeholder: bool = False
 
     @property
@@ -36,8 +49,30 @@ class Run:
         return "placeholder" if self.placeholder else "faceid"
 
 
+@dataclass(frozen=True, eq=False)
+class _Measure:
+    """What likeness is measured with, and to whom.
+
+    conditioned_too: the pictures were conditioned with this recogniser, which flatters them; people: titles and faces.
+    """
+
+    pack: FacePack
+    conditioned_too: bool
+    people: tuple[tuple[str, Faces], ...]
+
+    def of(self, pixels: np.ndarray) -> tuple[tuple[str, Likeness], ...]:
+        from ..faces.likeness import measure_likeness
+
+        return tuple((title, measure_likeness(pixels, faces, self.pack)) for title, faces in self.people)
+
+    def __str__(self) -> str:
+        return f"{self.pack.name} ({self.pack.space}){f', {_CONDITIONED_TOO}' if self.conditioned_too else ''}"
+
+
 def save_results(folder: Path, run: Run, drawn: Drawn, store: TuneStore) -> Iterator[str]:
-    """Write every picture and the contact sheet into ``folder``; yields a line about each.
+    """Write every picture, the contact sheet and, of several photos or pictures, the similarity plot into ``folder``.
+
+    Yields a line about each. A pack or photo that cannot be read costs the likeness it was for, never a picture.
 
     Raises:
         FaceIDError: a file cannot be written.
@@ -47,57 +82,101 @@ def save_results(folder: Path, run: Run, drawn: Drawn, store: TuneStore) -> Iter
     from ..tunes.refs import tunes_by_ref
 
     tunes = list({tune.id: tune for tune in tunes_by_ref(store, run.prompt.parsed).values()}.values())
-    people = [(tune, faces) for tune in tunes if (faces := _comparable_faces(tune, store)) is not None]
+    notes: list[str] = []
+    measure = _measure(run.recognisers, tunes, store, notes)
+    photos = [frame for tune in tunes for frame in _photo_frames(tune, store, notes)]
+    yield from (f"note: {note}" for note in notes)
+    if measure.people:
+        yield f"likeness by {measure}"
     first = _next_number(folder, run.prefix)
-    frames = [frame for tune in tunes for frame in _photo_frames(tune, store)]
+    results = []
     for number, picture in enumerate(drawn.pictures, first):
-        scores = tuple((tune.title, _likeness(picture, faces)) for tune, faces in people)
+        found = measure.of(picture.pixels)
         path = folder / f"{run.prefix}_{number:05}.png"
-        save_png(path, picture.pixels, _texts(run, picture, scores))
-        yield "  ".join([str(path), *(describe_likeness(*score) for score in scores)])
-        frames.append(Frame(picture.pixels, f"seed {picture.seed}", scores))
-    path = folder / f"{run.prefix}_{first:05}_sheet.png"
-    save_png(path, contact_sheet(frames, PLACEHOLDER_WARNING if run.placeholder else ""), _about(run))
-    yield str(path)
+        save_png(path, picture.pixels, _texts(run, picture, measure, found))
+        yield "  ".join([str(path), *(describe_likeness(*each) for each in found)])
+        results.append(Frame(picture.pixels, f"seed {picture.seed}", found))
+    sheets = {"sheet": contact_sheet([*photos, *results], PLACEHOLDER_WARNING if run.placeholder else "")}
+    if photos and len(photos) + len(results) > 2:
+        sheets["likeness"] = _plot(photos, results, measure)
+    for name, pixels in sheets.items():
+        path = folder / f"{run.prefix}_{first:05}_{name}.png"
+        save_png(path, pixels, _about(run))
+        yield str(path)
 
 
-def _comparable_faces(tune: Tune, store: TuneStore) -> Faces | None:
-    """The tune's faces as the embedded pack reads them: a recogniser other than the one that conditions the picture."""
+def _measure(recognisers: Recognisers, tunes: Sequence[Tune], store: TuneStore, notes: list[str]) -> _Measure:
+    """The recogniser to measure with, other than the one that conditioned where one works, and the tunes' people."""
+    from ..faces.likeness import measuring_pack
+    from ..faces.models import load_models
     from ..faces.packs import embedded_pack
     from ..tunes.create import faces_of
 
+    pack = measuring_pack(recognisers.conditioned_space, recognisers.packs)
     try:
-        return faces_of(tune, store, embedded_pack())
-    except NoFaceError:
-        return None
+        load_models(pack)
+    except FacePackError as error:
+        pack = embedded_pack()
+        notes.append(f"{error} The likeness is measured with {pack.name} instead.")
+    people = []
+    for tune in tunes:
+        try:
+            people.append((tune.title, faces_of(tune, store, pack)))
+        except FaceIDError as error:
+            notes.append(f"no likeness to {tune.title!r}: {error}")
+    return _Measure(pack, pack.space == recognisers.conditioned_space, tuple(people))
 
 
-def _likeness(picture: Picture, faces: Faces) -> float | None:
-    from ..faces.likeness import likeness
-    from ..faces.packs import embedded_pack
-
-    return likeness(picture.pixels, faces, embedded_pack())
-
-
-def _photo_frames(tune: Tune, store: TuneStore) -> Iterator[Frame]:
+def _photo_frames(tune: Tune, store: TuneStore, notes: list[str]) -> Iterator[Frame]:
     from ..faces import read_photo
     from ..pictures.contact_sheet import Frame
 
     for number, photo in enumerate(tune.photos, 1):
-        yield Frame(read_photo(store.photo_bytes(tune, photo)), f"{tune.title}, photo {number}", is_photo=True)
+        try:
+            pixels = read_photo(store.photo_bytes(tune, photo))
+        except FaceIDError as error:
+            notes.append(f"photo {number} of {tune.title!r} is not shown: {error}")
+            continue
+        yield Frame(pixels, f"{tune.title}, photo {number}", is_photo=True)
 
 
-def _texts(run: Run, picture: Picture, scores: Sequence[tuple[str, float | None]]) -> dict[str, str]:
+def _plot(photos: Sequence[Frame], results: Sequence[Frame], measure: _Measure) -> np.ndarray:
+    from ..faces.likeness import likeness_matrix
+    from ..pictures.similarity_plot import similarity_plot
+
+    matrix = likeness_matrix([photo.pixels for photo in photos], [result.pixels for result in results], measure.pack)
+    return similarity_plot(photos, results, matrix, f"Likeness by {measure}")
+
+
+def _texts(run: Run, picture: Picture, measure: _Measure, found: Sequence[tuple[str, Likeness]]) -> dict[str, str]:
     """``parameters`` as other programs write and read it, and ``faceid``, complete, as JSON."""
     settings = resolve(run.prompt, SD15_RESOLUTION)
-    height, width = picture.pixels.shape[:2]
+    width, height = _sampled_size(run.prompt, settings, picture)
     negative = f"\nNegative prompt: {run.prompt.negative_prompt}" if run.prompt.negative_prompt else ""
     parameters = (
         f"{run.prompt.text}{negative}\nSteps: {settings.steps}, Sampler: {settings.scheduler.name}, "
         f"CFG scale: {settings.cfg_scale:g}, Seed: {picture.seed}, Size: {width}x{height}"
     )
-    about = _about(run, seed=picture.seed, likeness={name: cosine and round(cosine, 4) for name, cosine in scores})
-    return {"parameters": parameters, **about}
+    likeness = {
+        title: {"cosine": one.cosine and round(one.cosine, 4), "verdict": one.verdict.value} for title, one in found
+    }
+    measured = {
+        "face_pack": measure.pack.name,
+        "embedding_space": measure.pack.space,
+        "conditioned_too": measure.conditioned_too,
+    }
+    return {"parameters": parameters, **_about(run, seed=picture.seed, likeness=likeness, measured_with=measured)}
+
+
+def _sampled_size(prompt: Prompt, settings: Settings, picture: Picture) -> tuple[int, int]:
+    """Width and height to ask for to get this picture again: without what super_resolution made of it."""
+    from ..retouch.finish import UPSCALE
+
+    height, width = picture.pixels.shape[:2]
+    enlarged = (settings.width * UPSCALE, settings.height * UPSCALE)
+    if prompt.super_resolution and (width, height) == enlarged:
+        return settings.width, settings.height
+    return width, height
 
 
 def _about(run: Run, **more: object) -> dict[str, str]:

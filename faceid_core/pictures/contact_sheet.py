@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..faces.face import SAME_PERSON
+from ..faces.likeness import Likeness
+from ..faces.verdict import Verdict
 
 if TYPE_CHECKING:
     from PIL import Image, ImageDraw
 
-_CELL, _GAP, _LABEL, _BANNER = 320, 12, 52, 40  # pixels
+_CELL, _GAP, _LINE, _BANNER = 320, 12, 22, 40  # pixels
 _COLUMNS = 5
 PAPER, INK, GREY = (250, 250, 248), (32, 32, 32), (120, 120, 120)
 _GOOD, _WARNING = (20, 130, 60), (190, 50, 20)
@@ -26,13 +27,13 @@ class Frame:
     Attributes:
         pixels: [H, W, 3] uint8 RGB.
         caption: one short line.
-        likeness: cosine to the person, with its name ("Anna"); empty for a photo or when there was nobody to compare.
+        likeness: to each person, with their name ("Anna"); empty for a photo or when there was nobody to compare.
         is_photo: a photo of the person rather than a result.
     """
 
     pixels: np.ndarray
     caption: str
-    likeness: tuple[tuple[str, float | None], ...] = ()
+    likeness: tuple[tuple[str, Likeness], ...] = ()
     is_photo: bool = False
 
 
@@ -43,8 +44,9 @@ def contact_sheet(frames: Sequence[Frame], warning: str = "") -> np.ndarray:
     columns = min(_COLUMNS, len(frames))
     rows = -(-len(frames) // columns)
     top = _BANNER if warning else 0
+    height = _CELL + _GAP + _LINE * (1 + max(1, *(len(frame.likeness) for frame in frames))) + _LINE // 2
     width = columns * _CELL + (columns + 1) * _GAP
-    sheet = Image.new("RGB", (width, top + rows * (_CELL + _LABEL + _GAP) + _GAP), PAPER)
+    sheet = Image.new("RGB", (width, top + rows * height + _GAP), PAPER)
     draw = ImageDraw.Draw(sheet)
     draw.font = ImageFont.load_default(size=18)
     if warning:
@@ -52,7 +54,7 @@ def contact_sheet(frames: Sequence[Frame], warning: str = "") -> np.ndarray:
         draw.text((_GAP, _BANNER // 2), warning, fill="white", anchor="lm")
     for number, frame in enumerate(frames):
         row, column = divmod(number, columns)
-        _place(sheet, draw, frame, _GAP + column * (_CELL + _GAP), top + _GAP + row * (_CELL + _LABEL + _GAP))
+        _place(sheet, draw, frame, _GAP + column * (_CELL + _GAP), top + _GAP + row * height)
     return np.array(sheet)
 
 
@@ -61,11 +63,10 @@ def _place(sheet: Image.Image, draw: ImageDraw.ImageDraw, frame: Frame, left: in
     if frame.is_photo:
         draw.rectangle((left - 3, top - 3, left + _CELL + 2, top + _CELL + 2), outline=GREY, width=2)
     draw.text((left, top + _CELL + 6), fitted(draw, frame.caption, _CELL), fill=INK)
-    if frame.likeness:
-        cosines = [cosine for _, cosine in frame.likeness]
-        good = all(cosine is not None and cosine >= SAME_PERSON for cosine in cosines)
-        text = "  ".join(describe_likeness(*found) for found in frame.likeness)
-        draw.text((left, top + _CELL + 28), fitted(draw, text, _CELL), fill=_GOOD if good else GREY)
+    for line, (person, found) in enumerate(frame.likeness, 1):
+        text = fitted(draw, describe_likeness(person, found), _CELL)
+        good = found.verdict in (Verdict.SAME, Verdict.PROBABLY)
+        draw.text((left, top + _CELL + 6 + line * _LINE), text, fill=_GOOD if good else GREY)
 
 
 def paste_whole(sheet: Image.Image, pixels: np.ndarray, left: int, top: int, side: int) -> None:
@@ -85,6 +86,8 @@ def fitted(draw: ImageDraw.ImageDraw, text: str, width: float) -> str:
     return text + "…"
 
 
-def describe_likeness(person: str, cosine: float | None) -> str:
-    """For example "Anna 0.63"; "Anna: no face" when there was none to compare."""
-    return f"{person}: no face" if cosine is None else f"{person} {cosine:.2f}"
+def describe_likeness(person: str, found: Likeness) -> str:
+    """For example "Anna 0.63, same person"; "Anna: no face" when there was none to compare."""
+    if found.cosine is None:
+        return f"{person}: {found.verdict.value}"
+    return f"{person} {found.cosine:.2f}, {found.verdict.value}"

@@ -30,7 +30,8 @@ def save_png(path: Path, pixels: np.ndarray, texts: Mapping[str, str]) -> None:
         with NamedTemporaryFile(dir=path.parent, prefix=f".{path.stem}-", suffix=".png", delete=False) as file:
             unfinished = Path(file.name)
             try:
-                Image.fromarray(pixels).save(file, "PNG", pnginfo=info)
+                # Level 4, as ComfyUI: half the time of Pillow's 6, and no larger for a photo.
+                Image.fromarray(pixels).save(file, "PNG", pnginfo=info, compress_level=4)
                 file.flush()
                 unfinished.chmod(0o666 & ~_umask())  # a temporary file is for its owner only, a picture is not
                 os.replace(unfinished, path)

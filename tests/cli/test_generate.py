@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 import shutil
 import signal
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from faceid_tunes.faceid_core.cli import generate, main
 from faceid_tunes.faceid_core.cli.demo import PHOTO
 from faceid_tunes.faceid_core.engines.engine import Drawn, Picture
 from faceid_tunes.faceid_core.errors import FaceIDError
+from faceid_tunes.faceid_core.faces.packs import embedded_pack
 from faceid_tunes.faceid_core.prompts import resolve_seeds
 from PIL import Image
 from support import photos
@@ -43,6 +47,7 @@ def album(monkeypatch) -> Album:
 @pytest.fixture
 def faceid(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FACEID_MODELS", str(tmp_path / "models"))
 
     def run(*arguments: str) -> tuple[int, str, str]:
         status = main(["generate", "--home", str(tmp_path / "home"), "--output", "out", *arguments])
@@ -55,26 +60,129 @@ def faceid(tmp_path, monkeypatch, capsys):
 TEXT = "<faceid:Eileen:1> woman trekking in the alps"
 
 
+def install_pack(models: Path, name: str, detector: str, recogniser: str) -> None:
+    """The embedded pack's models in files of other content, so that they count as another training's."""
+    folder = models / "insightface" / "models" / name
+    folder.mkdir(parents=True)
+    pack = embedded_pack()
+    for file, source in ((detector, pack.detector), (recogniser, pack.recogniser)):
+        model = onnx.load(source)
+        model.doc_string = name
+        onnx.save(model, folder / f"{file}.onnx")
+
+
+def said_in(file: str) -> dict:
+    with Image.open(Path("out") / file) as picture:
+        return json.loads(picture.text["faceid"])
+
+
 def test_pictures_are_written_with_their_likeness_and_how_they_were_made(album, faceid):
     status, out, _ = faceid(str(PHOTO), "--text", TEXT, "--num-images", "3", "--seed", "7", "--name", "woman")
     assert status == 0
     assert [path.name for path in sorted(Path("out").iterdir())] == [
         "faceid_00001.png",
+        "faceid_00001_likeness.png",
         "faceid_00001_sheet.png",
         "faceid_00002.png",
         "faceid_00003.png",
     ]
     lines = out.splitlines()
     assert lines[0] == "Eileen is <faceid:1:1>" and "note: taken from an album" in lines
-    mirrored, stranger, brick = lines[-4:-1]
-    assert float(mirrored.split()[-1]) > 0.7 > 0.4 > float(stranger.split()[-1])
-    assert brick.endswith("Eileen: no face")
+    mirrored, stranger, brick, *sheets = lines[-5:]
+    assert re.fullmatch(r"out/faceid_00001.png  Eileen 0.[789]\d, same person", mirrored)
+    assert re.fullmatch(r"out/faceid_00002.png  Eileen -?0.[0-3]\d, (someone else|unsure)", stranger)
+    assert brick == "out/faceid_00003.png  Eileen: no face"
+    assert sheets == ["out/faceid_00001_sheet.png", "out/faceid_00001_likeness.png"]
+    about = said_in("faceid_00002.png")
     with Image.open("out/faceid_00002.png") as picture:
-        about = json.loads(picture.text["faceid"])
         parameters = picture.text["parameters"]
     assert about["prompt"] == {"text": TEXT, "num_images": 3, "seed": 7, "ar": "1:1"} and about["seed"] == 8
-    assert about["engine"] == "an album" and about["likeness"]["Eileen"] < 0.4
-    assert parameters.startswith(TEXT) and "Seed: 8" in parameters
+    assert about["engine"] == "an album" and about["likeness"]["Eileen"]["cosine"] < 0.4
+    assert about["likeness"]["Eileen"]["verdict"] in ("someone else", "unsure")
+    assert about["measured_with"]["conditioned_too"] is False, "an engine elsewhere has buffalo_l, or would refuse"
+    assert said_in("faceid_00003.png")["likeness"] == {"Eileen": {"cosine": None, "verdict": "no face"}}
+    assert parameters.startswith(TEXT) and "Seed: 8" in parameters and "Size: 112x112" in parameters
+
+
+def test_pictures_are_measured_with_another_recogniser_than_the_one_that_conditioned_them(album, faceid, tmp_path):
+    install_pack(tmp_path / "models", "buffalo_l", "det_10g", "w600k_r50")
+    _, out, _ = faceid(str(PHOTO), "--text", TEXT)
+    assert "likeness by yunet_sface (sface)" in out.splitlines()
+    assert said_in("faceid_00001.png")["measured_with"] == {
+        "face_pack": "yunet_sface",
+        "embedding_space": "sface",
+        "conditioned_too": False,
+    }
+
+
+def test_a_preview_is_measured_with_another_pack_where_there_is_one(album, faceid, tmp_path):
+    install_pack(tmp_path / "models", "mine", "det_500m", "glintr100")
+    _, out, _ = faceid(str(PHOTO), "--text", TEXT, "--preview")
+    assert "likeness by mine (mine/glintr100)" in out.splitlines()
+    assert said_in("faceid_00001.png")["measured_with"]["face_pack"] == "mine"
+
+
+def test_where_there_is_one_recogniser_only_its_likeness_is_called_flattering(album, faceid):
+    _, out, _ = faceid(str(PHOTO), "--text", TEXT, "--preview")
+    flattering = "likeness by yunet_sface (sface), which the pictures were conditioned with, too: flattering"
+    assert flattering in out.splitlines()
+    assert said_in("faceid_00001.png")["measured_with"]["conditioned_too"] is True
+
+
+def test_a_damaged_face_pack_costs_no_picture(album, faceid, tmp_path):
+    folder = tmp_path / "models" / "insightface" / "models" / "antelopev2"
+    folder.mkdir(parents=True)
+    for name in ("scrfd_10g_bnkps.onnx", "glintr100.onnx"):
+        (folder / name).write_bytes(b"cut short")
+    status, out, _ = faceid(str(PHOTO), "--text", TEXT, "--preview")
+    assert status == 0 and "0.9" in said_line(out, "faceid_00001.png")
+    note = said_line(out, "note: The face pack file")
+    assert "download it again. The likeness is measured with yunet_sface instead." in note
+
+
+def test_a_lost_photo_costs_no_picture(album, faceid, tmp_path):
+    faceid(str(PHOTO), "--text", TEXT)
+    install_pack(tmp_path / "models", "mine", "det_500m", "glintr100")
+    sha256 = hashlib.sha256(PHOTO.read_bytes()).hexdigest()
+    (lost,) = [
+        path for path in (tmp_path / "home").rglob("*") if path.is_file() and sha256 in str(path).replace("/", "")
+    ]
+    lost.unlink()
+    status, out, _ = faceid("--text", TEXT, "--preview")
+    assert status == 0 and Path("out/faceid_00002.png").exists() and Path("out/faceid_00002_sheet.png").exists()
+    assert said_line(out, "note: no likeness to 'Eileen'") and said_line(out, "note: photo 1 of 'Eileen' is not shown")
+    assert said_in("faceid_00002.png")["likeness"] == {}
+
+
+def said_line(out: str, part: str) -> str:
+    (line,) = [line for line in out.splitlines() if part in line and "_sheet" not in line]
+    return line
+
+
+def test_one_photo_and_one_picture_need_no_matrix_two_photos_have_one(album, faceid, tmp_path):
+    faceid(str(PHOTO), "--text", TEXT)
+    assert not list(Path("out").glob("*_likeness.png"))
+    Image.fromarray(photos.single_faces()["astronaut"]).save(tmp_path / "other.png")
+    faceid(str(PHOTO), "other.png", "--text", "<faceid:Two:1> woman")
+    with Image.open("out/faceid_00002_likeness.png") as plot:
+        assert plot.height > 2 * 152 and plot.width >= 800
+
+
+def test_two_people_have_a_line_each_on_every_picture(album, faceid, tmp_path):
+    faceid(str(PHOTO), "--text", TEXT)
+    Image.fromarray(photos.single_faces()["Tom_Hanks"]).save(tmp_path / "tom.png")
+    _, out, _ = faceid("tom.png", "--text", "<faceid:Eileen:1> and <faceid:Tom:1>", "--num-images", "2")
+    first, second = said_line(out, "faceid_00002.png"), said_line(out, "faceid_00003.png")
+    assert re.search(r"  Eileen 0.\d\d, same person  Tom -?0.\d\d, ", first)
+    assert re.search(r"  Eileen -?0.\d\d, .*  Tom 1.00, same person$", second)
+
+
+def test_the_size_to_draw_an_enlarged_picture_again_is_that_before_it_was_enlarged(album, faceid):
+    album.pictures = [np.zeros((2048, 2048, 3), np.uint8)]
+    for switches, size in (["--super-resolution"], "512x512"), ([], "2048x2048"):
+        faceid(str(PHOTO), "--text", TEXT, *switches)
+        with Image.open(max(path for path in Path("out").iterdir() if "_sheet" not in path.name)) as picture:
+            assert picture.size == (2048, 2048) and f"Size: {size}" in picture.text["parameters"]
 
 
 def test_a_second_run_reuses_the_tune_and_overwrites_nothing(album, faceid):

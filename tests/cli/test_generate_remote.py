@@ -11,6 +11,7 @@ from faceid_tunes.faceid_core.cli import main
 from faceid_tunes.faceid_core.cli.demo import PHOTO
 from faceid_tunes.faceid_core.engines.astria import REALISTIC_VISION
 from PIL import Image
+from support import photos
 from support.fake_astria import FakeAstria
 from support.fake_faults import Fault
 
@@ -61,10 +62,35 @@ def test_pictures_come_back_with_what_they_cost_and_the_key_is_nowhere(api, face
     assert about["prompt"]["text"] == TEXT
     assert sorted(path.name for path in Path("out").iterdir()) == [
         "faceid_00001.png",
+        "faceid_00001_likeness.png",
         "faceid_00001_sheet.png",
         "faceid_00002.png",
     ]
     assert_key_is_nowhere(api, tmp_path, out + err)
+
+
+def test_all_that_is_asked_for_goes_out_with_advice_on_it(api, faceid):
+    switches = ("face-swap", "face-correct", "super-resolution", "hires-fix", "inpaint-faces", "film-grain")
+    texts = ("--title", "Eileen", "--text", "woman in the alps", "--negative-prompt", "fog")
+    numbers = ("--seed", "0", "--steps", "30", "--cfg-scale", "2.5", "--color-grading", "Film Velvia")
+    status, out, err = faceid(str(PHOTO), *texts, *numbers, *(f"--{switch}" for switch in switches))
+    assert status == 0, err
+    assert "advice: FaceID keeps a face best at cfg_scale" in out
+    tune, prompt = posts(api, "/tunes")[0].params["tune"], posts(api, "/prompts")[0].params["prompt"]
+    assert tune["title"].startswith("Eileen (") and tune["name"] == "person"
+    assert prompt["text"] == f"<faceid:{next(iter(api.tunes))}:1> woman in the alps"
+    asked = {"seed": "0", "steps": "30", "cfg_scale": "2.5", "color_grading": "Film Velvia", "negative_prompt": "fog"}
+    asked |= {switch.replace("-", "_"): "true" for switch in switches}
+    assert asked.items() <= prompt.items()
+
+
+def test_the_photos_are_for_the_first_person_of_the_text_that_nobody_is_kept_for(api, faceid, tmp_path):
+    faceid(str(PHOTO), "--text", TEXT)
+    Image.fromarray(photos.single_faces()["Tom_Hanks"]).save(tmp_path / "tom.png")
+    text = "<faceid:Eileen:1> woman, <faceid:Tom:1> man"
+    status, out, err = faceid("tom.png", "--text", text, "--name", "man")
+    assert status == 0 and "Tom is <faceid:2:1>" in out, err
+    assert [seen.params["tune"]["name"] for seen in posts(api, "/tunes")] == ["person", "man"]
 
 
 def test_ctrl_c_while_waiting_costs_nothing_twice(api, faceid, monkeypatch):

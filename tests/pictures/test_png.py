@@ -17,16 +17,20 @@ PIXELS = np.random.default_rng(0).integers(0, 256, (64, 48, 3), np.uint8)
 
 
 def test_a_picture_comes_back_with_its_pixels_and_its_texts(tmp_path):
-    save_png(tmp_path / "a.png", PIXELS, {"parameters": "<faceid:Zoë:1> woman 🏔\nSteps: 30", "faceid": "{}"})
+    save_png(tmp_path / "a.png", PIXELS, {"parameters": " <faceid:Zoë:1> woman 🏔\nSteps: 30 ", "faceid": "{}"})
     with Image.open(tmp_path / "a.png") as picture:
         assert np.array_equal(np.array(picture), PIXELS)
-        assert picture.text == {"parameters": "<faceid:Zoë:1> woman 🏔\nSteps: 30", "faceid": "{}"}
+        assert picture.text == {"parameters": " <faceid:Zoë:1> woman 🏔\nSteps: 30 ", "faceid": "{}"}
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
 
 
 def test_others_may_read_it_as_any_file_of_the_user(tmp_path):
-    (tmp_path / "plain").touch()
-    save_png(tmp_path / "a.png", PIXELS, {})
+    before = os.umask(0o027)
+    try:
+        save_png(tmp_path / "a.png", PIXELS, {})
+        (tmp_path / "plain").touch()
+    finally:
+        assert os.umask(before) == 0o027, "the process keeps its own"
     assert (tmp_path / "a.png").stat().st_mode == (tmp_path / "plain").stat().st_mode
 
 
