@@ -17,23 +17,20 @@ from typing import Any
 import pytest
 import skimage.data
 from PIL import Image
-from support.adapters import adapter_tensors, write_bin
-from support.cached_files import cached
-from support.checkpoint import sd15_checkpoint
-from support.comfyui import ComfyUIMissingError, ComfyUIServer, Installation, PromptError
+from support.comfyui import ComfyUIServer, Installation, PromptError
 from support.fake_astria import BASE, FakeAstria
 from support.fake_faults import Fault
+from support.running_comfyui import CHECKPOINT, FACEID, link_models, running
 from support.workflows import Prompt, api_form, inputs, node_id
 
 pytestmark = pytest.mark.comfyui
 
-CHECKPOINT = "realisticVisionV51_v51VAE.safetensors"
 NO_ADAPTER = "not_an_adapter.bin"
 TABLE = f"""
 [[base_models]]
 id = {BASE}
 title = "Realistic Vision v5.1"
-checkpoints = ["{CHECKPOINT}"]
+checkpoints = ["{Path(CHECKPOINT).name}"]
 
 [[base_models]]
 id = 666678
@@ -54,23 +51,15 @@ def comfyui(installation: Installation, api: FakeAstria, tmp_path_factory: pytes
     user = user_folder(server)
     user.mkdir(parents=True)
     (user / "base_models.toml").write_text("[[base_models]\n")
-    random = cached("random_faceid_sd15_v1.bin", lambda path: write_bin(path, adapter_tensors("faceid", "sd15")))
-    for folder, target in (("checkpoints", sd15_checkpoint()), ("ipadapter", random)):
-        (server.base / "models" / folder).mkdir(parents=True)
-        name = CHECKPOINT if folder == "checkpoints" else "ip-adapter-faceid_sd15.bin"
-        (server.base / "models" / folder / name).symlink_to(target)
+    link_models(server.base, CHECKPOINT, FACEID)
     (server.base / "models" / "ipadapter" / NO_ADAPTER).write_bytes(b"noise")
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("ASTRIA_BASE_URL", api.url)
         for name in ("ASTRIA_API_KEY", "ASTRIA_WORKSPACE_ID", "ASTRIA_ALLOW_INSECURE"):
             environment.delenv(name, raising=False)
-        try:
-            server.start()
-        except ComfyUIMissingError as error:
-            pytest.skip(str(error))
-    server.upload(skimage.data.astronaut(), "anna.png")
-    yield server
-    server.stop()
+        with running(server):
+            server.upload(skimage.data.astronaut(), "anna.png")
+            yield server
 
 
 @pytest.fixture(autouse=True)

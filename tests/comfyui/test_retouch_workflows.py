@@ -7,25 +7,30 @@ change every pixel they are asked to, the last repeats pixels. Faces are read wi
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import skimage.data
 import torch
+from faceid_tunes.faceid_core.faces import Face, find_faces
+from faceid_tunes.faceid_core.faces.packs import embedded_pack
+from faceid_tunes.faceid_core.retouch import crop_face
+from faceid_tunes.faceid_core.retouch.paste import face_rectangle
 from PIL import Image
-from safetensors.torch import save_file
-from spandrel.architectures.ESRGAN.__arch.RRDB import RRDBNet
 from support.comfyui import ComfyUIServer, PromptError
 from support.photos import no_faces
-from support.retouch_models import write_restorer, write_swapper
+from support.retouch_models import write_restorer, write_swapper, write_torch_restorer, write_upscaler, write_vae
 from support.workflows import Prompt, api_form, inputs, node_id
 
 pytestmark = pytest.mark.comfyui
 
-FACE = skimage.data.astronaut()[0:192, 128:320]  # 192x192 pixels, most of them her head
+ASTRONAUT = skimage.data.astronaut()
+FACE = ASTRONAUT[0:192, 128:320]  # 192x192 pixels, most of them her head
 SMALL = np.asarray(Image.fromarray(FACE).resize((96, 96), Image.Resampling.LANCZOS))
-UPSCALER = "repeat_x4.safetensors"
+UPSCALER, VAE = "repeat_x4.safetensors", "keep.safetensors"
+TURNS_BLUE = "inswapper_turns_blue.onnx"  # around, which no colour match undoes; "auto" takes the other
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -34,29 +39,20 @@ def models(comfyui: ComfyUIServer) -> Path:
     folder = comfyui.base / "models"
     turned = np.linalg.qr(np.random.default_rng(0).normal(size=(512, 512)))[0].astype(np.float32)
     write_swapper(folder / "insightface" / "inswapper_128.onnx", gain=(0.6, 0.6, 0.6), emap=turned)
+    blue = {"gain": (0.6, 0.6, -0.6), "offset": (0.0, 0.0, 0.8)}
+    write_swapper(folder / "insightface" / TURNS_BLUE, **blue, emap=turned)
     write_restorer(folder / "facerestore_models" / "GFPGANv1.4.onnx", gain=(1.2, 1.2, 1.2))
-    (folder / "upscale_models").mkdir(exist_ok=True)
-    save_file(pixel_repeater(), folder / "upscale_models" / UPSCALER)
+    write_upscaler(folder / "upscale_models" / UPSCALER)
+    write_vae(folder / "vae" / VAE)
     return folder
-
-
-def pixel_repeater() -> dict[str, torch.Tensor]:
-    """ESRGAN x4 whose first, last and upsampling convolutions pass red, green and blue through; the rest is nothing."""
-    tensors = {
-        key: torch.zeros_like(tensor) for key, tensor in RRDBNet(num_filters=8, num_blocks=1).state_dict().items()
-    }
-    through = [key for key in tensors if key.endswith("weight") and "sub" not in key]
-    for key in through:
-        for channel in range(3):
-            tensors[key][channel, channel, 1, 1] = 1.0
-    return tensors
 
 
 @pytest.fixture(scope="module")
 def photos(comfyui: ComfyUIServer) -> dict[str, str]:
     cat = no_faces()["chelsea"][:192, :192]
     return {
-        name: comfyui.upload(photo, f"{name}.png") for name, photo in {"face": FACE, "small": SMALL, "cat": cat}.items()
+        name: comfyui.upload(photo, f"{name}.png")
+        for name, photo in {"astronaut": ASTRONAUT, "face": FACE, "small": SMALL, "cat": cat}.items()
     }
 
 
@@ -114,6 +110,30 @@ def test_the_full_set_of_flags_runs_through_the_queue(comfyui: ComfyUIServer, ph
     assert "384x384" in said
     assert "face_swap: no face to swap" in said  # hires_fix, with random weights, leaves no face
     for word in ("left out", "no effect", "Traceback", "not drawn locally"):
+        assert word not in said
+
+
+def test_after_a_second_pass_that_keeps_the_face_it_is_swapped_and_corrected(
+    comfyui: ComfyUIServer, photos: dict[str, str]
+):
+    """The pass is a real one; the VAE keeps the photo whatever the random UNet makes of it."""
+
+    def kept(**flags: object) -> Prompt:
+        prompt = retouch(photos["face"], super_resolution=True, hires_fix=True, **flags)
+        prompt["23"] = {"class_type": "VAELoader", "inputs": {"vae_name": VAE}}
+        inputs(prompt, "FaceIDRetouch").update(vae=["23", 0], swap_model=TURNS_BLUE)
+        return prompt
+
+    earlier = len(comfyui.log())
+    drawn = saved(comfyui, kept())
+    enlarged = np.asarray(Image.fromarray(FACE).resize((768, 768), Image.Resampling.BICUBIC))
+    assert 5 < np.abs(drawn.astype(int) - enlarged).mean() < 25  # every eighth pixel of it, blurred
+    swapped, finished = (saved(comfyui, kept(face_swap=True, face_correct=correct)) for correct in (False, True))
+    assert finished.shape == swapped.shape == drawn.shape == (768, 768, 3)
+    for after, before in ((swapped, drawn), (finished, swapped)):
+        assert np.abs(after.astype(int) - before)[300:480, 280:460].mean() > 3
+    said = comfyui.log()[earlier:]
+    for word in ("left out", "no face", "no effect", "Traceback"):
         assert word not in said
 
 
@@ -203,6 +223,70 @@ def test_each_face_step_alone(comfyui: ComfyUIServer, photos: dict[str, str]):
     picture = saved(comfyui, prompt)
     flags = retouch(photos["face"], face_swap=True, face_correct=True)
     np.testing.assert_array_equal(picture, saved(comfyui, flags))
+
+
+def gfpgan() -> torch.nn.Module:
+    from spandrel.architectures.GFPGAN import GFPGAN
+
+    torch.manual_seed(0)
+    return GFPGAN()
+
+
+def codeformer() -> torch.nn.Module:
+    from spandrel_extra_arches.architectures.CodeFormer import CodeFormer
+
+    torch.manual_seed(0)
+    return CodeFormer(n_layers=1, connect_list=["32"])
+
+
+@pytest.mark.parametrize(("file", "network"), [("GFPGANv1.4.pth", gfpgan), ("codeformer.pth", codeformer)])
+def test_a_pytorch_restorer_is_loaded_and_unloaded_by_comfyui(
+    comfyui: ComfyUIServer, models: Path, photos: dict[str, str], file: str, network: Callable[[], torch.nn.Module]
+):
+    """The published architectures, with random weights: as restorers they are of no use, and changed is changed."""
+    write_torch_restorer(models / "facerestore_models" / file, network())
+
+    def corrected(run: int) -> tuple[np.ndarray, int]:
+        """The picture, and how often ComfyUI was asked to load the network for it."""
+        correct = {
+            "images": ["1", 0],
+            "restore_model": file,
+            "fidelity": 0.5,
+            "visibility": 1.0,
+            "run": run,  # which no node has: ComfyUI does not take the job for the one it remembers
+        }
+        prompt = {
+            "1": {"class_type": "LoadImage", "inputs": {"image": photos["astronaut"]}},
+            "2": {"class_type": "FaceIDCorrectFace", "inputs": correct},
+            "3": {"class_type": "SaveImage", "inputs": {"images": ["2", 0], "filename_prefix": "corrected"}},
+        }
+        earlier = len(comfyui.log())
+        picture = saved(comfyui, prompt)
+        return picture, comfyui.log()[earlier:].count("Requested to load")
+
+    picture, loads = corrected(1)
+    faces = find_faces([ASTRONAUT], embedded_pack()).photos[0].faces
+    rectangles = [rectangle_of(face) for face in faces]
+    changed = (picture != ASTRONAUT).any(axis=-1)
+    assert loads == 1
+    assert faces
+    for left, top, right, bottom in rectangles:
+        assert changed[top:bottom, left:right].mean() > 0.2
+        changed[top:bottom, left:right] = False
+    assert not changed.any()
+    again, loads = corrected(2)
+    np.testing.assert_array_equal(again, picture)
+    assert loads == 0
+    comfyui.free()
+    again, loads = corrected(3)
+    np.testing.assert_array_equal(again, picture)
+    assert loads == 1
+
+
+def rectangle_of(face: Face) -> tuple[int, int, int, int]:
+    """What of the astronaut a restorer of 512 pixels may change."""
+    _, matrix = crop_face(ASTRONAUT, face.landmarks, "ffhq_512", 512)
+    return face_rectangle(matrix, 512, ASTRONAUT.shape)
 
 
 def test_a_restorer_where_a_swapper_is_expected_says_what_it_is(comfyui: ComfyUIServer, models: Path, photos):

@@ -6,7 +6,6 @@ not that it is a good likeness. Faces are read with the embedded pack, which nee
 
 from __future__ import annotations
 
-import json
 import shutil
 import signal
 import urllib.request
@@ -24,92 +23,20 @@ from faceid_tunes.faceid_core.engines.comfyui import ComfyModels, ComfyUIEngine,
 from faceid_tunes.faceid_core.engines.comfyui import find_comfyui as find_running
 from faceid_tunes.faceid_core.engines.comfyui.client import ComfyUI
 from faceid_tunes.faceid_core.engines.comfyui.graph import title_there
-from faceid_tunes.faceid_core.engines.engine import Cancelled, Drawn
+from faceid_tunes.faceid_core.engines.engine import Cancelled
 from faceid_tunes.faceid_core.faces.packs import embedded_pack
-from faceid_tunes.faceid_core.prompts import Prompt, PromptError
+from faceid_tunes.faceid_core.prompts import PromptError
 from faceid_tunes.faceid_core.tunes.create import create_tune, faces_of
 from faceid_tunes.faceid_core.tunes.store import TuneStore, open_store
 from faceid_tunes.faceid_core.tunes.tune import Tune
 from PIL import Image
 from support import photos
-from support.adapters import adapter_tensors, write_bin
-from support.cached_files import cached
-from support.checkpoint import clip_vision_h, sd15_checkpoint
-from support.comfyui import PLUGIN_NEEDS, ComfyUIMissingError, ComfyUIServer, find_comfyui
+from support.comfyui import ComfyUIServer
+from support.drawing_in_comfyui import LONG, SIZE, difference, interrupt_at, last_end, queue_lengths, small
 
 pytestmark = pytest.mark.comfyui
 
-SIZE = 64
 MODELS = ComfyModels(adapter="ip-adapter-faceid_sd15")
-LONG = 50  # steps of a job that is still running whenever a test looks
-
-
-@pytest.fixture(scope="module")
-def comfyui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComfyUIServer]:
-    try:
-        installation = find_comfyui()
-        if missing := installation.missing(PLUGIN_NEEDS):
-            pytest.skip(f"{installation.python} lacks {', '.join(missing)}.")
-        base = tmp_path_factory.mktemp("comfyui")
-        link_models(base / "models")
-        server = ComfyUIServer(installation, base)
-        server.start()
-    except ComfyUIMissingError as error:
-        pytest.skip(str(error))
-    yield server
-    server.stop()
-
-
-def link_models(folder: Path) -> None:
-    files = {
-        "checkpoints/realisticVisionV51_v51VAE.safetensors": sd15_checkpoint(),
-        "clip_vision/CLIP-ViT-H-14-laion2B-s32B-b79K.safetensors": clip_vision_h(),
-        "ipadapter/ip-adapter-faceid_sd15.bin": adapter("faceid"),
-        "ipadapter/ip-adapter-faceid-plusv2_sd15.bin": adapter("plusv2"),
-    }
-    for name, target in files.items():
-        link = folder / name
-        link.parent.mkdir(parents=True, exist_ok=True)
-        link.symlink_to(target)
-
-
-def adapter(variant: str) -> Path:
-    name = f"random_{variant}_sd15_v1.bin"
-    return cached(name, lambda path: write_bin(path, adapter_tensors(variant, "sd15")))
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TuneStore]:
-    """Anna and Ben, as a user keeps them on the own machine."""
-    with open_store(tmp_path_factory.mktemp("tunes")) as opened:
-        keep(opened, "Anna", "woman", photos.encoded(skimage.data.astronaut(), "JPEG", quality=95))
-        keep(opened, "Ben", "man", actor())
-        yield opened
-
-
-def actor() -> bytes:
-    return (photos.INSIGHTFACE / "Tom_Hanks_54745.png").read_bytes()
-
-
-def keep(store: TuneStore, title: str, name: str, *files: bytes) -> Tune:
-    return create_tune(store, files, title, name, embedded_pack())
-
-
-@pytest.fixture(scope="module")
-def engine(comfyui: ComfyUIServer) -> ComfyUIEngine:
-    return ComfyUIEngine(comfyui.url, MODELS, preview=True)
-
-
-def small(text: str, **fields: Any) -> Prompt:
-    return Prompt(text, **{"w": SIZE, "h": SIZE, "steps": 1, "seed": 7} | fields)
-
-
-@pytest.fixture(scope="module")
-def two_of_anna(engine: ComfyUIEngine, store: TuneStore) -> tuple[Drawn, list[tuple[str, int, int]]]:
-    """Two pictures of Anna, of seeds 7 and 8, and what was told of the progress."""
-    told: list[tuple[str, int, int]] = []
-    drawn = engine.draw(small("<faceid:Anna:1> woman", num_images=2), store, lambda *now: told.append(now))
-    return drawn, told
 
 
 @pytest.fixture
@@ -119,35 +46,8 @@ def there(comfyui: ComfyUIServer) -> Iterator[TuneStore]:
         yield opened
 
 
-def difference(one: Drawn, other: Drawn) -> float:
-    """Mean over the first pictures, of 255."""
-    first, second = (drawn.pictures[0].pixels.astype(int) for drawn in (one, other))
-    return float(np.abs(first - second).mean())
-
-
-def asked(comfyui: ComfyUIServer, path: str) -> Any:
-    with urllib.request.urlopen(comfyui.url + path, timeout=30) as answer:
-        return json.load(answer)
-
-
-def queue_lengths(comfyui: ComfyUIServer) -> tuple[int, int]:
-    """Jobs that run, jobs that wait."""
-    queue = asked(comfyui, "/queue")
-    return len(queue["queue_running"]), len(queue["queue_pending"])
-
-
-def last_end(comfyui: ComfyUIServer) -> str:
-    """How the last job ended, by ComfyUI's name of the event."""
-    (entry,) = asked(comfyui, "/history?max_items=1").values()
-    return entry["status"]["messages"][-1][0]
-
-
-def interrupt_at(wanted: str) -> Callable[[str, int, int], None]:
-    def on_progress(stage: str, *_: int) -> None:
-        if stage == wanted:
-            raise KeyboardInterrupt
-
-    return on_progress
+def keep(store: TuneStore, title: str, name: str, *files: bytes) -> Tune:
+    return create_tune(store, files, title, name, embedded_pack())
 
 
 # -- drawing ----------------------------------------------------------------------------------------------------------
@@ -190,7 +90,7 @@ def test_a_seed_draws_its_picture_again_alone_and_without_a_websocket(
     told: list[str] = []
     again = engine.draw(small("<faceid:Anna:1> woman", face_swap=True), store, lambda stage, *_: told.append(stage))
     assert difference(again, two_of_anna[0]) < 1
-    assert again.notes == ("left to retouching: face_swap",)
+    assert again.notes == ("retouched, as far as ComfyUI's log does not say otherwise: face_swap",)
     assert "sending photos" not in told  # Anna is there already
 
 
@@ -214,9 +114,11 @@ def test_two_people_of_one_text_both_show(engine: ComfyUIEngine, store: TuneStor
     assert {title for _, title in there.titles()} >= {title_there(anna), title_there(ben)}
 
 
-def test_two_people_of_one_title_are_not_mixed_up(engine: ComfyUIEngine, store: TuneStore, tmp_path: Path, two_of_anna):
+def test_two_people_of_one_title_are_not_mixed_up(
+    engine: ComfyUIEngine, store: TuneStore, tmp_path: Path, two_of_anna, actor: bytes
+):
     with open_store(tmp_path) as another:
-        keep(another, "Anna", "woman", actor())
+        keep(another, "Anna", "woman", actor)
         drawn = engine.draw(small("<faceid:Anna:1> woman"), another)
     assert difference(drawn, two_of_anna[0]) > 1
     assert drawn.notes == ("64x64, 1 step of dpm++2m_karras, cfg 3, Anna at 1",)
@@ -256,10 +158,12 @@ def test_photos_of_different_sizes_stay_the_person_they_show(engine: ComfyUIEngi
     assert min(cosines(tune, store, there)) > 0.93
 
 
-def test_a_person_deleted_in_comfyui_is_brought_there_again(engine: ComfyUIEngine, store: TuneStore, there: TuneStore):
+def test_a_person_deleted_in_comfyui_is_brought_there_again(
+    engine: ComfyUIEngine, store: TuneStore, there: TuneStore, actor: bytes
+):
     """Also when ComfyUI remembers the very job that kept them, and would skip an equal one."""
     title = title_there(keep(store, "Cora", "woman", photos.encoded(skimage.data.astronaut(), "PNG")))
-    keep(store, "Dan", "man", actor())
+    keep(store, "Dan", "man", actor)
     for _ in range(2):
         with pytest.raises(KeyboardInterrupt):
             engine.draw(small("<faceid:Cora:1> <faceid:Dan:1>", steps=LONG), store, interrupt_after_one_person())

@@ -10,6 +10,7 @@ from faceid_tunes.faceid_core.engines.comfyui.graph import (
     Drawing,
     Job,
     ModelFiles,
+    Stage,
     draw_job,
     not_sent,
     prompt_inputs,
@@ -18,11 +19,20 @@ from faceid_tunes.faceid_core.engines.comfyui.graph import (
     tune_job,
 )
 from faceid_tunes.faceid_core.engines.comfyui.job import raise_failure
-from faceid_tunes.faceid_core.engines.comfyui.models import ComfyModels, check_nodes, choose_files
+from faceid_tunes.faceid_core.engines.comfyui.models import (
+    CORE,
+    OURS,
+    ComfyModels,
+    check_nodes,
+    check_retouch,
+    choose_files,
+    nodes_for,
+)
 from faceid_tunes.faceid_core.errors import AdapterError
 from faceid_tunes.faceid_core.prompts import Prompt, PromptError
+from faceid_tunes.faceid_core.retouch import RetouchError
 from faceid_tunes.faceid_core.tunes.tune import Tune, TunePhoto
-from support.workflows import api_form, inputs
+from support.workflows import api_form, inputs, node_id
 
 ADDRESS = "http://127.0.0.1:8188"
 FILES = ModelFiles("photo.safetensors", "ip-adapter-faceid_sd15.bin")
@@ -68,7 +78,7 @@ def test_only_the_people_of_a_text_are_renamed():
 def test_one_photo_goes_straight_into_the_tune():
     job = tune_job(["faceid/a.png [temp]"], "Anna 1", "woman", "x")
     assert kinds(job) == ["FaceIDCreateTune", "LoadImage", "PreviewAny"]
-    assert job.total == 1
+    assert job.stages == (Stage("finding faces", ("tune",), total=1),)
 
 
 @pytest.mark.parametrize(("photos", "batches"), [(2, 1), (50, 1), (51, 3), (2501, 54)])
@@ -105,6 +115,47 @@ def test_the_image_encoder_is_connected_when_there_is_one():
     job = draw_job(prompt, prompt.text, 30, Drawing(replace(FILES, clip_vision="h.safetensors")), "x")
     assert inputs(job.graph, "CLIPVisionLoader") == {"clip_name": "h.safetensors"}
     assert inputs(job.graph, "FaceIDApplyPrompt")["clip_vision"] == ["clip_vision", 0]
+
+
+@pytest.mark.parametrize(
+    "flag",
+    ["super_resolution", "hires_fix", "face_correct", "face_swap", "inpaint_faces", "color_grading", "film_grain"],
+)
+def test_a_flag_that_comes_after_sampling_puts_retouching_before_the_pictures(flag: str):
+    prompt = Prompt("woman", **{flag: "Ektar" if flag == "color_grading" else True})
+    job = draw_job(prompt, prompt.text, 30, Drawing(FILES, preview=True), "x")
+    assert inputs(job.graph, "FaceIDRetouch") == {
+        "images": [node_id(job.graph, "VAEDecode"), 0],
+        "prompt": [node_id(job.graph, "FaceIDPrompt"), 0],
+        "swap_model": "auto",
+        "restore_model": "auto",
+        "preview": True,
+        "guider": [node_id(job.graph, "FaceIDApplyPrompt"), 1],
+        "vae": [node_id(job.graph, "CheckpointLoaderSimple"), 2],
+    }
+    assert inputs(job.graph, "PreviewImage") == {"images": [node_id(job.graph, "FaceIDRetouch"), 0]}
+    assert job.stages[-1] == Stage("retouching", (node_id(job.graph, "FaceIDRetouch"),))
+
+
+def test_the_drawing_and_retouching_graph_is_the_shipped_workflow_with_its_upscaler():
+    prompt = Prompt("woman", super_resolution=True)
+    job = draw_job(prompt, prompt.text, 30, Drawing(replace(FILES, upscaler="x4.pth")), "x")
+    shipped = api_form("retouch")
+    assert set(inputs(job.graph, "FaceIDRetouch")) == set(inputs(shipped, "FaceIDRetouch"))
+    assert inputs(job.graph, "UpscaleModelLoader") == {"model_name": "x4.pth"}
+
+
+def test_no_upscaler_is_loaded_for_a_prompt_that_does_not_ask_for_it():
+    prompt = Prompt("woman", film_grain=True)
+    job = draw_job(prompt, prompt.text, 30, Drawing(replace(FILES, upscaler="x4.pth")), "x")
+    assert "UpscaleModelLoader" not in kinds(job)
+
+
+def test_status_lines_are_heard_of_both_nodes_that_no_other_job_has():
+    prompt = Prompt("woman", film_grain=True)
+    one, other = (draw_job(prompt, prompt.text, 30, Drawing(FILES), unique) for unique in ("x", "y"))
+    assert [one.graph[node]["class_type"] for node in one.speakers] == ["FaceIDApplyPrompt", "FaceIDRetouch"]
+    assert not set(one.speakers) & set(other.speakers)
 
 
 def test_a_prompt_that_leaves_everything_open_becomes_the_nodes_own_defaults_but_for_the_seed_and_cfg():
@@ -189,6 +240,19 @@ def test_a_file_is_named_with_or_without_folder_and_ending(name: str):
     assert choose_files(info, ComfyModels(checkpoint=name), ADDRESS).checkpoint == "sub/photo.safetensors"
 
 
+@pytest.mark.parametrize(
+    ("there", "chosen"),
+    [
+        ((), None),
+        (("4x-UltraSharp.pth", "sub/RealESRGAN_x4plus.safetensors"), "sub/RealESRGAN_x4plus.safetensors"),
+        (("4x-UltraSharp.pth", "RealESRGAN_x4plus_anime_6B.pth"), "4x-UltraSharp.pth"),
+    ],
+)
+def test_pictures_are_enlarged_with_the_model_of_the_manifest_or_else_the_first(there: tuple, chosen: str | None):
+    info = node_info() | {"UpscaleModelLoader": {"input": {"required": {"model_name": [list(there)]}}}}
+    assert choose_files(info, ComfyModels(), ADDRESS).upscaler == chosen
+
+
 def test_several_files_are_listed_to_choose_from():
     info = node_info(checkpoints=("a.safetensors", "b.safetensors"))
     with pytest.raises(ComfyUIError, match=r"checkpoint: .* several\. Choose one of a\.safetensors, b\.safetensors"):
@@ -231,6 +295,22 @@ def test_missing_nodes_are_named_and_how_to_get_them():
         check_nodes({kind: info[kind] for kind in info if kind != "BatchImagesNode"}, ADDRESS)
 
 
+def test_older_nodes_are_good_enough_for_a_prompt_that_asks_for_no_retouching():
+    older = node_info()
+    check_retouch(older, Prompt("woman"), ADDRESS)
+    check_retouch(older | {"FaceIDRetouch": {}}, Prompt("woman", face_swap=True), ADDRESS)
+    with pytest.raises(
+        ComfyUIError, match=r"without FaceIDRetouch, which face_swap, film_grain need\. .*comfy node update"
+    ):
+        check_retouch(older, Prompt("woman", face_swap=True, film_grain=True), ADDRESS)
+
+
+def test_only_nodes_that_the_prompt_needs_are_asked_for():
+    assert nodes_for(Prompt("woman")) == (*OURS, *CORE)
+    assert nodes_for(Prompt("woman", film_grain=True)) == (*OURS, *CORE, "FaceIDRetouch")
+    assert nodes_for(Prompt("woman", super_resolution=True))[-2:] == ("FaceIDRetouch", "UpscaleModelLoader")
+
+
 # -- addresses and answers --------------------------------------------------------------------------------------------
 
 
@@ -267,7 +347,7 @@ def failure(node: str, kind: str, message: str) -> dict:
 
 
 def test_an_error_of_our_nodes_is_the_same_error_here():
-    for kind in (PromptError, AdapterError):
+    for kind in (PromptError, AdapterError, RetouchError):
         exception_type = f"custom_nodes.faceid.faceid_core.errors.{kind.__name__}"
         with pytest.raises(kind) as error:
             raise_failure(failure("FaceIDApplyPrompt", exception_type, "Word for word.\n"), ADDRESS)

@@ -10,10 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
+
+from .cached_files import cached
 
 AdapterTensors = dict[str, dict[str, Tensor]]
 
@@ -87,6 +90,12 @@ def write_bin(path: Path, tensors: AdapterTensors, legacy: bool = True) -> Path:
     """A `.bin` as `torch.save` writes it: the legacy pickle stream of every published file, or a zip archive."""
     torch.save(tensors, path, _use_new_zipfile_serialization=not legacy)
     return path
+
+
+def cached_adapter(variant: str, base: str, **sizes: Any) -> Path:
+    """The cached `.bin` of a variant; `sizes` as `adapter_tensors` takes them, the same at every call."""
+    name = f"random_{variant}_{base}_v1.bin"
+    return cached(name, lambda path: write_bin(path, adapter_tensors(variant, base, **sizes)))
 
 
 def write_safetensors(path: Path, tensors: AdapterTensors) -> Path:

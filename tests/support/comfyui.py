@@ -204,6 +204,13 @@ class ComfyUIServer:
         with self._open(f"/view?{urllib.parse.urlencode(where)}") as answer:
             return Image.open(io.BytesIO(answer.read())).convert("RGB")
 
+    def free(self) -> None:
+        """Have it unload its models, and wait until it has: it does so after a prompt, or while it waits for one."""
+        self._open("/free", b'{"unload_models": true}', "application/json").close()
+        empty = {"width": 16, "height": 16, "batch_size": 1, "color": 0}
+        between = {"1": {"class_type": "EmptyImage", "inputs": empty}}
+        self.queue(between | {"2": {"class_type": "PreviewImage", "inputs": {"images": ["1", 0]}}})
+
     def _json(self, path: str, body: bytes | None = None, kind: str = "application/json") -> dict[str, Any]:
         with self._open(path, body, kind) as answer:
             return json.load(answer)

@@ -1,4 +1,6 @@
-"""Swappers and restorers whose result can be said in a formula, as ONNX files with the published models' contracts.
+"""Swappers, restorers and upscalers whose result can be said in a formula, with the published models' contracts.
+
+Swappers and restorers, as ONNX files:
 
     output = gain * picture + offset + source @ tint        (per channel, in the model's own range)
 
@@ -8,10 +10,14 @@ With gain 1 and nothing else they return their input exactly: whatever comes out
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
+
+if TYPE_CHECKING:
+    import torch
 
 ONES, ZEROS = (1.0, 1.0, 1.0), (0.0, 0.0, 0.0)
 
@@ -79,6 +85,77 @@ def write_restorer(
     out = size if out_size is None else out_size
     output = _value("output", TensorProto.FLOAT, [1, 3, out, out])
     return _save(file, nodes, inputs, [output], _affine_weights(gain, offset, np.float32))
+
+
+def write_upscaler(file: Path) -> Path:
+    """ESRGAN x4 that repeats pixels: its first, last and upsampling convolutions pass them on, the rest is nothing."""
+    import torch
+    from safetensors.torch import save_file
+    from spandrel.architectures.ESRGAN.__arch.RRDB import RRDBNet
+
+    network = RRDBNet(num_filters=8, num_blocks=1)
+    tensors = {key: torch.zeros_like(tensor) for key, tensor in network.state_dict().items()}
+    for key in tensors:
+        if key.endswith("weight") and "sub" not in key:
+            for channel in range(3):
+                tensors[key][channel, channel, 1, 1] = 1.0
+    file.parent.mkdir(parents=True, exist_ok=True)
+    save_file(tensors, file)
+    return file
+
+
+def write_torch_restorer(file: Path, network: torch.nn.Module) -> Path:
+    """The network's tensors in half precision, wrapped as the published `.pth` of GFPGAN and CodeFormer have them."""
+    import torch
+
+    tensors = {key: one.half() if one.is_floating_point() else one for key, one in network.state_dict().items()}
+    file.parent.mkdir(parents=True, exist_ok=True)
+    torch.save({"params_ema": tensors}, file)
+    return file
+
+
+def write_vae(file: Path) -> Path:
+    """A VAE that keeps a picture, every eighth pixel of it, whatever a model of random weights draws.
+
+    TAESD's architecture, which has no norms: the layers that halve the sides take means, those that double them are
+    followed by the same, all others pass red, green and blue on. The latents are so large that a sampler's noise, and
+    what a random UNet takes for noise, are nothing beside them.
+    """
+    import torch
+    from safetensors.torch import save_file
+
+    def convolution(wide: int, narrow: int, kernel: list[float], gain: float = 1.0) -> torch.Tensor:
+        """[wide, narrow, 3, 3]: the first three channels through a separable kernel."""
+        one = torch.tensor(kernel)
+        weight = torch.zeros(wide, narrow, 3, 3)
+        for channel in range(3):
+            weight[channel, channel] = gain * one[:, None] * one
+        return weight
+
+    keep, mean = [0.0, 1.0, 0.0], [0.25, 0.5, 0.25]
+    small = 0.1  # in the decoder: its first layer is a tanh, straight near 0
+    encoder, decoder = "taesd_encoder", "taesd_decoder"
+    tensors = {
+        "vae_scale": torch.tensor(1e-5),
+        "vae_shift": torch.tensor(0.0),
+        f"{encoder}.0.weight": convolution(64, 3, keep),
+        f"{encoder}.14.weight": convolution(4, 64, keep, small),
+        f"{decoder}.1.weight": convolution(64, 4, keep),
+        f"{decoder}.19.weight": convolution(3, 64, keep, 1 / small),
+    }
+    tensors |= {f"{encoder}.{layer}.weight": convolution(64, 64, mean) for layer in (2, 6, 10)}
+    tensors |= {f"{decoder}.{layer}.weight": convolution(64, 64, mean) for layer in (7, 12, 17)}
+    for layer, width in ((f"{encoder}.0", 64), (f"{encoder}.14", 4), (f"{decoder}.1", 64), (f"{decoder}.19", 3)):
+        tensors[f"{layer}.bias"] = torch.zeros(width)
+    blocks = [f"{encoder}.{layer}" for layer in (1, 3, 4, 5, 7, 8, 9, 11, 12, 13)]
+    blocks += [f"{decoder}.{layer}" for layer in (3, 4, 5, 8, 9, 10, 13, 14, 15, 18)]
+    for block in blocks:  # nothing but their shortcut
+        for layer in (0, 2, 4):
+            tensors[f"{block}.conv.{layer}.weight"] = torch.zeros(64, 64, 3, 3)
+            tensors[f"{block}.conv.{layer}.bias"] = torch.zeros(64)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    save_file(tensors, file)
+    return file
 
 
 def _affine_weights(gain: tuple, offset: tuple, number: type) -> list[onnx.TensorProto]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from threading import Event
@@ -19,7 +20,17 @@ from .client import ComfyUI, ComfyUIError, comfyui_url, connected, new_id
 from .client import address as shown_address
 from .graph import Drawing, draw_job, not_sent, text_there, title_there, tune_job
 from .job import Tell, run_job
-from .models import CORE, OURS, ComfyModels, NodeInfo, check_nodes, choices, choose_files
+from .models import (
+    CORE,
+    OURS,
+    ComfyModels,
+    NodeInfo,
+    check_nodes,
+    check_retouch,
+    choices,
+    choose_files,
+    nodes_for,
+)
 from .photos import sendable_photos
 
 if TYPE_CHECKING:
@@ -33,6 +44,7 @@ __all__ = ["ComfyModels", "ComfyUIEngine", "ComfyUIError", "find_comfyui"]
 DEFAULT_URL = "http://127.0.0.1:8188"
 _SUBFOLDER = "faceid"
 _FIND_SECONDS = 2
+_SIZE = re.compile(r"\d+x\d+")
 
 
 def find_comfyui(urls: Sequence[str] = (DEFAULT_URL,)) -> str | None:
@@ -95,17 +107,18 @@ class ComfyUIEngine:
     ) -> Drawn:
         tell("looking for ComfyUI", 0, 1)
         async with connected(self._url) as comfyui:
-            info = await comfyui.node_info((*OURS, *CORE))
+            info = await comfyui.node_info(nodes_for(prompt))
             check_nodes(info, comfyui.address)
+            check_retouch(info, prompt, comfyui.address)
             drawing = Drawing(choose_files(info, self._models, comfyui.address), **self._settings)
             for tag in prompt.parsed.loras:
                 lora_file(tag, prompt, choices(info, "LoraLoader", "lora_name"))
             tell("looking for ComfyUI", 1, 1)
             await _bring(comfyui, info, list({tune.id: tune for tune in people.values()}.values()), store, tell)
             job = draw_job(prompt, text_there(prompt, people), steps, drawing, unique=new_id())
-            record, status = await run_job(comfyui, job, tell)
+            record, said = await run_job(comfyui, job, tell)
             pictures = await _fetched(comfyui, record, resolve_seeds(prompt), tell)
-        return Drawn(pictures, _notes(prompt, people, status))
+        return Drawn(pictures, _notes(prompt, people, *said))
 
 
 async def _bring(comfyui: ComfyUI, info: NodeInfo, people: Sequence[Tune], store: TuneStore, tell: Tell) -> None:
@@ -153,19 +166,31 @@ def _pixels(png: bytes) -> np.ndarray:
         return np.array(picture.convert("RGB"))
 
 
-def _notes(prompt: Prompt, people: Mapping[str, Tune], status: str) -> tuple[str, ...]:
-    """The status line of the node that drew, with people called as they are called here."""
-    for tune in people.values():
-        status = status.replace(title_there(tune), tune.title)
-    notes = [status] if status else _notes_without_status(prompt)  # the line is lost with the websocket
+def _notes(prompt: Prompt, people: Mapping[str, Tune], drawing: str, retouching: str = "") -> tuple[str, ...]:
+    """What the nodes that drew and retouched said last, with people called as they are called here."""
+    notes = [*_notes_of_drawing(prompt, drawing), *_notes_of_retouching(prompt, retouching)]
     if ignored := not_sent(prompt):
         notes.append("ComfyUI's FaceID nodes do not take: " + ", ".join(ignored))
+    for tune in people.values():
+        notes = [note.replace(title_there(tune), tune.title) for note in notes]
     return tuple(notes)
 
 
-def _notes_without_status(prompt: Prompt) -> list[str]:
-    left_out = {"left to retouching": left_to_retouch(prompt), "not drawn locally yet": remote_only(prompt)}
-    return [f"{why}: {', '.join(names)}" for why, names in left_out.items() if names]
+def _notes_of_drawing(prompt: Prompt, said: str) -> list[str]:
+    """The node's line, but for what it leaves to the node after it."""
+    if said:
+        return [said.replace(f", left to FaceID Retouch: {', '.join(left_to_retouch(prompt))}", "")]
+    left_out = remote_only(prompt)  # the line is lost with the websocket
+    return [f"not drawn locally yet: {', '.join(left_out)}"] if left_out else []
+
+
+def _notes_of_retouching(prompt: Prompt, said: str) -> list[str]:
+    """A line each for what could not be done: they come below the size of the finished pictures."""
+    size, *notes = said.split("\n")
+    flags = left_to_retouch(prompt)
+    if not flags or _SIZE.fullmatch(size):
+        return notes
+    return [f"retouched, as far as ComfyUI's log does not say otherwise: {', '.join(flags)}"]  # the line is lost
 
 
 def _teller(on_progress: OnProgress | None, cancel: Event | None) -> Tell:

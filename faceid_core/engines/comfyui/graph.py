@@ -14,9 +14,10 @@ from typing import Any
 from ...prompts import Prompt, Tag, resolve_cfg_scale, resolve_seeds, rewrite_refs
 from ...prompts.defaults import LEGACY_RATIOS
 from ...tunes.tune import Tune
+from ..after_sampling import left_to_retouch
 from .client import Graph
 
-FINDING, LOADING, DRAWING = "finding faces", "loading models", "drawing"
+FINDING, LOADING, DRAWING, RETOUCHING = "finding faces", "loading models", "drawing", "retouching"
 
 _LARGEST_BATCH = 50  # inputs of BatchImagesNode
 _LONGEST_TITLE = 200  # characters kept of a tune's title; the digest comes on top
@@ -37,21 +38,33 @@ _NOT_ITS_OWN = (
 
 
 @dataclass(frozen=True)
+class Stage:
+    """A part of a job that people are told of by its name.
+
+    Attributes:
+        nodes: several count as they are done; a single one has its own progress.
+        total: how far that goes: photos, steps; None where the node alone knows.
+    """
+
+    name: str
+    nodes: tuple[str, ...]
+    total: int | None = None
+
+
+@dataclass(frozen=True)
 class Job:
     """A graph to queue.
 
     Attributes:
         result: the output node whose record is wanted.
-        stages: stage -> its nodes, in the order they run; the last is a single node's.
-        total: how far that node's own progress goes: photos, steps.
-        speaker: the node whose status line is wanted.
+        stages: in the order they run; the last is a single node's.
+        speakers: the nodes whose status lines are wanted.
     """
 
     graph: Graph
     result: str
-    stages: Mapping[str, tuple[str, ...]]
-    total: int
-    speaker: str = ""
+    stages: tuple[Stage, ...]
+    speakers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -61,11 +74,12 @@ class ModelFiles:
     checkpoint: str
     adapter: str
     clip_vision: str | None = None
+    upscaler: str | None = None
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """The settings of FaceIDApplyPrompt."""
+    """The settings of FaceIDApplyPrompt, and of FaceIDRetouch as far as it has them."""
 
     files: ModelFiles
     preview: bool = False
@@ -112,11 +126,13 @@ def tune_job(photos: Sequence[str], title: str, name: str, unique: str) -> Job:
         images = list(batches)
     graph["tune"] = _node("FaceIDCreateTune", images=[images[0], 0], title=title, name=name, **_once(unique))
     graph["tag"] = _node("PreviewAny", source=["tune", 2])
-    return Job(graph, "tag", {FINDING: ("tune",)}, total=len(photos))
+    return Job(graph, "tag", (Stage(FINDING, ("tune",), total=len(photos)),))
 
 
 def draw_job(prompt: Prompt, text: str, steps: int, drawing: Drawing, unique: str) -> Job:
-    """Draws a prompt. ``text`` is the prompt's as ComfyUI is to read it.
+    """Draws a prompt, and retouches the pictures where it asks for that.
+
+    ``text`` is the prompt's as ComfyUI is to read it. The node that draws speaks first, then the one that retouches.
 
     ``unique`` makes ComfyUI draw even if it remembers an equal job, whose pictures and status line may be gone.
     """
@@ -144,12 +160,35 @@ def draw_job(prompt: Prompt, text: str, steps: int, drawing: Drawing, unique: st
         "decode": _node("VAEDecode", samples=["sampler", 0], vae=["checkpoint", 2]),
         "pictures": _node("PreviewImage", images=["decode", 0]),
     }
-    loading = ["checkpoint", "adapter", "prompt", apply]
     if drawing.files.clip_vision is not None:
         graph["clip_vision"] = _node("CLIPVisionLoader", clip_name=drawing.files.clip_vision)
         graph[apply]["inputs"]["clip_vision"] = ["clip_vision", 0]
-        loading.append("clip_vision")
-    return Job(graph, "pictures", {LOADING: tuple(loading), DRAWING: ("sampler",)}, total=steps, speaker=apply)
+    loading = tuple(node for node in ("checkpoint", "adapter", "prompt", apply, "clip_vision") if node in graph)
+    stages = (Stage(LOADING, loading), Stage(DRAWING, ("sampler",), total=steps))
+    if not left_to_retouch(prompt):
+        return Job(graph, "pictures", stages, (apply,))
+    retouch = f"retouch_{unique}"
+    graph |= _retouching(prompt, drawing, apply, retouch)
+    graph["pictures"]["inputs"]["images"] = [retouch, 0]
+    return Job(graph, "pictures", (*stages, Stage(RETOUCHING, (retouch,))), (apply, retouch))
+
+
+def _retouching(prompt: Prompt, drawing: Drawing, apply: str, retouch: str) -> Graph:
+    """The nodes between VAEDecode and the pictures."""
+    node = _node(
+        "FaceIDRetouch",
+        images=["decode", 0],
+        prompt=["prompt", 0],
+        swap_model="auto",
+        restore_model="auto",
+        preview=drawing.preview,
+        guider=[apply, 1],
+        vae=["checkpoint", 2],
+    )
+    if not prompt.super_resolution or drawing.files.upscaler is None:
+        return {retouch: node}
+    node["inputs"]["upscale_model"] = ["upscaler", 0]
+    return {"upscaler": _node("UpscaleModelLoader", model_name=drawing.files.upscaler), retouch: node}
 
 
 def prompt_inputs(prompt: Prompt, text: str) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from ...prompts import PromptError
 from ...tunes.errors import TuneError, TuneNotFoundError
 from ..engine import Cancelled
 from .client import ComfyUI, ComfyUIError, UnreachableError, new_id
-from .graph import Job
+from .graph import Job, Stage
 
 Tell = Callable[[str, int, int], None]
 
@@ -32,24 +32,21 @@ _LOOK_LISTENING = 5.0  # ... and while it does
 _FAILED_LOOKS = 4  # in a row, until ComfyUI is given up
 _TEXT_FRAME = 3  # type of the binary frames that carry a node's status line
 
-_OURS = {
-    kind.__name__: kind
-    for kind in (
-        AdapterError,
-        FaceIDError,
-        FacePackError,
-        MissingDependencyError,
-        NoFaceError,
-        PhotoError,
-        PromptError,
-        TuneError,
-        TuneNotFoundError,
-    )
-}
+_OURS = (
+    AdapterError,
+    FaceIDError,
+    FacePackError,
+    MissingDependencyError,
+    NoFaceError,
+    PhotoError,
+    PromptError,
+    TuneError,
+    TuneNotFoundError,
+)
 
 
-async def run_job(comfyui: ComfyUI, job: Job, tell: Tell) -> tuple[dict[str, Any], str]:
-    """Queue a job and follow it. Returns the record of its result node and the status line of its speaker ("").
+async def run_job(comfyui: ComfyUI, job: Job, tell: Tell) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Queue a job and follow it. Returns the record of its result node and what each speaker said last ("" if lost).
 
     However this ends before the job does (``tell`` raises, the task is cancelled), the job is stopped in ComfyUI.
 
@@ -69,7 +66,7 @@ async def run_job(comfyui: ComfyUI, job: Job, tell: Tell) -> tuple[dict[str, Any
             raise
     raise_failure(entry["status"], comfyui.address)
     tell(*progress.done())
-    return entry["outputs"][job.result], progress.status_line
+    return entry["outputs"][job.result], tuple(progress.said.get(node, "") for node in job.speakers)
 
 
 class Progress:
@@ -81,7 +78,7 @@ class Progress:
         self.listening = False
         self.started = False
         self.ended = False
-        self.status_line = ""
+        self.said: dict[str, str] = {}  # status lines, by node
         self.ahead = self.most_ahead = 0
         self._job = job
         self._nodes: dict[str, dict[str, Any]] = {}
@@ -91,16 +88,24 @@ class Progress:
         """(stage, done, total) for people."""
         if not self.started:
             return WAITING, self.most_ahead - self.ahead, self.most_ahead
-        stages = list(self._job.stages.items())
-        stage, nodes = next((entry for entry in reversed(stages) if self._nodes.keys() & set(entry[1])), stages[0])
-        if stage != stages[-1][0]:
-            return stage, sum(self._is_finished(node) for node in nodes), len(nodes)
-        done = int(self._nodes.get(nodes[0], {}).get("value", 0))
-        return stage, min(done, self._job.total), self._job.total
+        stages = self._job.stages
+        stage = next((stage for stage in reversed(stages) if self._nodes.keys() & set(stage.nodes)), stages[0])
+        if len(stage.nodes) > 1:
+            return stage.name, sum(self._is_finished(node) for node in stage.nodes), len(stage.nodes)
+        total = self._total(stage)
+        done = int(self._nodes.get(stage.nodes[0], {}).get("value", 0))
+        return stage.name, min(done, total), total
 
     def done(self) -> tuple[str, int, int]:
         """The last of ``now``."""
-        return list(self._job.stages)[-1], self._job.total, self._job.total
+        stage = self._job.stages[-1]
+        return stage.name, self._total(stage), self._total(stage)
+
+    def _total(self, stage: Stage) -> int:
+        """How far the progress of a single node's stage goes."""
+        if stage.total is not None:
+            return stage.total
+        return int(self._nodes.get(stage.nodes[0], {}).get("max", 1))
 
     def in_queue(self, place: int) -> None:
         self.started = self.started or place == 0
@@ -130,8 +135,9 @@ class Progress:
         if len(frame) < 8:
             return
         kind, length = struct.unpack(">II", frame[:8])
-        if kind == _TEXT_FRAME and frame[8 : 8 + length] == self._job.speaker.encode():
-            self.status_line = html.unescape(frame[8 + length :].decode(errors="replace"))
+        node = frame[8 : 8 + length].decode(errors="replace")
+        if kind == _TEXT_FRAME and node in self._job.speakers:
+            self.said[node] = html.unescape(frame[8 + length :].decode(errors="replace"))
 
     def _is_finished(self, node: str) -> bool:
         return node in self._cached or self._nodes.get(node, {}).get("state") == "finished"
@@ -220,6 +226,14 @@ def raise_failure(status: dict[str, Any], address: str) -> None:
         raise ComfyUIError(f"{address} ended the job without saying why. Look into its log.")
     message = failed["exception_message"].strip()
     kind = failed["exception_type"].rpartition(".")[2]
-    if failed["node_type"].startswith("FaceID") and kind in _OURS:
-        raise _OURS[kind](message)
+    ours = _our_errors() if failed["node_type"].startswith("FaceID") else {}
+    if kind in ours:
+        raise ours[kind](message)
     raise ComfyUIError(f"{address} failed in {failed['node_type']}: {kind}: {message}")
+
+
+def _our_errors() -> dict[str, type[FaceIDError]]:
+    """The errors of our nodes by name."""
+    from ...retouch import RetouchError  # loads torch, which sending a prompt away needs nothing of
+
+    return {kind.__name__: kind for kind in (*_OURS, RetouchError)}

@@ -8,12 +8,16 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
+from ....weights.manifest import model_file
+from ...prompts import Prompt
 from ...prompts.errors import suggestion
+from ..after_sampling import left_to_retouch
 from .client import ComfyUIError
 from .graph import ModelFiles
 
 OURS = ("FaceIDPrompt", "FaceIDApplyPrompt", "FaceIDLoadAdapter", "FaceIDCreateTune", "FaceIDLoadTune")
 CORE = ("CheckpointLoaderSimple", "CLIPVisionLoader", "LoraLoader", "SamplerCustomAdvanced", "BatchImagesNode")
+RETOUCH, LOAD_UPSCALER = "FaceIDRetouch", "UpscaleModelLoader"  # for prompts that ask for it
 
 _VIT_H = re.compile(r"vit[-_ ]?h|clip[-_ ]vision[-_ ]h|image_encoder", re.IGNORECASE)
 
@@ -42,6 +46,23 @@ def check_nodes(info: NodeInfo, address: str) -> None:
         raise ComfyUIError(f"{address} lacks {', '.join(missing)}: update that ComfyUI to 0.20.0 or later.")
 
 
+def nodes_for(prompt: Prompt) -> tuple[str, ...]:
+    """The node classes that drawing a prompt asks ComfyUI about."""
+    retouch = (RETOUCH,) if left_to_retouch(prompt) else ()
+    return (*OURS, *CORE, *retouch, *((LOAD_UPSCALER,) if prompt.super_resolution else ()))
+
+
+def check_retouch(info: NodeInfo, prompt: Prompt, address: str) -> None:
+    """Raises ComfyUIError when the prompt is to be retouched and our nodes there are from before they could."""
+    flags = left_to_retouch(prompt)
+    if flags and RETOUCH not in info:
+        raise ComfyUIError(
+            f"{address} has an older version of the FaceID nodes, without {RETOUCH}, which {', '.join(flags)} "
+            f"{'needs' if len(flags) == 1 else 'need'}. Update them there with `comfy node update faceid-tunes`, or "
+            "`git pull` in their folder under custom_nodes, and restart it; or leave that out of the prompt."
+        )
+
+
 def choices(info: NodeInfo, kind: str, name: str) -> list[str]:
     """The options of a node's combo input, in both of ComfyUI's spellings."""
     found, *rest = info[kind]["input"]["required"][name]
@@ -49,7 +70,7 @@ def choices(info: NodeInfo, kind: str, name: str) -> list[str]:
 
 
 def choose_files(info: NodeInfo, wanted: ComfyModels, address: str) -> ModelFiles:
-    """The files to draw with.
+    """The files to draw with, and to enlarge with where ``info`` tells of such.
 
     Raises:
         ComfyUIError: a file is not there, or several could be meant; lists those there are.
@@ -65,7 +86,14 @@ def choose_files(info: NodeInfo, wanted: ComfyModels, address: str) -> ModelFile
     if wanted.clip_vision is not None or "plus" in PurePosixPath(adapter).name.lower():
         fit = sorted(name for name in encoders if _VIT_H.search(name))[:1]
         encoder = _chosen("clip_vision", wanted.clip_vision, encoders, fit, "models/clip_vision", address)
-    return ModelFiles(checkpoint, adapter, encoder)
+    return ModelFiles(checkpoint, adapter, encoder, _upscaler(info))
+
+
+def _upscaler(info: NodeInfo) -> str | None:
+    """The super-resolution model our manifest names, else the first; None where there is none, or nobody asks."""
+    there = choices(info, LOAD_UPSCALER, "model_name") if LOAD_UPSCALER in info else []
+    known = _stem(model_file("realesrgan-x4plus").name)
+    return next((name for name in there if _stem(name) == known), there[0] if there else None)
 
 
 def _chosen(
