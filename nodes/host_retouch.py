@@ -24,6 +24,8 @@ from ..faceid_core.cache import LRUCache
 from ..faceid_core.faces import photos_from_tensor, tensor_from_photos
 from ..faceid_core.prompts import Settings
 from ..faceid_core.retouch import Resample, Restorer, RetouchError
+from ..faceid_core.retouch.preferred import RESTORER_FOLDER, SWAPPER_FOLDERS, preferred_restorers, preferred_swappers
+from ..faceid_core.retouch.resample import partial_steps
 from ..faceid_core.retouch.restorer import Forward, Run
 from . import host
 from .sampling import IDENTITIES
@@ -31,14 +33,10 @@ from .sampling import IDENTITIES
 AUTO, NONE = "auto", "none"
 
 _FOLDERS = {
-    "facerestore_models": frozenset({".pth", ".safetensors", ".onnx"}),
+    RESTORER_FOLDER: frozenset({".pth", ".safetensors", ".onnx"}),
     "hyperswap": frozenset({".onnx"}),
     "reswapper": frozenset({".onnx"}),
 }
-_SWAP_FOLDERS = ("insightface", "hyperswap", "reswapper")  # the first holds face packs, too
-# What "auto" takes, the first that is there.
-_SWAP_FAMILIES = ("inswapper", "hyperswap", "reswapper")
-_RESTORE_FAMILIES = ("gfpgan", "restoreformer", "codeformer", "gpen")
 _RESTORE_BYTES = 2 << 30  # activations of a restorer at 512 pixels, an upper bound
 
 _patchers: LRUCache[ModelPatcher] = LRUCache(limit=2)  # as many as restorers are kept
@@ -54,13 +52,12 @@ def register_retouch_folders() -> None:
 
 def swapper_names() -> list[str]:
     """Swappers for a combo, those that "auto" prefers first."""
-    names = {name for folder in _SWAP_FOLDERS for name in _files(folder) if folder != "insightface" or _is_swap(name)}
-    return _by_family(names, _SWAP_FAMILIES)
+    return preferred_swappers({folder: _files(folder) for folder in SWAPPER_FOLDERS})
 
 
 def restorer_names() -> list[str]:
     """Restorers for a combo, those that "auto" prefers first."""
-    return _by_family(set(_files("facerestore_models")), _RESTORE_FAMILIES)
+    return preferred_restorers(_files(RESTORER_FOLDER))
 
 
 def swapper_path(name: str) -> Path | None:
@@ -69,12 +66,12 @@ def swapper_path(name: str) -> Path | None:
     Raises:
         RetouchError: the file is gone.
     """
-    return _chosen(name, swapper_names(), _SWAP_FOLDERS, "swap_model")
+    return _chosen(name, swapper_names(), SWAPPER_FOLDERS, "swap_model")
 
 
 def restorer_path(name: str) -> Path | None:
     """See ``swapper_path``."""
-    return _chosen(name, restorer_names(), ("facerestore_models",), "restore_model")
+    return _chosen(name, restorer_names(), (RESTORER_FOLDER,), "restore_model")
 
 
 def run_restorer(restorer: Restorer) -> Run | None:
@@ -113,12 +110,11 @@ def resampler(guider: Any, vae: Any, settings: Settings, people: int) -> Resampl
         people: how many the prompt names. A guider with as many identities can show them one by one.
     """
     scheduler = settings.scheduler
-    all_sigmas = host.sigmas(guider.model_patcher, scheduler.comfy_schedule, settings.steps)
 
     def resample(picture: np.ndarray, denoise: float, seed: int, shown: tuple[int, ...] | None) -> np.ndarray:
         latent = vae.encode(tensor_from_photos([picture]))
-        steps = max(round(settings.steps * denoise), 1)
-        sigmas = all_sigmas[-steps - 1 :]
+        of_all, steps = partial_steps(settings.steps, denoise)
+        sigmas = host.sigmas(guider.model_patcher, scheduler.comfy_schedule, of_all)[-steps - 1 :]
         only = guider if shown is None else _showing(guider, shown, people)
         drawn = only.sample(
             comfy.sample.prepare_noise(latent, seed),
@@ -159,18 +155,6 @@ def _patcher(restorer: Restorer) -> ModelPatcher:
 def _files(folder: str) -> list[str]:
     extensions = _FOLDERS.get(folder, {".onnx"})
     return [name for name in folder_paths.get_filename_list(folder) if Path(name).suffix.lower() in extensions]
-
-
-def _is_swap(name: str) -> bool:
-    return any(family in Path(name).name.lower() for family in _SWAP_FAMILIES)
-
-
-def _by_family(names: set[str], families: tuple[str, ...]) -> list[str]:
-    def rank(name: str) -> tuple[int, str]:
-        low = Path(name).name.lower()
-        return next((number for number, family in enumerate(families) if family in low), len(families)), name
-
-    return sorted(names, key=rank)
 
 
 def _chosen(name: str, names: list[str], folders: tuple[str, ...], field: str) -> Path | None:

@@ -16,7 +16,7 @@ EXTENSIONS = frozenset({".bin", ".ckpt", ".onnx", ".pkl", ".pt", ".pt2", ".pth",
 # Folders ComfyUI knows by itself: there, extra paths come after its own. The others exist only once somebody names
 # them, and a user's extra_model_paths.yaml is read before any extension can.
 _CORE_KEYS = ("checkpoints", "clip_vision", "loras", "upscale_models")
-_EXTENSION_KEYS = ("ipadapter", "insightface", "facerestore_models")
+_EXTENSION_KEYS = ("ipadapter", "insightface", "facerestore_models", "hyperswap", "reswapper")
 KEYS = (*_CORE_KEYS, *_EXTENSION_KEYS)
 
 _LEGACY_KEYS = {"unet": "diffusion_models", "clip": "text_encoders"}

@@ -19,6 +19,7 @@ AUTO, COMFYUI, EMBEDDED, ASTRIA = "auto", "comfyui", "embedded", "astria"
 # Model files by their ids in the manifest, the preferred one first. Plus models need the image encoder.
 _CHECKPOINTS = ("realistic-vision-5.1", "sd15-fp16", "sd15")
 _ADAPTERS, _PLUS_ADAPTERS = ("faceid-sd15",), ("plusv2-sd15",)
+_UPSCALERS = ("realesrgan-x4plus", "realesr-general-x4v3")
 
 
 def add_engine_options(parser: argparse.ArgumentParser) -> None:
@@ -100,6 +101,7 @@ def embedded_models(options: argparse.Namespace) -> EmbeddedModels:
     """The files the embedded engine is to use. Raises FaceIDError naming the first that cannot be chosen."""
     from ...weights.manifest import model_file
     from ..engines.embedded import EmbeddedModels
+    from ..retouch.preferred import RESTORER_FOLDER, SWAPPER_FOLDERS, preferred_restorers, preferred_swappers
 
     folders = model_roots(options)
     image_encoder = folders.find(model_file("clip-vit-h"))
@@ -110,19 +112,30 @@ def embedded_models(options: argparse.Namespace) -> EmbeddedModels:
         pack=face_pack(folders),
         image_encoder=image_encoder,
         loras=folders.of("loras"),
+        swapper=_first(preferred_swappers({key: folders.files(key) for key in SWAPPER_FOLDERS})),
+        restorer=_first(preferred_restorers(folders.files(RESTORER_FOLDER))),
+        upscaler=_first([*_found(folders, _UPSCALERS), *folders.files("upscale_models")]),
     )
+
+
+def _first(files: Sequence[Path]) -> Path | None:
+    return files[0] if files else None
+
+
+def _found(folders: ModelFolders, known: Sequence[str]) -> list[Path]:
+    """Files of the manifest that are there."""
+    from ...weights.manifest import model_file
+
+    return [path for path in map(folders.find, map(model_file, known)) if path]
 
 
 def _chosen(folders: ModelFolders, key: str, given: str | None, known: Sequence[str], option: str) -> Path:
     """The file that is named, or the first known one there is, or the only one of its folder."""
-    from ...weights.manifest import model_file
-
     files = folders.files(key)
     if given is not None:
         return _named(given, files, option)
-    for entry in map(model_file, known):
-        if path := folders.find(entry):
-            return path
+    if found := _found(folders, known):
+        return found[0]
     if len(files) == 1:
         return files[0]
     if files:

@@ -3,8 +3,10 @@
 engine.py          the protocol, and the values that cross it
 people.py          the people a prompt's tags name, with the faces an adapter understands
 lora_tags.py       the LoRA files a prompt's tags name
-diffusers.py       draws here, over a single-file checkpoint          (diffusers_*.py, text_encoding.py: its parts)
-comfyui.py         draws in a running ComfyUI, through its queue
+after_sampling.py  what a prompt asks for once its picture is sampled
+embedded/          draws here, over a single-file checkpoint
+comfyui/           draws in a running ComfyUI, through its queue
+astria/            has the remote API draw
 """
 
 from __future__ import annotations

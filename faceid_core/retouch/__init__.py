@@ -6,8 +6,10 @@ swapper.py   an ONNX file           -> Swapper            (model_file.py tells w
 swap.py      picture, people        -> the picture with the people's faces
 restorer.py  a .pth or ONNX file    -> Restorer
 restore.py   picture, its faces     -> the picture with sharp faces of the same people
+upscaler.py  a .pth file            -> Upscaler, which makes a picture larger
 resample.py  picture, a sampler     -> the picture with its detail or its faces drawn again
 finish.py    picture, prompt        -> all that the prompt's flags ask for, in order
+preferred.py file names             -> those of swappers and restorers, the preferred one first
 """
 
 from .crop import TEMPLATES, crop_face
@@ -20,6 +22,7 @@ from .restore import restore_faces
 from .restorer import Restorer, load_restorer
 from .swap import BOOSTS, CHOICES, check_swap_space, swap_faces
 from .swapper import Swapper, load_swapper
+from .upscaler import Upscaler, load_upscaler, upscale
 
 __all__ = [
     "BOOSTS",
@@ -32,6 +35,7 @@ __all__ = [
     "Retouched",
     "Swapper",
     "Tools",
+    "Upscaler",
     "check_result_size",
     "check_swap_space",
     "crop_face",
@@ -40,8 +44,10 @@ __all__ = [
     "inpaint_faces",
     "load_restorer",
     "load_swapper",
+    "load_upscaler",
     "make_patch",
     "restore_faces",
     "soft_mask",
     "swap_faces",
+    "upscale",
 ]

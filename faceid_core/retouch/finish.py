@@ -78,7 +78,8 @@ def finish(
         RetouchError: the result would be too large, or a tool cannot be used; nothing is done before the first.
     """
     check_picture(picture)
-    check_result_size(picture.shape[1], picture.shape[0], prompt, tools)
+    able = {"has_upscaler": tools.upscale is not None, "has_sampler": tools.resample is not None}
+    check_result_size(picture.shape[1], picture.shape[0], prompt, **able)
     job = _Job(prompt, tuple(people), tools, seed, preview, (picture.shape[1] * UPSCALE, picture.shape[0] * UPSCALE))
     wanted = [(flag, step) for flag, step in _STEPS.items() if getattr(prompt, flag)]
     notes: list[str] = []
@@ -92,15 +93,15 @@ def finish(
     return Retouched(picture, tuple(notes))
 
 
-def check_result_size(width: int, height: int, prompt: Prompt, tools: Tools) -> None:
-    """Refuse a picture of that size when what is asked for would be too large to be worked on.
+def check_result_size(width: int, height: int, prompt: Prompt, *, has_upscaler: bool, has_sampler: bool) -> None:
+    """Refuse a picture of that size when what is asked for, and can be done, would be too large to be worked on.
 
     Raises:
         RetouchError: says how large it would be, and what to change.
     """
-    if not prompt.super_resolution or tools.upscale is None:
+    if not prompt.super_resolution or not has_upscaler:
         return
-    grows = prompt.hires_fix and tools.resample is not None
+    grows = prompt.hires_fix and has_sampler
     largest = hires_size(width, height) if grows else (width, height)
     largest = largest[0] * UPSCALE, largest[1] * UPSCALE
     if max(largest) > MAX_RESULT_SIDE or largest[0] * largest[1] > MAX_PIXELS:
@@ -188,13 +189,13 @@ FLAGS = tuple(_STEPS)
 _NO_SAMPLER = "left out, for there is no sampler: connect guider and vae"
 _NO_SWAPPER = (
     "left out, for there is no swapper: put inswapper_128.onnx into models/insightface "
-    "(faceid weights fetch --for face-swap) and choose it"
+    "(faceid weights fetch --for face-swap)"
 )
 _NO_UPSCALER = (
     "left out, for there is no super-resolution model: put RealESRGAN_x4plus.pth into models/upscale_models "
-    "(faceid weights fetch --for super-resolution) and connect Load Upscale Model"
+    "(faceid weights fetch --for super-resolution) and, in a graph, connect Load Upscale Model"
 )
 _NO_RESTORER = (
     "left out, for there is no restorer: put GFPGANv1.4.pth into models/facerestore_models "
-    "(faceid weights fetch --for face-correct) and choose it"
+    "(faceid weights fetch --for face-correct)"
 )

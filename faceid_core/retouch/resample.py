@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -72,8 +73,20 @@ def inpaint_faces(
     canvas = picture.copy()
     shown = _shown(faces, people, pack)
     for number, face in faces.items():
-        _draw_again(canvas, face, shown.get(number), resample, side, seed)
+        if not _draw_again(canvas, face, shown.get(number), resample, side, seed):
+            notes.append(f"face number {number} lies outside the picture: left as it is")
     return Retouched(canvas, tuple(notes))
+
+
+def partial_steps(steps: int, denoise: float) -> tuple[int, int]:
+    """(steps of a whole schedule, how many at its end to run) that draw a picture again as far as ``denoise``.
+
+    Args:
+        steps: what a new picture takes. So few that one of them would change more than is asked for become more.
+        denoise: above 0, to 1.
+    """
+    steps = max(steps, math.ceil(1 / denoise))
+    return steps, max(round(steps * denoise), 1)
 
 
 def resized(picture: np.ndarray, width: int, height: int) -> np.ndarray:
@@ -95,7 +108,8 @@ def _shown(faces: Mapping[int, Face], people: Sequence[Faces], pack: FacePack) -
 
 def _draw_again(
     canvas: np.ndarray, face: Face, people: tuple[int, ...] | None, resample: Resample, side: int, seed: int
-) -> None:
+) -> bool:
+    """Draw one face again in place; False: it lies outside the picture."""
     matrix = crop_matrix(face.landmarks, _TEMPLATE, side)
     in_picture = side / float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
     side = int(np.clip(np.ceil(in_picture / _STEP) * _STEP, side, _MOST * side))
@@ -103,8 +117,10 @@ def _draw_again(
     before = warp(canvas, matrix, side)
     after = resample(before, FACE_DENOISE, seed, people).astype(np.float32)
     patch = make_patch(canvas, before, after, matrix, match_colour=True)
-    if patch is not None:
-        patch.paste(canvas)
+    if patch is None:
+        return False
+    patch.paste(canvas)
+    return True
 
 
 def _multiple_of_8(side: float) -> int:

@@ -13,17 +13,24 @@ from threading import Event
 
 import numpy as np
 import pytest
+import skimage.data
 import torch
+from diffusers import AutoencoderKL
 from faceid_tunes.faceid_core.adapter.layers import Base
 from faceid_tunes.faceid_core.engines.embedded import DiffusersEngine
+from faceid_tunes.faceid_core.engines.embedded import engine as embedded_engine
 from faceid_tunes.faceid_core.engines.embedded.model_file import CheckpointError
-from faceid_tunes.faceid_core.engines.embedded.pipeline import load_pipeline
+from faceid_tunes.faceid_core.engines.embedded.pipeline import SD15, load_pipeline
 from faceid_tunes.faceid_core.engines.engine import Cancelled
 from faceid_tunes.faceid_core.errors import AdapterError, FaceIDError
 from faceid_tunes.faceid_core.prompts import Prompt, PromptError
+from faceid_tunes.faceid_core.retouch import Retouched, RetouchError
+from faceid_tunes.faceid_core.retouch.color_grading import grade
+from faceid_tunes.faceid_core.retouch.film_grain import film_grain
 from faceid_tunes.faceid_core.tunes.store import open_store
 from safetensors.torch import save_file
 from support.adapters import adapter_tensors, layer_widths, write_bin
+from support.checkpoint import sd15_checkpoint
 from support.embedded import (
     PEOPLE,
     embedded_models,
@@ -33,9 +40,11 @@ from support.embedded import (
     pipeline_of,
     watched,
     with_adapter,
+    with_files,
 )
 from support.model_files import hollow_safetensors
 from support.oracle import relative_l2
+from support.retouch_models import write_restorer, write_swapper, write_upscaler
 
 WOMAN = "<faceid:astronaut:1> a woman in the alps"
 PREVIEW = "PREVIEW: faces from yunet_sface, not buffalo_l; the likeness is meaningless"
@@ -127,9 +136,10 @@ def test_two_people_and_what_is_told_of_a_picture(engine, store, first, unchange
         "actor at 0.5",
         PREVIEW,
         "Cinematic",
-        "left to retouching: face_correct",
         "not drawn locally yet: input_image, --vton_hires",
         "textual inversions are read as words: embedding:bad",
+        "face_correct: left out, for there is no restorer: put GFPGANv1.4.pth into models/facerestore_models "
+        "(faceid weights fetch --for face-correct)",
     )
     assert not np.array_equal(drawn.pictures[0].pixels, first[WOMAN])
 
@@ -212,12 +222,132 @@ def test_an_exception_out_of_on_progress_stops_the_work(engine, store, unchanged
         engine.draw(order("<faceid:actor:1> a man", steps=5), store, on_progress)
 
 
+@pytest.fixture(scope="module")
+def finishing(engine, first, tmp_path_factory) -> DiffusersEngine:
+    """The engine with a swapper and a restorer that change nothing, and an upscaler that repeats pixels."""
+    folder = tmp_path_factory.mktemp("retouching")
+    return with_files(
+        engine,
+        swapper=write_swapper(folder / "inswapper_128.onnx", emap=np.eye(512, dtype=np.float32)),
+        restorer=write_restorer(folder / "RestoreFormer_PP.onnx"),
+        upscaler=write_upscaler(folder / "RealESRGAN_x4plus.safetensors"),
+    )
+
+
+def test_colours_and_grain_are_those_of_the_pictures_seed(engine, store, first):
+    flags = {"color_grading": "Ektar", "film_grain": True}
+    drawn = engine.draw(order(WOMAN, num_images=2, **flags), store)
+    assert np.array_equal(drawn.pictures[0].pixels, film_grain(grade(first[WOMAN], "Ektar"), seed=5))
+    alone = engine.draw(order(WOMAN, **(flags | {"seed": 6})), store)
+    assert np.array_equal(drawn.pictures[1].pixels, alone.pictures[0].pixels)
+
+
+def test_super_resolution_makes_the_picture_four_times_as_large(finishing, store, first):
+    drawn = finishing.draw(order(WOMAN, super_resolution=True), store)
+    assert np.array_equal(drawn.pictures[0].pixels, first[WOMAN].repeat(4, axis=0).repeat(4, axis=1))
+    assert drawn.notes == ("astronaut at 1", PREVIEW)
+
+
+def test_hires_fix_draws_the_picture_again_before_it_is_enlarged(finishing, store, first):
+    steps = []
+    prompt = order(WOMAN, super_resolution=True, hires_fix=True, steps=6)
+    drawn = finishing.draw(prompt, store, lambda *step: steps.append(step))
+    plain = finishing.draw(order(WOMAN, super_resolution=True, steps=6), store)
+    again = drawn.pictures[0].pixels
+    assert again.shape == (256, 256, 3) and not np.array_equal(again, plain.pictures[0].pixels)
+    assert [step for step in steps if step[0] != "drawing"] == [
+        ("retouching", 0, 2),
+        ("drawing again", 1, 2),
+        ("drawing again", 2, 2),
+        ("retouching", 1, 2),
+        ("enlarging", 0, 1),
+        ("enlarging", 1, 1),
+        ("retouching", 2, 2),
+    ]
+    assert np.array_equal(again, finishing.draw(prompt, store).pictures[0].pixels)
+
+
+def test_a_picture_is_drawn_again_as_those_who_are_to_be_seen_in_it(engine, store, first, monkeypatch):
+    photo = np.ascontiguousarray(skimage.data.astronaut()[::8, ::4])
+    seen = {}
+
+    def draw_again(picture, prompt, people, tools, seed, **_) -> Retouched:
+        for shown in (None, (0,), ()):
+            seen[shown] = tools.resample(photo, 0.35, seed, shown)
+        return Retouched(picture, ())
+
+    monkeypatch.setattr(embedded_engine, "finish", draw_again)
+    engine.draw(order(WOMAN, steps=6), store)
+    assert seen[None].shape == photo.shape
+    assert np.array_equal(seen[None], seen[(0,)])
+    assert not np.array_equal(seen[None], seen[()])
+
+
+def test_the_encoder_read_for_it_is_the_checkpoints(finishing, store, first):
+    finishing.draw(order(WOMAN, super_resolution=True, hires_fix=True), store)
+    encoder = pipeline_of(finishing).vae.encoder.state_dict()
+    whole = AutoencoderKL.from_single_file(sd15_checkpoint(), config=str(SD15), subfolder="vae").encoder.state_dict()
+    assert encoder.keys() == whole.keys() and all(torch.equal(encoder[key], whole[key]) for key in whole)
+
+
+def test_a_picture_without_a_face_says_so_of_each_step(finishing, store, first):
+    drawn = finishing.draw(order(WOMAN, face_swap=True, face_correct=True), store)
+    assert np.array_equal(drawn.pictures[0].pixels, first[WOMAN])
+    assert [note for note in drawn.notes if "no face" in note] == [
+        "face_swap: no face to swap: the picture is left as it is",
+        "face_correct: no face to restore",
+    ]
+
+
+def test_what_is_not_there_is_left_out_with_what_to_fetch_and_told_of_each_picture(engine, store, first):
+    drawn = engine.draw(order(WOMAN, num_images=2, super_resolution=True, face_swap=True), store)
+    assert np.array_equal(drawn.pictures[0].pixels, first[WOMAN])
+    assert [note.partition(" left out")[0] for note in drawn.notes if "faceid weights fetch" in note] == [
+        "image 1: face_swap:",
+        "image 1: super_resolution:",
+        "image 2: face_swap:",
+        "image 2: super_resolution:",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("flags", "files", "message"),
+    [
+        ({"face_swap": True}, {"swapper": "restorer"}, "a face swapper is needed here; this is a face restorer"),
+        ({"face_correct": True}, {"restorer": "swapper"}, "a face restorer is needed here; this is a face swapper"),
+        ({"super_resolution": True}, {"upscaler": "swapper"}, "a super-resolution model is needed here; this is a"),
+        (
+            {"super_resolution": True, "w": 2048, "h": 2048, "hires_fix": True},
+            {},
+            "would become 12288x12288 on the way",
+        ),
+    ],
+)
+def test_what_cannot_be_done_is_told_before_anything_is_drawn(finishing, store, flags, files, message):
+    engine, steps = with_files(finishing, **{a: getattr(finishing.models, b) for a, b in files.items()}), []
+    with pytest.raises(RetouchError, match=message):
+        engine.draw(order(WOMAN, **flags), store, lambda *step: steps.append(step))
+    assert steps == []
+
+
+def test_retouching_can_be_cancelled(finishing, store, unchanged):
+    cancel = Event()
+
+    def on_progress(stage: str, done: int, total: int) -> None:
+        if stage == "enlarging":
+            cancel.set()
+
+    with pytest.raises(Cancelled, match="Stopped while"):
+        finishing.draw(order(WOMAN, super_resolution=True), store, on_progress, cancel)
+
+
 def test_after_all_that_the_weights_are_those_of_the_file(engine, store, first):
     """To the bit: read again from the checkpoint."""
     again = engine.draw(order("a mountain"), store)
     assert np.array_equal(again.pictures[0].pixels, first["a mountain"])
     kept = pipeline_of(engine)
     fresh = load_pipeline(engine._checkpoint, torch.device("cpu"), torch.float16, lambda *_: None)
+    fresh.vae.encoder = engine._model.with_encoder().vae.encoder  # has a test of its own
     for part in ("unet", "vae", "text_encoder"):
         wanted = getattr(fresh, part).state_dict()
         found = getattr(kept, part).state_dict()

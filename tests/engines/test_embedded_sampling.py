@@ -102,6 +102,18 @@ def test_a_unet_in_half_precision_is_fed_and_read_in_float32(pipeline):
 
 
 def test_a_latent_becomes_rgb_pixels(pipeline):
+    """Minus one is black and plus one white; what is beyond is no other colour."""
+    vae, latent = pipeline.vae, torch.randn(1, 4, 8, 16, generator=torch.Generator().manual_seed(1)) * 3
     with torch.no_grad():
-        pixels = decode(pipeline.vae, torch.zeros(1, 4, 8, 16))
+        drawn = vae.decode(latent / 0.18215).sample[0].permute(1, 2, 0)
+        gain = 3 / drawn.std()
+        last = vae.decoder.conv_out
+        last.weight *= gain
+        last.bias *= gain
+        pixels = decode(vae, latent)
+        last.weight /= gain
+        last.bias /= gain
     assert pixels.shape == (64, 128, 3) and pixels.dtype == torch.uint8
+    expected = ((drawn * gain / 2 + 0.5) * 255).clip(0, 255)
+    assert (expected == 0).any() and (expected == 255).any() and expected.std() > 20
+    assert (pixels - expected).abs().max() < 0.6

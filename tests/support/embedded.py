@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import skimage.data
@@ -53,7 +53,16 @@ def embedded_models(variant: str = "faceid", loras: tuple[Path, ...] = ()) -> Em
 
 def with_adapter(engine: DiffusersEngine, variant: str) -> DiffusersEngine:
     """An engine with another adapter over the checkpoint that ``engine`` has loaded: it need not be read twice."""
-    other = DiffusersEngine(embedded_models(variant), device="cpu", preview=True)
+    return _over_the_checkpoint_of(engine, embedded_models(variant))
+
+
+def with_files(engine: DiffusersEngine, **files: Path) -> DiffusersEngine:
+    """An engine with other files of `EmbeddedModels` over the checkpoint that ``engine`` has loaded."""
+    return _over_the_checkpoint_of(engine, replace(engine.models, **files))
+
+
+def _over_the_checkpoint_of(engine: DiffusersEngine, models: EmbeddedModels) -> DiffusersEngine:
+    other = DiffusersEngine(models, device="cpu", preview=True)
     other._checkpoint, other._model = engine._checkpoint, engine._model
     return other
 

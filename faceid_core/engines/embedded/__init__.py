@@ -10,6 +10,7 @@ text_encoding.py  words to embeddings, by ComfyUI's rules
 unet.py           identities on the UNet
 loras.py          LoRA files, and the adapter's own LoRA
 sampling.py       denoising
+retouching.py     what finished pictures are retouched with
 """
 
 from .engine import DiffusersEngine, EmbeddedModels

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from threading import Event
@@ -20,19 +21,22 @@ from ...faces import FacePack, Faces
 from ...faces.packs import BUFFALO_L_URL, TRAINED_PACK, TRAINED_SPACE
 from ...prompts import Prompt, Settings, resolve
 from ...prompts.defaults import SD15_RESOLUTION
-from ..after_sampling import left_to_retouch, remote_only
-from ..engine import Drawn, OnProgress, report
+from ...retouch import finish
+from ..after_sampling import remote_only
+from ..engine import Drawn, OnProgress, Picture, report
 from ..lora_tags import is_lcm_lora, lora_file
 from ..people import TaggedPerson, tagged_people
 from .checkpoint import open_checkpoint
 from .clip_vision import clip_features, image_encoder_file
 from .loras import Lora, lora_files
 from .model_file import ModelFile, ReplacedError
+from .retouching import retouch_tools
 from .text_encoding import textual_inversions
 
 if TYPE_CHECKING:
+    from ...retouch import Tools
     from ...tunes.store import TuneStore
-    from .loaded_model import LoadedModel, Step
+    from .loaded_model import LoadedModel, Order, Step
 
 _STARTED_FROM = ("input_image", "mask_image", "controlnet")
 
@@ -47,6 +51,9 @@ class EmbeddedModels:
         pack: finds the faces of tunes.
         image_encoder: CLIP ViT-H/14 in transformers' key layout; only FaceID Plus and PlusV2 look through it.
         loras: folders of LoRA files.
+        swapper: for face_swap; without it, and without the two below, the flag leaves the picture as it is.
+        restorer: for face_correct.
+        upscaler: for super_resolution.
     """
 
     checkpoint: Path
@@ -54,6 +61,9 @@ class EmbeddedModels:
     pack: FacePack
     image_encoder: Path | None = None
     loras: tuple[Path, ...] = ()
+    swapper: Path | None = None
+    restorer: Path | None = None
+    upscaler: Path | None = None
 
 
 class DiffusersEngine:
@@ -112,6 +122,7 @@ class DiffusersEngine:
     def _draw(self, prompt: Prompt, store: TuneStore, step: Step) -> Drawn:
         # What can be wrong with the order comes first, then what is cheap to read, gigabytes last.
         settings = resolve(prompt, SD15_RESOLUTION)
+        tools = retouch_tools(prompt, settings, self.models, self.device, step)
         loras, lora_notes = self._loras(prompt, settings)
         if self._checkpoint is None:
             self._checkpoint = open_checkpoint(self.models.checkpoint)
@@ -130,8 +141,30 @@ class DiffusersEngine:
             self.lora_strength,
             loras,
         )
-        pictures = self._model.draw(order, step)
-        return Drawn(pictures, (*_people_notes(people), *lora_notes, *_text_notes(prompt)))
+        pictures, retouch_notes = self._pictures(order, [person.faces for person in people], tools, step)
+        return Drawn(pictures, (*_people_notes(people), *lora_notes, *_text_notes(prompt), *retouch_notes))
+
+    def _pictures(
+        self, order: Order, people: list[Faces], tools: Tools, step: Step
+    ) -> tuple[tuple[Picture, ...], list[str]]:
+        """Each seed's picture, drawn and retouched, and what there is to tell of the retouching."""
+        seeds, pictures, notes = order.settings.seeds, [], []
+        with self._model.drawing(order) as drawing:
+            tools = replace(tools, resample=partial(drawing.again, on_step=partial(step, "drawing again")))
+            for number, seed in enumerate(seeds):
+                drawn = drawing.picture(seed, _counting(step, number, len(seeds)))
+                retouched = finish(
+                    drawn,
+                    order.prompt,
+                    people,
+                    tools,
+                    seed,
+                    preview=self.preview,
+                    on_step=lambda flag, done, total: step("retouching", done, total),
+                )
+                pictures.append(Picture(retouched.picture, seed))
+                notes += [f"image {number + 1}: {note}" if len(seeds) > 1 else note for note in retouched.notes]
+        return tuple(pictures), notes
 
     @cached_property
     def _adapter(self) -> Adapter:
@@ -190,6 +223,11 @@ class DiffusersEngine:
         return features
 
 
+def _counting(step: Step, number: int, count: int) -> Callable[[int, int], None]:
+    """Steps of one picture of several, counted through."""
+    return lambda done, total: step("drawing", number * total + done, count * total)
+
+
 def _people_notes(people: list[TaggedPerson]) -> list[str]:
     notes = [f"{person.title} at {person.tag.strength:g}" for person in people]
     packs = sorted({person.faces.pack for person in people if person.faces.space != TRAINED_SPACE})
@@ -202,8 +240,6 @@ def _text_notes(prompt: Prompt) -> list[str]:
     notes = []
     if prompt.style:
         notes.append(prompt.style)
-    if later := left_to_retouch(prompt):
-        notes.append("left to retouching: " + ", ".join(later))
     if left_out := [name for name in _STARTED_FROM if getattr(prompt, name) is not None] + remote_only(prompt):
         notes.append("not drawn locally yet: " + ", ".join(left_out))
     if inversions := textual_inversions(f"{prompt.parsed.plain_text} {prompt.negative_prompt}"):

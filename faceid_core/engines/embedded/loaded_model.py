@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from diffusers import StableDiffusionPipeline
+from torch import nn
 
 from ...adapter.attention import IdentityAttention, identity_kv
 from ...adapter.model import Adapter
 from ...adapter.tokens import IdentityTokens
 from ...prompts import Prompt, Settings
 from ...prompts.styles import styled
-from ..engine import Picture
 from .loras import AdapterLora, Lora, with_loras
 from .model_file import ModelFile
-from .pipeline import OnTensor, load_pipeline
-from .sampling import Conditioning, decode, draw_latent
+from .pipeline import OnTensor, load_pipeline, load_vae_encoder
+from .sampling import Conditioning, Start, decode, draw_latent, encode
 from .text_encoding import as_long, encode_text
 from .unet import UNetBatch, attention_heads, bind_identities
 
@@ -49,10 +50,12 @@ class LoadedModel:
 
     def __init__(self, checkpoint: ModelFile, device: torch.device, dtype: torch.dtype, on_tensor: OnTensor) -> None:
         self.pipeline: StableDiffusionPipeline = load_pipeline(checkpoint, device, dtype, on_tensor)
+        self._checkpoint = checkpoint
         self._adapter_lora = AdapterLora(self.pipeline.unet, checkpoint)
 
-    def draw(self, order: Order, step: Step) -> tuple[Picture, ...]:
-        """The pictures of an order, in the order of their seeds.
+    @contextmanager
+    def drawing(self, order: Order) -> Iterator[Drawing]:
+        """The model set up for an order, until the end of the block.
 
         Raises:
             AdapterError: the adapter does not fit the UNet.
@@ -60,47 +63,89 @@ class LoadedModel:
             ReplacedError: the checkpoint is another file by now, and its weights are needed.
         """
         parts = self.pipeline
-        with self._showing(order) as batch, with_loras(parts.unet, parts.text_encoder, order.loras):
-            conditioning = self._conditioning(order.prompt)
-            return tuple(
-                self._picture(batch, conditioning, order.settings, number, step)
-                for number in range(len(order.settings.seeds))
-            )
+        with self._with_adapter(order) as identities, with_loras(parts.unet, parts.text_encoder, order.loras):
+            yield Drawing(self, order, identities)
+
+    def with_encoder(self) -> StableDiffusionPipeline:
+        """The pipeline with the encoder of its VAE, which is read when a picture is drawn again for the first time.
+
+        Raises:
+            ReplacedError: the checkpoint is another file by now.
+        """
+        vae = self.pipeline.vae
+        if isinstance(vae.encoder, nn.Identity):
+            vae.encoder = load_vae_encoder(self._checkpoint, vae.device)
+        return self.pipeline
 
     @contextmanager
-    def _showing(self, order: Order) -> Iterator[UNetBatch]:
-        """The UNet showing the people of an order."""
+    def _with_adapter(self, order: Order) -> Iterator[tuple[IdentityAttention, ...]]:
+        """The identities of an order's people, ready to be bound; the UNet is plain again afterwards."""
         unet = self.pipeline.unet
         if order.adapter is None:
             self._adapter_lora.remove()
-            yield UNetBatch()
+            yield ()
             return
         heads = attention_heads(unet, order.adapter)
-        identities = [
+        identities = tuple(
             IdentityAttention(identity_kv(order.adapter, tokens, heads), strength) for tokens, strength in order.people
-        ]
+        )
         self._adapter_lora.merge(order.adapter, order.lora_strength)
         plain = dict(unet.attn_processors)
         try:
-            yield bind_identities(unet, order.adapter, identities)
+            yield identities
         finally:
             unet.set_attn_processor(plain)
 
-    def _conditioning(self, prompt: Prompt) -> Conditioning:
-        texts = styled(prompt.parsed.plain_text, prompt.negative_prompt, prompt.style)
-        fields = ("text", "negative_prompt")
-        encoder, tokenizer = self.pipeline.text_encoder, self.pipeline.tokenizer
-        encoded = (encode_text(encoder, tokenizer, text, field) for text, field in zip(texts, fields, strict=True))
-        return Conditioning(*as_long(*encoded))
 
-    def _picture(
-        self, batch: UNetBatch, conditioning: Conditioning, settings: Settings, number: int, step: Step
-    ) -> Picture:
-        seed, count = settings.seeds[number], len(settings.seeds)
-        parts = self.pipeline
+class Drawing:
+    """An order being drawn, by a model that is set up for it."""
 
-        def on_step(done: int, total: int) -> None:
-            step("drawing", number * total + done, count * total)
+    def __init__(self, model: LoadedModel, order: Order, identities: Sequence[IdentityAttention]) -> None:
+        self._model, self._order, self._identities = model, order, identities
+        self._conditioning = _conditioning(model.pipeline, order.prompt)
 
-        latent = draw_latent(parts.unet, batch, conditioning, settings, seed, parts.scheduler.config, on_step)
-        return Picture(decode(parts.vae, latent).numpy(), seed)
+    def picture(self, seed: int, on_step: Callable[[int, int], None]) -> np.ndarray:
+        """[H, W, 3] uint8 RGB. ``on_step`` is called (done, total) after each call of the UNet."""
+        latent = self._latent(self._order.settings, self._identities, seed, on_step)
+        return decode(self._model.pipeline.vae, latent).numpy()
+
+    def again(
+        self,
+        picture: np.ndarray,
+        denoise: float,
+        seed: int,
+        shown: tuple[int, ...] | None,
+        on_step: Callable[[int, int], None],
+    ) -> np.ndarray:
+        """A picture drawn again, as `retouch.Resample` says.
+
+        Raises:
+            ReplacedError: the checkpoint is another file by now, and its weights are needed.
+        """
+        vae = self._model.with_encoder().vae
+        start = Start(encode(vae, torch.from_numpy(picture)), denoise)
+        identities = self._identities
+        if shown is not None:
+            identities = [identity for number, identity in enumerate(identities) if number in shown]
+        return decode(vae, self._latent(self._order.settings, identities, seed, on_step, start)).numpy()
+
+    def _latent(
+        self,
+        settings: Settings,
+        identities: Sequence[IdentityAttention],
+        seed: int,
+        on_step: Callable[[int, int], None],
+        start: Start | None = None,
+    ) -> torch.Tensor:
+        parts, adapter = self._model.pipeline, self._order.adapter
+        batch = UNetBatch() if adapter is None else bind_identities(parts.unet, adapter, identities)
+        config = parts.scheduler.config
+        return draw_latent(parts.unet, batch, self._conditioning, settings, seed, config, on_step, start)
+
+
+def _conditioning(pipeline: StableDiffusionPipeline, prompt: Prompt) -> Conditioning:
+    texts = styled(prompt.parsed.plain_text, prompt.negative_prompt, prompt.style)
+    fields = ("text", "negative_prompt")
+    encoder, tokenizer = pipeline.text_encoder, pipeline.tokenizer
+    encoded = (encode_text(encoder, tokenizer, text, field) for text, field in zip(texts, fields, strict=True))
+    return Conditioning(*as_long(*encoded))

@@ -36,7 +36,7 @@ def load_pipeline(
     # As a plain module: diffusers' own `to` warns of layers to be kept in float32, of which there are none.
     nn.Module.to(unet, device=device, dtype=dtype)
     vae = AutoencoderKL.from_single_file(parts.read(VAE), subfolder="vae", **local)
-    vae.encoder = nn.Identity()  # 0.14 GB that no picture drawn from text needs
+    vae.encoder = nn.Identity()  # 0.14 GB that no picture drawn from text needs; see load_vae_encoder
     vae.to(device)
     text_encoder = _text_encoder(parts.read(TEXT_ENCODER), text_model_prefix(file.shapes)).to(device)
     pipeline = StableDiffusionPipeline(
@@ -52,6 +52,17 @@ def load_pipeline(
     for part in (unet, vae, text_encoder):
         part.requires_grad_(False).eval()
     return pipeline
+
+
+def load_vae_encoder(file: ModelFile, device: torch.device) -> nn.Module:
+    """The encoder that ``load_pipeline`` left out: diffusers' own, float32.
+
+    Raises:
+        ReplacedError: the checkpoint is another file by now.
+    """
+    tensors = _Parts(file, lambda done, total: None).read(VAE)
+    vae = AutoencoderKL.from_single_file(tensors, subfolder="vae", config=str(SD15), local_files_only=True)
+    return vae.encoder.requires_grad_(False).eval().to(device)
 
 
 def assign_weights(module: nn.Module, tensors: dict[str, Tensor], prefix: str) -> None:

@@ -22,6 +22,7 @@ from torch import Tensor
 from ...errors import FaceIDError
 from ...prompts import Settings
 from ...prompts.schedulers import Scheduler
+from ...retouch.resample import partial_steps
 from .unet import UNetBatch
 
 _STEP_NOISE = 2**32  # added to a seed for noise drawn while sampling: no picture's first noise is drawn from there
@@ -35,6 +36,19 @@ class Conditioning:
     negative: Tensor
 
 
+@dataclass(frozen=True, eq=False)
+class Start:
+    """Something to begin with instead of noise alone.
+
+    Attributes:
+        latent: [1, 4, h, w] float32, as the VAE scales it.
+        denoise: the part of the schedule that is run, its end; above 0, to 1.
+    """
+
+    latent: Tensor
+    denoise: float
+
+
 def draw_latent(
     unet: UNet2DConditionModel,
     batch: UNetBatch,
@@ -43,22 +57,29 @@ def draw_latent(
     seed: int,
     scheduler_config: dict[str, Any],
     on_step: Callable[[int, int], None],
+    start: Start | None = None,
 ) -> Tensor:
-    """One picture's latent, [1, 4, height / 8, width / 8] float32, as the VAE scales it.
+    """One picture's latent, [1, 4, height / 8, width / 8] float32, as the VAE scales it; of ``start``'s size with one.
 
     Args:
         batch: told which rows of the UNet's batch are to show the people.
         scheduler_config: of the model: its noise levels and what it predicts.
         on_step: called (done, total) after each call of the UNet.
+        start: draw this again instead of something new.
     """
-    scheduler, step_options = _scheduler(settings, seed, scheduler_config, unet.device)
+    noise = _first_noise(seed, settings, start, unet.device)
+    scheduler, timesteps = _schedule(settings, seed, scheduler_config, noise, 1.0 if start is None else start.denoise)
+    step_options = _step_options(scheduler, seed)
     guided = not math.isclose(settings.cfg_scale, 1.0)
     batch.rows = (False, True) if guided else (True,)
     texts = (conditioning.negative, conditioning.positive) if guided else (conditioning.positive,)
     context = torch.cat(texts).to(device=unet.device, dtype=unet.dtype)
-    latent = _first_noise(seed, settings, unet.device) * _first_scale(scheduler)
-    total = len(scheduler.timesteps)
-    for done, timestep in enumerate(scheduler.timesteps, 1):
+    if start is None:
+        latent = noise * _first_scale(scheduler)
+    else:
+        latent = scheduler.add_noise(start.latent.to(noise), noise, timesteps[:1])
+    total = len(timesteps)
+    for done, timestep in enumerate(timesteps, 1):
         rows = torch.cat([scheduler.scale_model_input(latent, timestep)] * len(texts)).to(unet.dtype)
         predicted = unet(rows, timestep, encoder_hidden_states=context).sample.float()
         if guided:
@@ -80,21 +101,36 @@ def decode(vae: AutoencoderKL, latent: Tensor) -> Tensor:
     return ((pixels / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).cpu()
 
 
-def _scheduler(
-    settings: Settings, seed: int, config: dict[str, Any], device: torch.device
-) -> tuple[Any, dict[str, torch.Generator]]:
-    """The scheduler with its timesteps set, and what its ``step`` is to be called with."""
+def encode(vae: AutoencoderKL, pixels: Tensor) -> Tensor:
+    """[H, W, 3] uint8 RGB, H and W multiples of 8 -> [1, 4, H / 8, W / 8], the most likely latent, as in ComfyUI."""
+    scaled = pixels.permute(2, 0, 1)[None].to(vae.device, vae.dtype) / 127.5 - 1
+    return vae.encode(scaled).latent_dist.mode() * vae.config.scaling_factor
+
+
+def _schedule(
+    settings: Settings, seed: int, config: dict[str, Any], noise: Tensor, denoise: float
+) -> tuple[Any, Tensor]:
+    """The scheduler, and those of its timesteps that are run."""
     chosen: Scheduler = settings.scheduler
     scheduler = getattr(diffusers, chosen.diffusers_class).from_config(config, **chosen.diffusers_kwargs)
-    scheduler.set_timesteps(settings.steps, device=device)
+    steps, run = partial_steps(settings.steps, denoise)
+    scheduler.set_timesteps(steps, device=noise.device)
+    begin = (steps - run) * scheduler.order  # a solver of second order has two timesteps a step
+    if begin:
+        scheduler.set_begin_index(begin)
     if hasattr(scheduler, "noise_sampler"):
-        scheduler.noise_sampler = _brownian_noise(seed, scheduler.sigmas, settings, device)
+        scheduler.noise_sampler = _brownian_noise(seed, scheduler.sigmas[begin:], noise)
+    return scheduler, scheduler.timesteps[begin:]
+
+
+def _step_options(scheduler: Any, seed: int) -> dict[str, torch.Generator]:
+    """What the scheduler's ``step`` is to be called with."""
     takes_generator = "generator" in inspect.signature(scheduler.step).parameters
-    return scheduler, {"generator": torch.Generator().manual_seed(seed + _STEP_NOISE)} if takes_generator else {}
+    return {"generator": torch.Generator().manual_seed(seed + _STEP_NOISE)} if takes_generator else {}
 
 
-def _first_noise(seed: int, settings: Settings, device: torch.device) -> Tensor:
-    shape = (1, 4, settings.height // 8, settings.width // 8)
+def _first_noise(seed: int, settings: Settings, start: Start | None, device: torch.device) -> Tensor:
+    shape = (1, 4, settings.height // 8, settings.width // 8) if start is None else start.latent.shape
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed)).to(device)
 
 
@@ -107,21 +143,19 @@ def _first_scale(scheduler: Any) -> float:
     return math.hypot(1.0, scale) if scale > 1.0 else scale
 
 
-def _brownian_noise(
-    seed: int, sigmas: Tensor, settings: Settings, device: torch.device
-) -> Callable[[Tensor, Tensor], Tensor]:
+def _brownian_noise(seed: int, sigmas: Tensor, noise: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
     """Increments of one Brownian path over the noise levels, which solvers of an SDE take, drawn on the CPU."""
     from diffusers.schedulers.scheduling_dpmsolver_sde import BrownianTreeNoiseSampler
 
     low, high = sigmas[sigmas > 0].min().item(), sigmas.max().item()
-    like = torch.zeros(1, 4, settings.height // 8, settings.width // 8)
+    like = torch.zeros(noise.shape)
     if low == high:  # one step: it ends without noise
-        return lambda *_: like.to(device)
+        return lambda *_: like.to(noise.device)
     path = BrownianTreeNoiseSampler(like, low, high, seed)
 
-    def noise(sigma: Tensor, sigma_next: Tensor) -> Tensor:
+    def increment(sigma: Tensor, sigma_next: Tensor) -> Tensor:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # torchsde rounds the path's ends, and warns that ours differ
-            return path(sigma.cpu(), sigma_next.cpu()).to(device)
+            return path(sigma.cpu(), sigma_next.cpu()).to(noise.device)
 
-    return noise
+    return increment

@@ -1,0 +1,52 @@
+"""What the embedded engine retouches with."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import torch
+
+from ...prompts import Prompt, Settings
+from ...prompts.defaults import SD15_RESOLUTION
+from ...retouch import Restorer, Tools, check_result_size, load_restorer, load_swapper, load_upscaler, upscale
+from ...retouch.restorer import Forward, Run
+
+if TYPE_CHECKING:
+    from .engine import EmbeddedModels
+    from .loaded_model import Step
+
+
+def retouch_tools(
+    prompt: Prompt, settings: Settings, models: EmbeddedModels, device: torch.device, step: Step
+) -> Tools:
+    """The tools that the prompt's flags ask for, as far as their files are there; all but the sampler pass.
+
+    Raises:
+        RetouchError: a file is something else or damaged, or the finished picture would be too large.
+        MissingDependencyError: a package has to be installed to read a file.
+    """
+    able = {"has_upscaler": models.upscaler is not None, "has_sampler": True}
+    check_result_size(settings.width, settings.height, prompt, **able)
+    restorer = load_restorer(models.restorer) if prompt.face_correct and models.restorer else None
+    upscaler = load_upscaler(models.upscaler) if prompt.super_resolution and models.upscaler else None
+    return Tools(
+        pack=models.pack,
+        swapper=load_swapper(models.swapper) if prompt.face_swap and models.swapper else None,
+        restorer=restorer,
+        upscale=upscaler and partial(upscale, upscaler=upscaler, device=device, on_tile=partial(step, "enlarging")),
+        run=restorer and _runner(restorer, device),
+        trained_side=SD15_RESOLUTION,
+    )
+
+
+def _runner(restorer: Restorer, device: torch.device) -> Run | None:
+    """Runs a PyTorch restorer on the engine's device; onnxruntime places its own."""
+    if restorer.module is None:
+        return None
+
+    def run(forward: Forward, face: torch.Tensor) -> torch.Tensor:
+        restorer.module.to(device)
+        return forward(face.to(device)).cpu()
+
+    return run

@@ -1,0 +1,35 @@
+"""Which of the swappers and restorers that are there is taken when nobody chose: by what their files are called."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+FACE_PACKS = "insightface"  # the folder is theirs; some keep their swappers there, too
+SWAPPER_FOLDERS = (FACE_PACKS, "hyperswap", "reswapper")
+RESTORER_FOLDER = "facerestore_models"
+
+# The first that is there is preferred.
+_SWAPPERS = ("inswapper", "hyperswap", "reswapper")
+_RESTORERS = ("gfpgan", "restoreformer", "codeformer", "gpen")
+
+Name = TypeVar("Name", str, Path)
+
+
+def preferred_swappers(files: Mapping[str, Iterable[Name]]) -> list[Name]:
+    """The swappers among the files of each folder of SWAPPER_FOLDERS, the preferred one first."""
+    named = {name for name in files[FACE_PACKS] if _rank(name, _SWAPPERS) < len(_SWAPPERS)}
+    others = (names for folder, names in files.items() if folder != FACE_PACKS)
+    readable = (name for name in named.union(*others) if Path(name).suffix.lower() == ".onnx")  # some come as .pth, too
+    return sorted(readable, key=lambda name: (_rank(name, _SWAPPERS), name))
+
+
+def preferred_restorers(names: Iterable[Name]) -> list[Name]:
+    """The files of RESTORER_FOLDER, the preferred one first."""
+    return sorted(names, key=lambda name: (_rank(name, _RESTORERS), name))
+
+
+def _rank(name: str | Path, families: tuple[str, ...]) -> int:
+    low = Path(name).name.lower()
+    return next((number for number, family in enumerate(families) if family in low), len(families))
