@@ -52,7 +52,7 @@ def test_retouching_takes_the_same_files_as_auto_in_a_graph(put, asked):
     put(
         "insightface/models/buffalo_l/det_10g.onnx", "insightface/inswapper_128.onnx", "hyperswap/hyperswap_1a_256.onnx"
     )
-    put("facerestore_models/codeformer.pth", "facerestore_models/GFPGANv1.4.pth")
+    put("facerestore_models/CodeFormer.pth", "facerestore_models/GFPGANv1.4.pth")
     put("upscale_models/4x-UltraSharp.pth")
     chosen = embedded_models(asked())
     found = names(chosen.swapper, chosen.restorer, chosen.upscaler)
