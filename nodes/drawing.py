@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..faceid_core.adapter.layers import Base
 from ..faceid_core.adapter.model import Adapter
-from ..faceid_core.engines.after_sampling import left_to_retouch, remote_only
+from ..faceid_core.engines.after_sampling import remote_only, retouch_note
 from ..faceid_core.engines.lora_tags import lora_file
 from ..faceid_core.engines.people import TaggedPerson, tagged_people
 from ..faceid_core.faces import find_pack
@@ -71,8 +71,8 @@ def draw_settings(
         notes.append(f"LCM with {lora}" if lora else "LCM without its LoRA: put an lcm-lora file into models/loras")
     if prompt.style:
         notes.append(prompt.style)
-    if later := left_to_retouch(prompt):
-        notes.append("left to FaceID Retouch: " + ", ".join(later))
+    if later := retouch_note(prompt):
+        notes.append(later)
     if left_out := remote_only(prompt):
         notes.append("not drawn locally yet: " + ", ".join(left_out))
     texts = styled(prompt.parsed.plain_text, prompt.negative_prompt, prompt.style)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -114,19 +114,19 @@ def embedded_models(options: argparse.Namespace) -> EmbeddedModels:
         loras=folders.of("loras"),
         swapper=_first(preferred_swappers({key: folders.files(key) for key in SWAPPER_FOLDERS})),
         restorer=_first(preferred_restorers(folders.files(RESTORER_FOLDER))),
-        upscaler=_first([*_found(folders, _UPSCALERS), *folders.files("upscale_models")]),
+        upscaler=_first(_found(folders, _UPSCALERS)) or _first(folders.files("upscale_models")),
     )
 
 
-def _first(files: Sequence[Path]) -> Path | None:
-    return files[0] if files else None
+def _first(files: Iterable[Path]) -> Path | None:
+    return next(iter(files), None)
 
 
-def _found(folders: ModelFolders, known: Sequence[str]) -> list[Path]:
-    """Files of the manifest that are there."""
+def _found(folders: ModelFolders, known: Sequence[str]) -> Iterator[Path]:
+    """Files of the manifest that are there, looked for as they are asked for."""
     from ...weights.manifest import model_file
 
-    return [path for path in map(folders.find, map(model_file, known)) if path]
+    return filter(None, map(folders.find, map(model_file, known)))
 
 
 def _chosen(folders: ModelFolders, key: str, given: str | None, known: Sequence[str], option: str) -> Path:
@@ -134,8 +134,8 @@ def _chosen(folders: ModelFolders, key: str, given: str | None, known: Sequence[
     files = folders.files(key)
     if given is not None:
         return _named(given, files, option)
-    if found := _found(folders, known):
-        return found[0]
+    if found := _first(_found(folders, known)):
+        return found
     if len(files) == 1:
         return files[0]
     if files:

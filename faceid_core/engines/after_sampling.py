@@ -20,6 +20,12 @@ def left_to_retouch(prompt: Prompt) -> list[str]:
     return [name for name in _FLAGS if getattr(prompt, name)]
 
 
+def retouch_note(prompt: Prompt) -> str:
+    """What the node that draws says of those flags; "" without one."""
+    flags = left_to_retouch(prompt)
+    return f"left to FaceID Retouch: {', '.join(flags)}" if flags else ""
+
+
 def remote_only(prompt: Prompt) -> list[str]:
     """The text's ``--flags``, which only the remote API understands."""
     return [f"--{flag.name}" for flag in prompt.parsed.flags]

@@ -15,6 +15,7 @@ import torch
 
 from ..cache import LRUCache
 from ..errors import MissingDependencyError
+from ..faces import tensor_from_photos
 from ..faces.packs import file_identity
 from .errors import RetouchError
 from .model_file import Kind, open_model_file
@@ -70,7 +71,7 @@ def upscale(
             bottom, right = min(top + _TILE, height), min(left + _TILE, width)
             above, before = max(top - _MARGIN, 0), max(left - _MARGIN, 0)
             seen = picture[above : bottom + _MARGIN, before : right + _MARGIN]
-            drawn = model(_to_tensor(seen).to(device))
+            drawn = model(tensor_from_photos([seen]).movedim(-1, 1).to(device))
             inner = _to_picture(drawn)[(top - above) * scale :, (left - before) * scale :]
             larger[top * scale : bottom * scale, left * scale : right * scale] = inner[
                 : (bottom - top) * scale, : (right - left) * scale
@@ -81,10 +82,6 @@ def upscale(
 
 def _tiles(height: int, width: int) -> Iterator[tuple[int, int]]:
     return ((top, left) for top in range(0, height, _TILE) for left in range(0, width, _TILE))
-
-
-def _to_tensor(picture: np.ndarray) -> torch.Tensor:
-    return torch.from_numpy(picture.astype(np.float32) / 255).permute(2, 0, 1)[None]
 
 
 def _to_picture(drawn: torch.Tensor) -> np.ndarray:

@@ -30,8 +30,7 @@ from transformers import (
     CLIPVisionModelWithProjection,
 )
 
-from .adapters import adapter_tensors, write_bin
-from .cached_files import cached
+from .adapters import cached_adapter
 from .checkpoint import clip_vision_h, sd15_checkpoint
 from .oracle import relative_l2
 from .photos import INSIGHTFACE, encoded
@@ -42,7 +41,7 @@ PEOPLE = ("astronaut", "actor")
 
 def sd15_adapter(variant: str) -> Path:
     """A cached adapter of full size."""
-    return cached(f"random_{variant}_sd15_v1.bin", lambda path: write_bin(path, adapter_tensors(variant, "sd15")))
+    return cached_adapter(variant, "sd15")
 
 
 def embedded_models(variant: str = "faceid", loras: tuple[Path, ...] = ()) -> EmbeddedModels:

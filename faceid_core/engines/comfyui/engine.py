@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ...prompts import Prompt, resolve, resolve_seeds
 from ...prompts.defaults import SD15_RESOLUTION
 from ...tunes.refs import named_tune
-from ..after_sampling import left_to_retouch, remote_only
+from ..after_sampling import left_to_retouch, remote_only, retouch_note
 from ..engine import Drawn, OnProgress, Picture, report
 from ..lora_tags import lora_file
 from .client import ComfyUI, ComfyUIError, comfyui_url, connected, new_id
@@ -179,7 +179,7 @@ def _notes(prompt: Prompt, people: Mapping[str, Tune], drawing: str, retouching:
 def _notes_of_drawing(prompt: Prompt, said: str) -> list[str]:
     """The node's line, but for what it leaves to the node after it."""
     if said:
-        return [said.replace(f", left to FaceID Retouch: {', '.join(left_to_retouch(prompt))}", "")]
+        return [said.replace(f", {retouch_note(prompt)}", "") if left_to_retouch(prompt) else said]
     left_out = remote_only(prompt)  # the line is lost with the websocket
     return [f"not drawn locally yet: {', '.join(left_out)}"] if left_out else []
 

@@ -106,7 +106,7 @@ class Drawing:
 
     def picture(self, seed: int, on_step: Callable[[int, int], None]) -> np.ndarray:
         """[H, W, 3] uint8 RGB. ``on_step`` is called (done, total) after each call of the UNet."""
-        latent = self._latent(self._order.settings, self._identities, seed, on_step)
+        latent = self._latent(self._identities, seed, on_step)
         return decode(self._model.pipeline.vae, latent).numpy()
 
     def again(
@@ -127,17 +127,16 @@ class Drawing:
         identities = self._identities
         if shown is not None:
             identities = [identity for number, identity in enumerate(identities) if number in shown]
-        return decode(vae, self._latent(self._order.settings, identities, seed, on_step, start)).numpy()
+        return decode(vae, self._latent(identities, seed, on_step, start)).numpy()
 
     def _latent(
         self,
-        settings: Settings,
         identities: Sequence[IdentityAttention],
         seed: int,
         on_step: Callable[[int, int], None],
         start: Start | None = None,
     ) -> torch.Tensor:
-        parts, adapter = self._model.pipeline, self._order.adapter
+        parts, adapter, settings = self._model.pipeline, self._order.adapter, self._order.settings
         batch = UNetBatch() if adapter is None else bind_identities(parts.unet, adapter, identities)
         config = parts.scheduler.config
         return draw_latent(parts.unet, batch, self._conditioning, settings, seed, config, on_step, start)
