@@ -19,11 +19,11 @@ from functools import partial
 
 import _setup  # noqa: F401  (makes tests/support importable)
 from faceid_tunes.faceid_core.faces.packs import embedded_pack
-from faceid_tunes.weights.errors import DownloadError
-from faceid_tunes.weights.fetch import fetch
-from faceid_tunes.weights.folders import model_folders
-from faceid_tunes.weights.manifest import Licence, ModelFile
-from faceid_tunes.weights.transfer import Patience
+from faceid_tunes.faceid_core.weights.errors import DownloadError
+from faceid_tunes.faceid_core.weights.fetch import fetch
+from faceid_tunes.faceid_core.weights.folders import model_folders
+from faceid_tunes.faceid_core.weights.manifest import Licence, ModelFile
+from faceid_tunes.faceid_core.weights.transfer import Patience
 from support.faulty_server import Fault, FaultyServer, answers, corrupts, drops, ignores_range, resets, says_less
 from tqdm import tqdm
 

@@ -43,7 +43,7 @@ from .sampling import IDENTITIES, Identity
 
 if TYPE_CHECKING:
     from ..faceid_core.astria.settings import AstriaSettings
-    from ..faceid_core.engines.astria import Journal
+    from ..faceid_core.engines.remote import Journal
     from ..faceid_core.tunes.store import TuneStore
 
 T = TypeVar("T")
@@ -161,7 +161,7 @@ def astria_settings() -> AstriaSettings:
 
 def remote_journal() -> Journal:
     """Prompts that are on their way to the remote API."""
-    from ..faceid_core.engines.astria import Journal
+    from ..faceid_core.engines.remote import Journal
 
     return Journal(_tunes_home() / "remote")
 
@@ -218,7 +218,7 @@ def stage_progress(node_id: str | None) -> Callable[[str, int, int], None]:
 
 def images_from_files(files: Sequence[bytes]) -> torch.Tensor:
     """[B, H, W, 3] of image files; others are brought to the size of the first."""
-    from ..faceid_core.engines.astria import pixels
+    from ..faceid_core.engines.remote import pixels
 
     images = [torch.from_numpy(pixels(file)).float()[None] / 255 for file in files]
     height, width = images[0].shape[1:3]

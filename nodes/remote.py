@@ -44,7 +44,7 @@ class FaceIDRemotePrompt(io.ComfyNode):
     async def execute(cls, prompt, base_tune_id: int) -> io.NodeOutput:
         from ..faceid_core.astria.client import AstriaClient
         from ..faceid_core.astria.wire.objects_json import prompt_json
-        from ..faceid_core.engines.astria import draw_remotely, money_notes
+        from ..faceid_core.engines.remote import draw_remotely, money_notes
 
         settings = host.astria_settings()
         refuse_keys(settings.key, cls.hidden.prompt, cls.hidden.extra_pnginfo)

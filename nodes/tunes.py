@@ -105,7 +105,7 @@ class FaceIDLoadTune(io.ComfyNode):
 
 async def _uploaded(tune: TuneValue, *graph: object) -> TuneValue:
     from ..faceid_core.astria.client import AstriaClient
-    from ..faceid_core.engines.astria import ensure_remote
+    from ..faceid_core.engines.remote import ensure_remote
 
     settings = host.astria_settings()
     refuse_keys(settings.key, *graph)

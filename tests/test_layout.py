@@ -33,7 +33,7 @@ HEAVY = {
 
 SOURCES = [
     path
-    for folder in ("nodes", "faceid_core", "weights")
+    for folder in ("nodes", "cli", "faceid_core")
     for path in sorted((ROOT / folder).rglob("*.py"))
     if "migrations" not in path.parts
 ]

@@ -1,2 +1,1 @@
-"""The model files: what there is (`manifest`), where they lie (`folders`), what may be done with them (`licences`),
-whether they are whole (`check`), and how they get here (`fetch`). Nothing here downloads unless `fetch` is called."""
+"""Data only: ``manifest.toml`` lists every model file, ``embedded`` holds those that come along."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from faceid_tunes.faceid_core.astria.base_models import SHIPPED, base_models
-from faceid_tunes.faceid_core.engines.astria import REALISTIC_VISION
+from faceid_tunes.faceid_core.engines.remote import REALISTIC_VISION
 from faceid_tunes.faceid_core.errors import FaceIDError
 
 

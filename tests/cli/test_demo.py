@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-DEMO = [sys.executable, "-c", "import sys; from faceid_tunes.faceid_core.cli import main; sys.exit(main(['demo']))"]
+DEMO = [sys.executable, "-c", "import sys; from faceid_tunes.cli import main; sys.exit(main(['demo']))"]
 
 
 @pytest.fixture

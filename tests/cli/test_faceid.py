@@ -11,7 +11,7 @@ import pytest
 import skimage.data
 from PIL import Image
 
-FACEID = [sys.executable, "-c", "import sys; from faceid_tunes.faceid_core.cli import main; sys.exit(main())"]
+FACEID = [sys.executable, "-c", "import sys; from faceid_tunes.cli import main; sys.exit(main())"]
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from faceid_tunes.faceid_core.cli import generate, main
-from faceid_tunes.faceid_core.cli.demo import PHOTO
+from faceid_tunes.cli import generate, main
+from faceid_tunes.cli.demo import PHOTO
 from faceid_tunes.faceid_core.engines.engine import Drawn, Picture
 from faceid_tunes.faceid_core.errors import FaceIDError
 from faceid_tunes.faceid_core.faces.packs import embedded_pack

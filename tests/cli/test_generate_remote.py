@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from faceid_tunes.faceid_core.cli import main
-from faceid_tunes.faceid_core.cli.demo import PHOTO
-from faceid_tunes.faceid_core.engines.astria import REALISTIC_VISION
+from faceid_tunes.cli import main
+from faceid_tunes.cli.demo import PHOTO
+from faceid_tunes.faceid_core.engines.remote import REALISTIC_VISION
 from PIL import Image
 from support import photos
 from support.fake_astria import FakeAstria
@@ -98,7 +98,7 @@ def test_ctrl_c_while_waiting_costs_nothing_twice(api, faceid, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as meanwhile:
-        meanwhile.setattr("faceid_tunes.faceid_core.engines.astria.engine.wait_for_images", interrupted)
+        meanwhile.setattr("faceid_tunes.faceid_core.engines.remote.engine.wait_for_images", interrupted)
         status, _, err = faceid(str(PHOTO), "--text", TEXT)
     assert status == 130 and "Traceback" not in err and not list(Path("out").iterdir())
     assert len(list(Path("home/remote").iterdir())) == 1

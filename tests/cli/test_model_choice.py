@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 import pytest
-from faceid_tunes.faceid_core.cli.engines import add_engine_options, chosen_engine, embedded_models
+from faceid_tunes.cli.engines import add_engine_options, chosen_engine, embedded_models
 from faceid_tunes.faceid_core.engines.comfyui import ComfyModels, ComfyUIEngine
 from faceid_tunes.faceid_core.engines.embedded import DiffusersEngine
 from faceid_tunes.faceid_core.errors import FaceIDError

@@ -26,11 +26,11 @@ from faceid_tunes.faceid_core.astria.secret import Secret
 from faceid_tunes.faceid_core.astria.settings import AstriaSettings
 from faceid_tunes.faceid_core.astria.wire.objects import RemotePrompt
 from faceid_tunes.faceid_core.astria.wire.objects_json import prompt_json
-from faceid_tunes.faceid_core.engines.astria import AstriaEngine, draw_remotely
-from faceid_tunes.faceid_core.engines.astria.engine import money_notes
-from faceid_tunes.faceid_core.engines.astria.journal import Journal, journal_key
-from faceid_tunes.faceid_core.engines.astria.remote_tunes import ensure_remote, portable_photo, remote_title
 from faceid_tunes.faceid_core.engines.engine import Cancelled
+from faceid_tunes.faceid_core.engines.remote import AstriaEngine, draw_remotely
+from faceid_tunes.faceid_core.engines.remote.engine import money_notes
+from faceid_tunes.faceid_core.engines.remote.journal import Journal, journal_key
+from faceid_tunes.faceid_core.engines.remote.remote_tunes import ensure_remote, portable_photo, remote_title
 from faceid_tunes.faceid_core.errors import FaceIDError
 from faceid_tunes.faceid_core.faces.packs import embedded_pack
 from faceid_tunes.faceid_core.prompts import Prompt, PromptError
@@ -85,7 +85,7 @@ def test_a_prompt_comes_back_as_pictures_with_cost_and_balance(api, store, engin
 
 
 def test_pictures_do_not_wait_long_for_the_balance(api, store, engine, monkeypatch):
-    monkeypatch.setattr("faceid_tunes.faceid_core.engines.astria.engine._WAIT_FOR_BALANCE", 0.05)
+    monkeypatch.setattr("faceid_tunes.faceid_core.engines.remote.engine._WAIT_FOR_BALANCE", 0.05)
     api.will(Fault(how="slow", seconds=0.25), "GET", "/users", times=9)
     drawn = engine.draw(Prompt("<faceid:1:1> woman", seed=7), store)
     assert drawn.pictures and drawn.notes == ("remote prompt 30000901", "cost $0.020")

@@ -13,7 +13,7 @@ import torch
 from faceid_tunes.faceid_core.engines.embedded.checkpoint import TEXT_ENCODER, UNET, VAE, open_checkpoint
 from faceid_tunes.faceid_core.engines.embedded.model_file import CheckpointError, ReplacedError, open_model_file
 from faceid_tunes.faceid_core.errors import FaceIDError
-from faceid_tunes.weights.published_shapes import (
+from faceid_tunes.faceid_core.weights.published_shapes import (
     clip_vision_h_shapes,
     faceid_sd15_shapes,
     sd15_shapes,

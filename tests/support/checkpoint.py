@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from faceid_tunes.weights.placeholder import write_random_fp16
-from faceid_tunes.weights.published_shapes import clip_vision_h_shapes, sd15_shapes
+from faceid_tunes.faceid_core.weights.placeholder import write_random_fp16
+from faceid_tunes.faceid_core.weights.published_shapes import clip_vision_h_shapes, sd15_shapes
 
 from .cached_files import cached
 

@@ -10,8 +10,8 @@ import torch
 from faceid_tunes.faceid_core.adapter.layers import Base
 from faceid_tunes.faceid_core.adapter.model import load_adapter
 from faceid_tunes.faceid_core.adapter.variants import Variant
-from faceid_tunes.weights.placeholder import write_placeholder_adapter, write_random_fp16
-from faceid_tunes.weights.published_shapes import (
+from faceid_tunes.faceid_core.weights.placeholder import write_placeholder_adapter, write_random_fp16
+from faceid_tunes.faceid_core.weights.published_shapes import (
     clip_vision_h_shapes,
     sd15_shapes,
     text_encoder_shapes,

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 from faceid_tunes.faceid_core.faces.packs import embedded_pack
-from faceid_tunes.weights.folders import ModelFolders, model_folders
-from faceid_tunes.weights.manifest import Licence, ModelFile
-from faceid_tunes.weights.transfer import Patience
+from faceid_tunes.faceid_core.weights.folders import ModelFolders, model_folders
+from faceid_tunes.faceid_core.weights.manifest import Licence, ModelFile
+from faceid_tunes.faceid_core.weights.transfer import Patience
 from support.faulty_server import FaultyServer
 
 FREE = Licence("free", "Free for any use.", True, "https://example.org/free")

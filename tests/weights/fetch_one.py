@@ -6,10 +6,10 @@ python fetch_one.py URL SIZE SHA256 FOLDER [LARGEST FILE]
 import resource
 import sys
 
-from faceid_tunes.weights.errors import WeightsError
-from faceid_tunes.weights.fetch import fetch
-from faceid_tunes.weights.folders import model_folders
-from faceid_tunes.weights.manifest import Licence, ModelFile
+from faceid_tunes.faceid_core.weights.errors import WeightsError
+from faceid_tunes.faceid_core.weights.fetch import fetch
+from faceid_tunes.faceid_core.weights.folders import model_folders
+from faceid_tunes.faceid_core.weights.manifest import Licence, ModelFile
 from tqdm import tqdm
 
 

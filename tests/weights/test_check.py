@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 import pytest
-from faceid_tunes.weights.check import State, look, verify
+from faceid_tunes.faceid_core.weights.check import State, look, verify
 
 
 @pytest.fixture

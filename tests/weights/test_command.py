@@ -12,15 +12,15 @@ import sys
 from pathlib import Path
 
 import pytest
-from faceid_tunes.faceid_core.cli import main
-from faceid_tunes.weights import manifest as manifest_module
+from faceid_tunes.cli import main
+from faceid_tunes.faceid_core.weights import manifest as manifest_module
 from support.faulty_server import stalls
 
 FACEID = """
 import pathlib, sys
-from faceid_tunes.weights import manifest
+from faceid_tunes.faceid_core.weights import manifest
 manifest.MANIFEST = pathlib.Path(sys.argv.pop(1))
-from faceid_tunes.faceid_core.cli import main
+from faceid_tunes.cli import main
 sys.exit(main(["weights", *sys.argv[1:]]))
 """
 

@@ -11,11 +11,11 @@ import zipfile
 
 import pytest
 from faceid_tunes.faceid_core.faces.packs import list_packs
-from faceid_tunes.weights.errors import DownloadError, StorageError
-from faceid_tunes.weights.fetch import fetch
-from faceid_tunes.weights.folders import ModelFolders
-from faceid_tunes.weights.manifest import Download
-from faceid_tunes.weights.transfer import Patience
+from faceid_tunes.faceid_core.weights.errors import DownloadError, StorageError
+from faceid_tunes.faceid_core.weights.fetch import fetch
+from faceid_tunes.faceid_core.weights.folders import ModelFolders
+from faceid_tunes.faceid_core.weights.manifest import Download
+from faceid_tunes.faceid_core.weights.transfer import Patience
 from support.faulty_server import answers, corrupts, drops, ignores_range, resets, says_less, stalls
 
 READ = 1 << 16  # at most this much of an interrupted read is lost
@@ -241,7 +241,7 @@ def test_waits_double_and_are_as_long_as_the_server_asks_for_up_to_a_minute(
     server, model, detector, folders, monkeypatch
 ):
     waits: list[float] = []
-    monkeypatch.setattr("faceid_tunes.weights.transfer.time.sleep", waits.append)
+    monkeypatch.setattr("faceid_tunes.faceid_core.weights.transfer.time.sleep", waits.append)
     busy = [answers(503), answers(503), answers(503, Retry_After="7"), answers(503, Retry_After="3600")]
     fetch([model(server.serve("/model.onnx", detector, *busy), detector)], folders, patience=Patience())
     assert waits == [1, 2, 7, 60]

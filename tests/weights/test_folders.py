@@ -10,9 +10,9 @@ from pathlib import Path
 import faceid_tunes
 import pytest
 from faceid_tunes.faceid_core.faces.packs import find_pack
-from faceid_tunes.weights.errors import WeightsError
-from faceid_tunes.weights.folders import KEYS, ModelFolders, model_folders
-from faceid_tunes.weights.manifest import model_file
+from faceid_tunes.faceid_core.weights.errors import WeightsError
+from faceid_tunes.faceid_core.weights.folders import KEYS, ModelFolders, model_folders
+from faceid_tunes.faceid_core.weights.manifest import model_file
 
 
 @pytest.fixture
@@ -55,7 +55,9 @@ def test_inside_custom_nodes_it_is_that_comfyuis(comfyui, tmp_path):
         shutil.copytree(source / folder, package / folder, ignore=shutil.ignore_patterns("embedded", "__pycache__"))
     shutil.copy(source / "__init__.py", package)
     code = f"import sys; sys.path.insert(0, {str(package.parent)!r})\n"
-    code += "from faceid_tunes.weights.folders import model_folders; print(*model_folders().of('ipadapter'))"
+    code += (
+        "from faceid_tunes.faceid_core.weights.folders import model_folders; print(*model_folders().of('ipadapter'))"
+    )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
     assert run.stdout.strip() == str(comfyui / "models" / "ipadapter")
 

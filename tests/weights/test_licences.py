@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from faceid_tunes.weights.errors import LicenceError
-from faceid_tunes.weights.fetch import fetch
-from faceid_tunes.weights.licences import accepted, remember
-from faceid_tunes.weights.manifest import Licence
+from faceid_tunes.faceid_core.weights.errors import LicenceError
+from faceid_tunes.faceid_core.weights.fetch import fetch
+from faceid_tunes.faceid_core.weights.licences import accepted, remember
+from faceid_tunes.faceid_core.weights.manifest import Licence
 
 RESEARCH = Licence("research-only", "For research only.", False, "https://example.org/research-only")
 

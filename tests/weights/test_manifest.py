@@ -7,10 +7,10 @@ from urllib.parse import urlsplit
 
 import pytest
 from faceid_tunes.faceid_core.faces import packs
-from faceid_tunes.weights import manifest as manifest_module
-from faceid_tunes.weights.errors import WeightsError
-from faceid_tunes.weights.folders import EXTENSIONS, KEYS
-from faceid_tunes.weights.manifest import files_for, groups, licence, manifest, model_file
+from faceid_tunes.faceid_core.weights import manifest as manifest_module
+from faceid_tunes.faceid_core.weights.errors import WeightsError
+from faceid_tunes.faceid_core.weights.folders import EXTENSIONS, KEYS
+from faceid_tunes.faceid_core.weights.manifest import files_for, groups, licence, manifest, model_file
 
 ENTRIES = pytest.mark.parametrize("entry", manifest(), ids=lambda entry: entry.id)
 

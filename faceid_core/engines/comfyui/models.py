@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-from ....weights.manifest import model_file
 from ...prompts import Prompt
 from ...prompts.errors import suggestion
+from ...weights.manifest import model_file
 from ..after_sampling import left_to_retouch
 from .client import ComfyUIError
 from .graph import ModelFiles

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from ....weights.published_shapes import text_encoder_shapes, unet_shapes, vae_shapes
+from ...weights.published_shapes import text_encoder_shapes, unet_shapes, vae_shapes
 from .model_file import CheckpointError, ModelFile, Shapes, open_model_file
 
 UNET, VAE, TEXT_ENCODER = "model.diffusion_model.", "first_stage_model.", "cond_stage_model.transformer."

@@ -17,8 +17,8 @@ def add_to(subjects: argparse._SubParsersAction) -> None:
 
 
 def _check_prompt(options: argparse.Namespace) -> Iterator[str]:
-    from ..prompts import Prompt, lint
-    from ..tunes.refs import named_tune
+    from ..faceid_core.prompts import Prompt, lint
+    from ..faceid_core.tunes.refs import named_tune
 
     prompt = Prompt(options.text)
     with opened_store(options) as store:

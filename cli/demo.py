@@ -15,14 +15,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from ..errors import FaceIDError
-from ..faces.packs import TRAINED_PACK, embedded_pack, list_packs
-from ..prompts import Prompt
+from ..faceid_core.errors import FaceIDError
+from ..faceid_core.faces.packs import TRAINED_PACK, embedded_pack, list_packs
+from ..faceid_core.prompts import Prompt
 from .engines import embedded_models, model_roots
 from .generate import draw_and_save
 
 if TYPE_CHECKING:
-    from ..engines.embedded import EmbeddedModels
+    from ..faceid_core.engines.embedded import EmbeddedModels
 
 PHOTO = Path(__file__).parents[2] / "weights" / "embedded" / "demo_photo" / "eileen_collins.jpg"
 TITLE, NAME = "Eileen Collins", "woman"
@@ -45,10 +45,10 @@ def add_to(subjects: argparse._SubParsersAction) -> None:
 
 
 def _demo(options: argparse.Namespace) -> Iterator[str]:
-    from ..engines.embedded import DiffusersEngine
-    from ..pictures.png import writable_folder
-    from ..tunes.create import create_tune
-    from ..tunes.store import open_store
+    from ..faceid_core.engines.embedded import DiffusersEngine
+    from ..faceid_core.pictures.png import writable_folder
+    from ..faceid_core.tunes.create import create_tune
+    from ..faceid_core.tunes.store import open_store
     from .results import Recognisers
 
     folder = writable_folder(options.output)
@@ -83,9 +83,9 @@ def _real_models(options: argparse.Namespace) -> EmbeddedModels | None:
 
 def _fetch(options: argparse.Namespace) -> Iterator[str]:
     """Download what a picture takes, as far as licences and network allow; says what was in the way."""
-    from ...weights.errors import WeightsError
-    from ...weights.fetch import fetch_each
-    from ...weights.manifest import files_for
+    from ..faceid_core.weights.errors import WeightsError
+    from ..faceid_core.weights.fetch import fetch_each
+    from ..faceid_core.weights.manifest import files_for
     from .weights import asking, tell
 
     try:
@@ -98,7 +98,7 @@ def _fetch(options: argparse.Namespace) -> Iterator[str]:
 @contextmanager
 def _placeholder_models() -> Iterator[EmbeddedModels]:
     """Random weights in files, removed afterwards. In the cache folder: /tmp may be memory, and they are 2.2 GB."""
-    from ..engines.embedded import EmbeddedModels
+    from ..faceid_core.engines.embedded import EmbeddedModels
 
     with _scratch_folder() as folder:
         yield EmbeddedModels(*_written_placeholders(folder), embedded_pack())
@@ -108,7 +108,7 @@ def _placeholder_models() -> Iterator[EmbeddedModels]:
 def _scratch_folder() -> Iterator[Path]:
     import platformdirs
 
-    from ...weights.placeholder import PLACEHOLDER_BYTES
+    from ..faceid_core.weights.placeholder import PLACEHOLDER_BYTES
 
     cache = platformdirs.user_cache_path("faceid-tunes", appauthor=False)
     with ExitStack() as stack:
@@ -128,7 +128,7 @@ def _scratch_folder() -> Iterator[Path]:
 
 def _written_placeholders(folder: Path) -> tuple[Path, Path]:
     """A checkpoint and an adapter of random values."""
-    from ...weights.placeholder import write_placeholder_adapter, write_placeholder_checkpoint
+    from ..faceid_core.weights.placeholder import write_placeholder_adapter, write_placeholder_checkpoint
     from .progress import Bars
 
     checkpoint = folder / "placeholder_sd15.safetensors"

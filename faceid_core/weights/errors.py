@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..faceid_core.errors import FaceIDError
+from ..errors import FaceIDError
 
 
 class WeightsError(FaceIDError):

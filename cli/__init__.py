@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import closing
 
-from ..errors import FaceIDError
+from ..faceid_core.errors import FaceIDError
 from . import demo, generate, prompt, tunes, weights
 from .ctrl_c import noticing_ctrl_c
 

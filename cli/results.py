@@ -9,19 +9,19 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..engines.engine import Drawn, Picture
-from ..errors import FaceIDError, FacePackError
-from ..prompts import Prompt, Settings, resolve
-from ..prompts.defaults import SD15_RESOLUTION
+from ..faceid_core.engines.engine import Drawn, Picture
+from ..faceid_core.errors import FaceIDError, FacePackError
+from ..faceid_core.prompts import Prompt, Settings, resolve
+from ..faceid_core.prompts.defaults import SD15_RESOLUTION
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from ..faces import FacePack, Faces
-    from ..faces.likeness import Likeness
-    from ..pictures.contact_sheet import Frame
-    from ..tunes.store import TuneStore
-    from ..tunes.tune import Tune
+    from ..faceid_core.faces import FacePack, Faces
+    from ..faceid_core.faces.likeness import Likeness
+    from ..faceid_core.pictures.contact_sheet import Frame
+    from ..faceid_core.tunes.store import TuneStore
+    from ..faceid_core.tunes.tune import Tune
 
 PLACEHOLDER_WARNING = "PLACEHOLDER WEIGHTS: random values, so this is noise and shows nobody"
 _CONDITIONED_TOO = "which the pictures were conditioned with, too: flattering"
@@ -61,7 +61,7 @@ class _Measure:
     people: tuple[tuple[str, Faces], ...]
 
     def of(self, pixels: np.ndarray) -> tuple[tuple[str, Likeness], ...]:
-        from ..faces.likeness import measure_likeness
+        from ..faceid_core.faces.likeness import measure_likeness
 
         return tuple((title, measure_likeness(pixels, faces, self.pack)) for title, faces in self.people)
 
@@ -77,9 +77,9 @@ def save_results(folder: Path, run: Run, drawn: Drawn, store: TuneStore) -> Iter
     Raises:
         FaceIDError: a file cannot be written.
     """
-    from ..pictures.contact_sheet import Frame, contact_sheet, describe_likeness
-    from ..pictures.png import save_png
-    from ..tunes.refs import tunes_by_ref
+    from ..faceid_core.pictures.contact_sheet import Frame, contact_sheet, describe_likeness
+    from ..faceid_core.pictures.png import save_png
+    from ..faceid_core.tunes.refs import tunes_by_ref
 
     tunes = list({tune.id: tune for tune in tunes_by_ref(store, run.prompt.parsed).values()}.values())
     notes: list[str] = []
@@ -107,10 +107,10 @@ def save_results(folder: Path, run: Run, drawn: Drawn, store: TuneStore) -> Iter
 
 def _measure(recognisers: Recognisers, tunes: Sequence[Tune], store: TuneStore, notes: list[str]) -> _Measure:
     """The recogniser to measure with, other than the one that conditioned where one works, and the tunes' people."""
-    from ..faces.likeness import measuring_pack
-    from ..faces.models import load_models
-    from ..faces.packs import embedded_pack
-    from ..tunes.create import faces_of
+    from ..faceid_core.faces.likeness import measuring_pack
+    from ..faceid_core.faces.models import load_models
+    from ..faceid_core.faces.packs import embedded_pack
+    from ..faceid_core.tunes.create import faces_of
 
     pack = measuring_pack(recognisers.conditioned_space, recognisers.packs)
     try:
@@ -128,8 +128,8 @@ def _measure(recognisers: Recognisers, tunes: Sequence[Tune], store: TuneStore, 
 
 
 def _photo_frames(tune: Tune, store: TuneStore, notes: list[str]) -> Iterator[Frame]:
-    from ..faces import read_photo
-    from ..pictures.contact_sheet import Frame
+    from ..faceid_core.faces import read_photo
+    from ..faceid_core.pictures.contact_sheet import Frame
 
     for number, photo in enumerate(tune.photos, 1):
         try:
@@ -141,8 +141,8 @@ def _photo_frames(tune: Tune, store: TuneStore, notes: list[str]) -> Iterator[Fr
 
 
 def _plot(photos: Sequence[Frame], results: Sequence[Frame], measure: _Measure) -> np.ndarray:
-    from ..faces.likeness import likeness_matrix
-    from ..pictures.similarity_plot import similarity_plot
+    from ..faceid_core.faces.likeness import likeness_matrix
+    from ..faceid_core.pictures.similarity_plot import similarity_plot
 
     matrix = likeness_matrix([photo.pixels for photo in photos], [result.pixels for result in results], measure.pack)
     return similarity_plot(photos, results, matrix, f"Likeness by {measure}")
@@ -170,7 +170,7 @@ def _texts(run: Run, picture: Picture, measure: _Measure, found: Sequence[tuple[
 
 def _sampled_size(prompt: Prompt, settings: Settings, picture: Picture) -> tuple[int, int]:
     """Width and height to ask for to get this picture again: without what super_resolution made of it."""
-    from ..retouch.finish import UPSCALE
+    from ..faceid_core.retouch.finish import UPSCALE
 
     height, width = picture.pixels.shape[:2]
     enlarged = (settings.width * UPSCALE, settings.height * UPSCALE)

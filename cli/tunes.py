@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from .home import add_home_option, opened_store, photo_bytes
 
 if TYPE_CHECKING:
-    from ..tunes.tune import Tune
+    from ..faceid_core.tunes.tune import Tune
 
 
 def add_to(subjects: argparse._SubParsersAction) -> None:
@@ -42,8 +42,8 @@ def add_to(subjects: argparse._SubParsersAction) -> None:
 
 
 def _create_tune(options: argparse.Namespace) -> Iterator[str]:
-    from ..faces import find_pack
-    from ..tunes.create import create_tune
+    from ..faceid_core.faces import find_pack
+    from ..faceid_core.tunes.create import create_tune
 
     photos = [photo_bytes(path) for path in options.photos]
     pack = find_pack(options.face_pack, options.insightface)
@@ -60,8 +60,8 @@ def _list_tunes(options: argparse.Namespace) -> Iterator[str]:
 
 
 def _show_tune(options: argparse.Namespace) -> Iterator[str]:
-    from ..prompts.text import Tag
-    from ..tunes.refs import tune_of
+    from ..faceid_core.prompts.text import Tag
+    from ..faceid_core.tunes.refs import tune_of
 
     with opened_store(options) as store:
         tune = tune_of(store, Tag("faceid", options.tune))

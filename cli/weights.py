@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ...weights.check import Check
-    from ...weights.folders import ModelFolders
-    from ...weights.manifest import Licence, ModelFile
+    from ..faceid_core.weights.check import Check
+    from ..faceid_core.weights.folders import ModelFolders
+    from ..faceid_core.weights.manifest import Licence, ModelFile
 
 
 def add_to(subjects: argparse._SubParsersAction) -> None:
@@ -52,8 +52,8 @@ def _add_choice(parser: argparse.ArgumentParser) -> None:
 
 
 def _list(options: argparse.Namespace) -> Iterator[str]:
-    from ...weights.check import look
-    from ...weights.manifest import groups, manifest
+    from ..faceid_core.weights.check import look
+    from ..faceid_core.weights.manifest import groups, manifest
 
     folders = _folders(options)
     entries = _chosen(options) or list(manifest())
@@ -76,8 +76,8 @@ def _list(options: argparse.Namespace) -> Iterator[str]:
 
 
 def _fetch(options: argparse.Namespace) -> Iterator[str]:
-    from ...weights.errors import WeightsError
-    from ...weights.fetch import fetch_each
+    from ..faceid_core.weights.errors import WeightsError
+    from ..faceid_core.weights.fetch import fetch_each
 
     entries = _chosen(options)
     if not entries:
@@ -100,9 +100,9 @@ def _fetch(options: argparse.Namespace) -> Iterator[str]:
 def _verify(options: argparse.Namespace) -> Iterator[str]:
     from tqdm import tqdm
 
-    from ...weights.check import State, verify
-    from ...weights.errors import WeightsError
-    from ...weights.manifest import manifest
+    from ..faceid_core.weights.check import State, verify
+    from ..faceid_core.weights.errors import WeightsError
+    from ..faceid_core.weights.manifest import manifest
 
     folders, named = _folders(options), _chosen(options)
     wrong: list[str] = []
@@ -124,13 +124,13 @@ def size_text(size: int | None) -> str:
 
 
 def _folders(options: argparse.Namespace) -> ModelFolders:
-    from ...weights.folders import model_folders
+    from ..faceid_core.weights.folders import model_folders
 
     return model_folders(options.models)
 
 
 def _chosen(options: argparse.Namespace) -> list[ModelFile]:
-    from ...weights.manifest import files_for, model_file
+    from ..faceid_core.weights.manifest import files_for, model_file
 
     chosen = [model_file(id) for id in options.ids]
     return chosen + list(files_for(options.group) if options.group else ())
@@ -148,7 +148,7 @@ def asking(accepted_ids: Iterable[str]) -> Callable[[Licence], bool]:
 
     Raises WeightsError for an id that no licence has.
     """
-    from ...weights.manifest import licence as known
+    from ..faceid_core.weights.manifest import licence as known
 
     granted = {known(id).id for id in accepted_ids}
 

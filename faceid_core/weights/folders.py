@@ -20,7 +20,7 @@ _EXTENSION_KEYS = ("ipadapter", "insightface", "facerestore_models", "hyperswap"
 KEYS = (*_CORE_KEYS, *_EXTENSION_KEYS)
 
 _LEGACY_KEYS = {"unet": "diffusion_models", "clip": "text_encoders"}
-_PACKAGE = Path(__file__).parents[1]
+_PACKAGE = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True)

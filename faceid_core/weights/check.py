@@ -10,7 +10,7 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..faceid_core.impostor import impostor
+from ..impostor import impostor
 from .errors import WeightsError
 from .folders import ModelFolders
 from .manifest import ModelFile

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import FaceIDError
-from ..faces.packs import FacePack, find_pack
+from ..faceid_core.errors import FaceIDError
+from ..faceid_core.faces.packs import FacePack, find_pack
 
 if TYPE_CHECKING:
-    from ...weights.folders import ModelFolders
-    from ..engines.embedded import EmbeddedModels
-    from ..engines.engine import Engine
+    from ..faceid_core.engines.embedded import EmbeddedModels
+    from ..faceid_core.engines.engine import Engine
+    from ..faceid_core.weights.folders import ModelFolders
 
 AUTO, COMFYUI, EMBEDDED, ASTRIA = "auto", "comfyui", "embedded", "astria"
 # Model files by their ids in the manifest, the preferred one first. Plus models need the image encoder.
@@ -58,7 +58,7 @@ def chosen_engine(options: argparse.Namespace) -> Engine:
     """
     if options.engine == ASTRIA:
         return _remote_engine(options)
-    from ..engines.comfyui import ComfyModels, ComfyUIEngine, find_comfyui
+    from ..faceid_core.engines.comfyui import ComfyModels, ComfyUIEngine, find_comfyui
 
     settings = {
         "preview": options.preview,
@@ -72,22 +72,22 @@ def chosen_engine(options: argparse.Namespace) -> Engine:
         return ComfyUIEngine(url, ComfyModels(options.checkpoint, options.adapter), **settings)
     if options.engine == COMFYUI:
         raise FaceIDError("No ComfyUI with these nodes runs here: start it, or name one with --comfyui URL.")
-    from ..engines.embedded import DiffusersEngine
+    from ..faceid_core.engines.embedded import DiffusersEngine
 
     return DiffusersEngine(embedded_models(options), **settings)
 
 
 def _remote_engine(options: argparse.Namespace) -> Engine:
-    from ..astria.settings import read_settings
-    from ..engines.astria import REALISTIC_VISION, AstriaEngine, Journal
-    from ..tunes.store import default_home
+    from ..faceid_core.astria.settings import read_settings
+    from ..faceid_core.engines.remote import REALISTIC_VISION, AstriaEngine, Journal
+    from ..faceid_core.tunes.store import default_home
 
     base_tune_id = REALISTIC_VISION if options.base_tune is None else options.base_tune
     return AstriaEngine(read_settings(), Journal((options.home or default_home()) / "remote"), base_tune_id)
 
 
 def model_roots(options: argparse.Namespace) -> ModelFolders:
-    from ...weights.folders import model_folders
+    from ..faceid_core.weights.folders import model_folders
 
     return model_folders(options.models)
 
@@ -99,9 +99,14 @@ def face_pack(folders: ModelFolders) -> FacePack:
 
 def embedded_models(options: argparse.Namespace) -> EmbeddedModels:
     """The files the embedded engine is to use. Raises FaceIDError naming the first that cannot be chosen."""
-    from ...weights.manifest import model_file
-    from ..engines.embedded import EmbeddedModels
-    from ..retouch.preferred import RESTORER_FOLDER, SWAPPER_FOLDERS, preferred_restorers, preferred_swappers
+    from ..faceid_core.engines.embedded import EmbeddedModels
+    from ..faceid_core.retouch.preferred import (
+        RESTORER_FOLDER,
+        SWAPPER_FOLDERS,
+        preferred_restorers,
+        preferred_swappers,
+    )
+    from ..faceid_core.weights.manifest import model_file
 
     folders = model_roots(options)
     image_encoder = folders.find(model_file("clip-vit-h"))
@@ -124,7 +129,7 @@ def _first(files: Iterable[Path]) -> Path | None:
 
 def _found(folders: ModelFolders, known: Sequence[str]) -> Iterator[Path]:
     """Files of the manifest that are there, looked for as they are asked for."""
-    from ...weights.manifest import model_file
+    from ..faceid_core.weights.manifest import model_file
 
     return filter(None, map(folders.find, map(model_file, known)))
 

@@ -6,10 +6,10 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import FaceIDError
+from ..faceid_core.errors import FaceIDError
 
 if TYPE_CHECKING:
-    from ..tunes.store import TuneStore
+    from ..faceid_core.tunes.store import TuneStore
 
 
 def add_home_option(parser: argparse.ArgumentParser) -> None:
@@ -21,7 +21,7 @@ def add_home_option(parser: argparse.ArgumentParser) -> None:
 
 
 def opened_store(options: argparse.Namespace) -> TuneStore:
-    from ..tunes.store import open_store
+    from ..faceid_core.tunes.store import open_store
 
     return open_store(options.home)
 

@@ -21,7 +21,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-MANIFEST = Path(__file__).with_name("manifest.toml")
+MANIFEST = Path(__file__).parents[2] / "weights" / "manifest.toml"
 
 
 @dataclass(frozen=True)

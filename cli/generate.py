@@ -7,17 +7,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import FaceIDError
-from ..faces.packs import TRAINED_SPACE, list_packs
-from ..prompts import SCHEDULERS, Prompt, lint, parse
-from ..prompts.prompt import ASPECT_RATIOS, COLOR_GRADINGS, STYLES
+from ..faceid_core.errors import FaceIDError
+from ..faceid_core.faces.packs import TRAINED_SPACE, list_packs
+from ..faceid_core.prompts import SCHEDULERS, Prompt, lint, parse
+from ..faceid_core.prompts.prompt import ASPECT_RATIOS, COLOR_GRADINGS, STYLES
 from .engines import add_engine_options, chosen_engine, face_pack, model_roots
 from .home import add_home_option, opened_store, photo_bytes
 
 if TYPE_CHECKING:
-    from ..engines.engine import Engine
-    from ..tunes.store import TuneStore
-    from ..tunes.tune import Tune
+    from ..faceid_core.engines.engine import Engine
+    from ..faceid_core.tunes.store import TuneStore
+    from ..faceid_core.tunes.tune import Tune
     from .results import Recognisers
 
 _NUMBERS = {"num_images": int, "seed": int, "steps": int, "cfg_scale": float, "w": int, "h": int}
@@ -58,7 +58,7 @@ def _option(field: str) -> str:
 
 
 def _generate(options: argparse.Namespace) -> Iterator[str]:
-    from ..pictures.png import writable_folder
+    from ..faceid_core.pictures.png import writable_folder
 
     folder = writable_folder(options.output)
     with opened_store(options) as store:
@@ -81,7 +81,7 @@ def draw_and_save(
     placeholder: bool = False,
 ) -> Iterator[str]:
     """Draw with progress bars and write everything into ``folder``; yields what a person should read."""
-    from ..tunes.refs import tunes_by_ref
+    from ..faceid_core.tunes.refs import tunes_by_ref
     from .progress import Bars
     from .results import Run, save_results
 
@@ -104,7 +104,7 @@ def _recognisers(options: argparse.Namespace) -> Recognisers:
 
 def _kept_person(options: argparse.Namespace, store: TuneStore) -> Tune:
     """The tune of the photos, created or found again. Never another person's of the same title."""
-    from ..tunes.create import create_tune, same_photos
+    from ..faceid_core.tunes.create import create_tune, same_photos
     from .progress import Bars
 
     photos = [photo_bytes(path) for path in options.photos]
@@ -136,7 +136,7 @@ def _title_in(text: str, store: TuneStore) -> str:
 
 
 def _naming(text: str, tune: Tune) -> str:
-    from ..tunes.refs import with_tune
+    from ..faceid_core.tunes.refs import with_tune
 
     return text if parse(text).faces else with_tune(text, tune)
 
