@@ -1,9 +1,9 @@
 """Adds what finding faces needs: insightface and, where there is none, an ONNX runtime. Nothing else changes.
 
-Run by ComfyUI-Manager and comfy-cli after requirements.txt; by hand, `python install.py`, or `python -m
-faceid_tunes.install` where the package is installed. Running it again does nothing.
+Run by ComfyUI-Manager and comfy-cli after requirements.txt; by hand, ``python install.py``, or ``python -m
+faceid_tunes.install`` where the package is installed. Running it again does nothing.
 
-insightface requires the package `onnxruntime` by name. Next to onnxruntime-gpu (or -directml, -openvino, ...) pip
+insightface requires the package ``onnxruntime`` by name. Next to onnxruntime-gpu (or -directml, -openvino, ...) pip
 would therefore install the CPU build over the same folder, and CUDA would be gone without a word. So insightface goes
 in without its dependencies, after whatever of them is missing. While those are installed every package already there
 is pinned to its version: an onnxruntime-gpu built for numpy 1 stops working when scikit-image brings numpy 2.
@@ -74,7 +74,7 @@ def missing(installed: Installed) -> list[str]:
 
 
 def runtimes(installed: Installed) -> list[str]:
-    """The distributions that own the folder `onnxruntime`, under whatever name, the CPU one last.
+    """The distributions that own the folder ``onnxruntime``, under whatever name, the CPU one last.
 
     Their names do not tell: onnxruntime-extensions and onnxruntime-genai are no runtimes, ort-nightly-gpu is one.
     """

@@ -1,4 +1,4 @@
-"""Makes `tests/support` importable for the benchmarks and, in ComfyUI's interpreter, ComfyUI and the plugin too."""
+"""Makes ``tests/support`` importable for the benchmarks and, in ComfyUI's interpreter, ComfyUI and the plugin too."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ tells each that was committed. It is killed at a moment drawn evenly over the ti
 fourth time from before a new store is made until its first tune is in it. Finding the faces writes nothing, so it is
 done once, ahead.
 
-Target: 0 committed tunes lost, 0 half tunes, 0 bytes of orphans after `purge`.
+Target: 0 committed tunes lost, 0 half tunes, 0 bytes of orphans after ``purge``.
 """
 
 from __future__ import annotations

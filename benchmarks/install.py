@@ -3,7 +3,7 @@
 Every way users install it, and then the same way again as an update, in throw-away environments next to
 onnxruntime-gpu. No GPU is needed: a provider is lost with its files. Printed are onnxruntime's providers before,
 after and after the update, the packages whose version changed, and how many of the six faces in a photo are then
-found. The baseline, `pip install insightface`, loses CUDA: the benchmark sees the trap it is about.
+found. The baseline, ``pip install insightface``, loses CUDA: the benchmark sees the trap it is about.
 
 An environment sees the packages of the Python that runs this (torch above all) through links, except FRESH ones;
 nothing is written outside the temporary folder. Needs PyPI, about 700 MB of downloads, git, and for comfy-cli and

@@ -34,7 +34,7 @@ def main() -> None:
 
 
 def fill(store: TuneStore, count: int) -> None:
-    """Rows as `TuneStore.create` writes them, two photos a tune, in one transaction."""
+    """Rows as ``TuneStore.create`` writes them, two photos a tune, in one transaction."""
     now = datetime.now(timezone.utc)
     face = TuneFace("f" * 64, (10.5, 20.25, 200.125, 300.0), ((1.5, 2.5),) * 5, 0.87, "CPUExecutionProvider")
     photo = TunePhoto("0" * 64, "image/jpeg", 1280, 886, face)

@@ -24,7 +24,7 @@ class LRUCache(Generic[Value]):
         self._lock = threading.RLock()
 
     def get_or_make(self, key: Hashable, make: Callable[[], Value]) -> Value:
-        """The value under `key`, made and kept when there is none. Values are made one at a time."""
+        """The value under ``key``, made and kept when there is none. Values are made one at a time."""
         with self._lock:
             if key not in self._values:
                 self._keep(key, make())

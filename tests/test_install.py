@@ -117,7 +117,7 @@ class Environment:
     variables: dict[str, str]
 
     def has(self, *packages: str) -> None:
-        """Put packages there as they are after `pip install --no-deps`; the last one overwrites."""
+        """Put packages there as they are after ``pip install --no-deps``; the last one overwrites."""
         for package in packages:
             with zipfile.ZipFile(self.wheels[package]) as archive:
                 archive.extractall(self.packages)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -74,6 +75,29 @@ def test_only_host_touches_comfyui_and_the_core_never_does(path):
         assert used <= allowed
     else:
         assert not used
+
+
+def docstrings(path: Path) -> list[ast.Constant]:
+    """Of the module, its classes and functions, and those below attributes."""
+    bodies = [
+        node.body for node in ast.walk(ast.parse(path.read_text())) if isinstance(getattr(node, "body", None), list)
+    ]
+    values = [statement.value for body in bodies for statement in body if isinstance(statement, ast.Expr)]
+    return [value for value in values if isinstance(value, ast.Constant) and isinstance(value.value, str)]
+
+
+def test_docstrings_put_code_between_double_backticks():
+    single = re.compile(r"(?<!`)`(?!`)")
+    folders = ("benchmarks", "cli", "faceid_core", "nodes", "tests", "weights")
+    files = [*ROOT.glob("*.py"), *(path for folder in folders for path in (ROOT / folder).rglob("*.py"))]
+    found = [
+        f"{path.relative_to(ROOT)}:{docstring.lineno}"
+        for path in files
+        for docstring in docstrings(path)
+        if single.search(docstring.value)
+    ]
+    assert len(files) > 300
+    assert not found
 
 
 def test_importing_the_core_that_nodes_use_pulls_in_nothing_heavy():

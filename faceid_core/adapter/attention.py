@@ -90,8 +90,8 @@ def identity_kv(adapter: Adapter, tokens: IdentityTokens, heads: Sequence[int]) 
 class IdentityAttention:
     """One identity at one strength, attended to by all layers of a UNet.
 
-    Holds the shared :class:`IdentityKV` and, while sampling, its copies on the compute device: one per make-up of
-    the batch, all layers in one tensor, dropped by :meth:`release`.
+    Holds the shared :class:``IdentityKV`` and, while sampling, its copies on the compute device: one per make-up of
+    the batch, all layers in one tensor, dropped by :meth:``release``.
     """
 
     # Make-ups of a batch that alternate within one step: [-, +], or [-] and [+] apart, plus a guider's extra pass.

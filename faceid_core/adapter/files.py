@@ -1,4 +1,4 @@
-"""Read an adapter file: `.bin` (legacy or zip pickle) or `.safetensors`, and say what it is when it is not one."""
+"""Read an adapter file: ``.bin`` (legacy or zip pickle) or ``.safetensors``, and say what it is when it is not one."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ SECTIONS = ("image_proj", "ip_adapter")
 def read_sections(path: Path) -> dict[str, dict[str, Tensor]]:
     """The tensors of an adapter file as ``{"image_proj": {...}, "ip_adapter": {...}}``.
 
-    Both containers the models are published and shared in are read: the nested dict of the original `.bin`
-    files and the flat ``image_proj.<key>`` / ``ip_adapter.<key>`` naming of `.safetensors` conversions.
+    Both containers the models are published and shared in are read: the nested dict of the original ``.bin``
+    files and the flat ``image_proj.<key>`` / ``ip_adapter.<key>`` naming of ``.safetensors`` conversions.
     Pickles are read with ``weights_only``, so no code in a file ever runs.
 
     Raises:

@@ -36,11 +36,11 @@ class Adapter:
 
 
 def load_adapter(path: Path, variant: Variant | None = None) -> Adapter:
-    """Load an adapter from `.bin` or `.safetensors`.
+    """Load an adapter from ``.bin`` or ``.safetensors``.
 
     Args:
         path: the adapter file.
-        variant: Plus or PlusV2, where the file itself cannot tell (see :func:`variants.detect`).
+        variant: Plus or PlusV2, where the file itself cannot tell (see :func:``variants.detect``).
 
     Raises:
         AdapterError: says whether the file is missing, damaged, something else, or for another base.

@@ -43,8 +43,11 @@ class ConnectionLostError(aiohttp.ClientError):
 
 
 class Response(aiohttp.ClientResponse):
-    """aiohttp sends a GET again by itself, at once, when its connection is lost; how often and how fast we ask is for
-    RetryPolicy and polling.py to say, so the loss goes by a name that aiohttp does not take for its own."""
+    """A lost connection under a name that aiohttp does not take for its own.
+
+    aiohttp sends a GET again by itself, at once, when its connection is lost; how often and how fast we ask is for
+    ``RetryPolicy`` and ``polling.py`` to say.
+    """
 
     async def start(self, connection):
         try:

@@ -1,4 +1,4 @@
-"""Alignment: the similarity that moves five landmarks onto the ArcFace template (insightface's `norm_crop`)."""
+"""Alignment: the similarity that moves five landmarks onto the ArcFace template (insightface's ``norm_crop``)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:
 def norm_crop(photo: np.ndarray, landmarks: np.ndarray, size: int) -> np.ndarray:
     """The aligned face, [size, size, 3] uint8, size a multiple of 112; outside the photo it is black.
 
-    photo: [H, W, 3] uint8; landmarks: [5, 2] in its pixels. Equals insightface's `norm_crop` for the same landmarks.
+    photo: [H, W, 3] uint8; landmarks: [5, 2] in its pixels. Equals insightface's ``norm_crop`` for the same landmarks.
     """
     import cv2
 

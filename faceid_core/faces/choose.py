@@ -31,7 +31,7 @@ PICKS: tuple[str, ...] = (*_KEYS, "index")
 
 
 def left_to_right(faces: Sequence[Face]) -> tuple[Face, ...]:
-    """The faces by the x, then the y, of their centres: the order that `index` counts in, from 0."""
+    """The faces by the x, then the y, of their centres: the order that ``index`` counts in, from 0."""
     return tuple(sorted(faces, key=lambda face: tuple(_centre(face))))
 
 
@@ -39,7 +39,7 @@ def choose(faces: Sequence[Face], size: tuple[int, int], pick: str, index: int =
     """One of the faces of a photo.
 
     faces: at least one, all of one photo; size: (width, height) of that photo.
-    pick: one of PICKS; "index" takes face number `index`, counted from 0, left to right (the number the preview
+    pick: one of PICKS; "index" takes face number ``index``, counted from 0, left to right (the number the preview
     shows); ties go to the larger face, then to the one further left, so the choice never depends on detection order.
     Raises FaceIDError for an unknown pick, NoFaceError naming the image when it has no such face.
     """

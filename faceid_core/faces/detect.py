@@ -2,7 +2,7 @@
 
 A detector sees faces of some pixel range only. A close-up fills its input and is missed; shown smaller, or with a
 border around it, it is found. The ladder therefore tries smaller inputs, then padding, and only then doubtful scores.
-Sizes are passed with every call: setting `input_size` on the detector has no effect in insightface >= 1.0
+Sizes are passed with every call: setting ``input_size`` on the detector has no effect in insightface >= 1.0
 (reference/face.md 1.1 and 6).
 """
 
@@ -144,7 +144,7 @@ def _candidate(
 
 
 def _shrunk(bgr: np.ndarray, side: int) -> tuple[np.ndarray, float]:
-    """The photo with its longer side at most `side` pixels, so that padding costs no memory; and the scale."""
+    """The photo with its longer side at most ``side`` pixels, so that padding costs no memory; and the scale."""
     scale = min(1.0, side / max(bgr.shape[:2]))
     return (bgr if scale == 1.0 else _reduced(bgr, scale)), scale
 
@@ -194,7 +194,7 @@ def _look(bgr: np.ndarray, candidate: Detection, detector: SCRFD, scale: float) 
 
 
 def _surroundings(bgr: np.ndarray, landmarks: np.ndarray, eyes: float) -> tuple[np.ndarray, np.ndarray]:
-    """The part of a photo around a face, shrunk until its eyes are `eyes` pixels apart; and its landmarks there.
+    """The part of a photo around a face, shrunk until its eyes are ``eyes`` pixels apart; and its landmarks there.
 
     Warping alone would pick single pixels out of a large photo and show the detector noise.
     """
@@ -209,7 +209,7 @@ def _surroundings(bgr: np.ndarray, landmarks: np.ndarray, eyes: float) -> tuple[
 
 
 def _score_at(detector: SCRFD, picture: np.ndarray, expected: np.ndarray, near: float) -> float:
-    """The best score of a face whose landmarks lie within `near` pixels (mean) of the expected ones, or 0."""
+    """The best score of a face whose landmarks lie within ``near`` pixels (mean) of the expected ones, or 0."""
     boxes, landmarks = detector.detect(picture, input_size=(_LOOK_SIZE, _LOOK_SIZE), det_thresh=LAST_THRESHOLD)
     distances = [np.linalg.norm(points - expected, axis=1).mean() for points in landmarks]
     return max((float(box[4]) for box, distance in zip(boxes, distances, strict=True) if distance < near), default=0.0)

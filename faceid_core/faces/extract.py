@@ -1,4 +1,4 @@
-"""From photos to `Faces`: detect, align, embed, choose; every photo is looked at once."""
+"""From photos to ``Faces``: detect, align, embed, choose; every photo is looked at once."""
 
 from __future__ import annotations
 
@@ -66,8 +66,8 @@ def extract_faces(
 ) -> Faces:
     """One face of each photo.
 
-    photos: [H, W, 3] uint8 RGB arrays. pick, index: see `choose.choose`. on_missing: "error" raises when a photo has
-    no face, "skip" leaves such photos out and lists them in `Faces.skipped`. on_photo(done, total) is called after
+    photos: [H, W, 3] uint8 RGB arrays. pick, index: see ``choose.choose``. on_missing: "error" raises when a photo has
+    no face, "skip" leaves such photos out and lists them in ``Faces.skipped``. on_photo(done, total) is called after
     each photo; what it raises (an interrupt) ends the work, and photos done so far stay cached.
     Raises NoFaceError naming the images (counted from 1), PhotoError, FacePackError, MissingDependencyError.
     """
@@ -87,7 +87,7 @@ def find_faces(photos: Sequence[np.ndarray], pack: FacePack, on_photo: OnPhoto |
 
 
 def choose_faces(found: FoundFaces, pick: str = "largest", index: int = 0, on_missing: str = "error") -> Faces:
-    """One face of each photo of what was found; arguments and errors as in `extract_faces`."""
+    """One face of each photo of what was found; arguments and errors as in ``extract_faces``."""
     if on_missing not in ON_MISSING:
         raise FaceIDError(f'on_missing: "{on_missing}" is not one of {", ".join(ON_MISSING)}.')
     missing = [photo for photo in found.photos if not photo.faces]
@@ -127,7 +127,7 @@ def _face(photo: np.ndarray, detection: Detection, models: FaceModels) -> Face:
 
 
 def embed(crop: np.ndarray, models: FaceModels) -> np.ndarray:
-    """[512] float32, not normalised, of an aligned [112, 112, 3] uint8 RGB crop. Equals `ArcFaceONNX.get`."""
+    """[512] float32, not normalised, of an aligned [112, 112, 3] uint8 RGB crop. Equals ``ArcFaceONNX.get``."""
     bgr = np.ascontiguousarray(crop[..., ::-1])  # insightface's models take BGR and swap it themselves
     embedding = models.recogniser.get_feat(bgr).flatten().astype(np.float32)
     if embedding.shape != (512,) or not np.isfinite(embedding).all():

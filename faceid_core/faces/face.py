@@ -68,7 +68,7 @@ class Faces:
     def outliers(self, threshold: float = SAME_PERSON) -> tuple[int, ...]:
         """0-based indices of the photos whose face seems to be someone else's.
 
-        A face is an outlier when its cosine to the mean of all the *other* faces is below `threshold`. Two faces that
+        A face is an outlier when its cosine to the mean of all the *other* faces is below ``threshold``. Two faces that
         disagree are both outliers: nothing says which one is right.
         """
         if len(self.faces) < 2:

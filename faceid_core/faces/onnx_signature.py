@@ -1,6 +1,6 @@
 """What an ONNX file takes and gives, read from its header only.
 
-Listing packs happens whenever the node menu is built, so neither `onnx` nor a session may be needed for it: the few
+Listing packs happens whenever the node menu is built, so neither ``onnx`` nor a session may be needed for it: the few
 protobuf fields that matter are walked here, and weights are seeked over. The same walk tells a face swapper from a
 restorer before half a gigabyte is loaded. Field numbers: onnx/onnx.proto.
 """
@@ -41,7 +41,7 @@ class Value:
 
 @dataclass(frozen=True)
 class Weight:
-    """An initializer: its TensorProto is the bytes `start` to `end` of the file."""
+    """An initializer: its TensorProto is the bytes ``start`` to ``end`` of the file."""
 
     name: str
     start: int
@@ -50,8 +50,12 @@ class Weight:
 
 @dataclass(frozen=True)
 class Header:
-    """inputs: what a caller feeds (weights that old exporters list among the inputs are left out); outputs; weights: in
-    file order."""
+    """What a model reads, gives and holds.
+
+    Attributes:
+        inputs: what a caller feeds; weights that old exporters list among the inputs are left out.
+        weights: in file order.
+    """
 
     inputs: tuple[Value, ...]
     outputs: tuple[Value, ...]

@@ -74,10 +74,11 @@ class FacePack:
 
 
 def list_packs(roots: Iterable[Path]) -> list[FacePack]:
-    """The embedded pack, then every complete pack below the given `models/insightface` folders, by name.
+    """The embedded pack, then every complete pack below the given ``models/insightface`` folders, by name.
 
-    Looked for: `<root>/models/<pack>/`, `<root>/<pack>/`, `<pack>/<pack>/` in either, and the two files in `<root>` or
-    `<root>/models` themselves. The first of a name wins. Opens at most the headers of files it does not know by name.
+    Looked for: ``<root>/models/<pack>/``, ``<root>/<pack>/``, ``<pack>/<pack>/`` in either, and the two files in
+    ``<root>`` or ``<root>/models`` themselves. The first of a name wins. Opens at most the headers of files it does not
+    know by name.
     """
     found: dict[str, FacePack] = {}
     for root in roots:

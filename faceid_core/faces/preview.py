@@ -17,7 +17,7 @@ _MIN_SIDE, _MAX_SIDE = 768, 1536  # pixels of the longer side; text is legible a
 
 
 def draw_preview(photos: list[np.ndarray], found: FoundFaces, faces: Faces) -> list[np.ndarray]:
-    """uint8 RGB arrays, one per photo: every face with its number (the one `index` counts in) and score.
+    """uint8 RGB arrays, one per photo: every face with its number (the one ``index`` counts in) and score.
 
     The chosen face is green and has its landmarks; faces that cannot be used are orange and say why. Photos are scaled
     so that their longer side has 768 to 1536 pixels; photos of one size give previews of one size.

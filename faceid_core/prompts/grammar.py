@@ -1,4 +1,4 @@
-"""The prompt text: words, ``<faceid:REF:STRENGTH>`` and ``<lora:REF:STRENGTH>`` tags, and ``--flags``.
+r"""The prompt text: words, ``<faceid:REF:STRENGTH>`` and ``<lora:REF:STRENGTH>`` tags, and ``--flags``.
 
     text      = { words | tag | flag }
     tag       = "<" ("faceid" | "lora") ":" ref ":" strength ">"
@@ -6,7 +6,7 @@
                 characters, with no space at either end
     strength  = digits [ "." digits ] | "." digits        from 0 to 10
     flag      = "--" name [ values ]                      preceded and followed by a space, a tag, or an end
-    value     = word | '"' anything, \\" and \\\\ escaped '"'
+    value     = word | '"' anything, \" and \\ escaped '"'
 
 A tag may stand anywhere and there may be several. Everything else is words and stays as written: the class word after
 a tag, ``(weights:1.2)``, ``{{templates}}``, ``<3`` and ``<1>``. What looks like a tag or a flag but is not one is an

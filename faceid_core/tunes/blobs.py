@@ -19,7 +19,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 class Blobs:
     """Content-addressed files under an fsspec URL: a local folder, ``s3://bucket/tunes``, ``gs://...``.
 
-    `put` returns once the content would survive a power cut; a file that has its final name is whole.
+    ``put`` returns once the content would survive a power cut; a file that has its final name is whole.
     """
 
     def __init__(self, url: str) -> None:

@@ -58,7 +58,7 @@ def create_tune(
 ) -> Tune:
     """Find the faces in the photos (image files as bytes) and keep both under a title; ready at once.
 
-    The same title returns the tune that has it, whatever the photos (see `same_photos`). A photo without a face
+    The same title returns the tune that has it, whatever the photos (see ``same_photos``). A photo without a face
     is kept and told by ``photos_without_face``; at least one needs a face. ``steps`` and ``training_face_correct``
     are kept and have no effect, as in the API. Raises TuneError, which names the field or the image.
     """

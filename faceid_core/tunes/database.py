@@ -20,7 +20,7 @@ _one_migration = threading.Lock()  # alembic's `op` and `context` are process-wi
 
 
 class Database:
-    """A migrated database: `reading()` sees one moment, `writing()` is one transaction, alone on SQLite."""
+    """A migrated database: ``reading()`` sees one moment, ``writing()`` is one transaction, alone on SQLite."""
 
     def __init__(self, url: str) -> None:
         """Connect to a SQLAlchemy URL and bring its schema up to date. Raises TuneError."""

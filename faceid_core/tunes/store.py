@@ -1,7 +1,7 @@
 """The tune store: a database of tunes and, beside it, the files they need.
 
 Order is what makes a crash harmless. A tune is created files first (each written whole, then renamed), then one
-database transaction: killed before its commit, there is no tune and only files that `purge` removes; after it,
+database transaction: killed before its commit, there is no tune and only files that ``purge`` removes; after it,
 everything the tune needs is on the disk. Files are removed in the opposite order, and only while no other process
 can add a reference to them (``blob_lock``).
 """
@@ -36,7 +36,7 @@ _REMOVED_AT_ONCE = 500  # blobs per transaction, so that creators never wait lon
 
 @dataclass(frozen=True)
 class Purged:
-    """What `TuneStore.purge` removed."""
+    """What ``TuneStore.purge`` removed."""
 
     tunes: int
     blobs: int
@@ -61,10 +61,10 @@ def open_store(
 ) -> TuneStore:
     """Open the store, creating it or migrating it to the current schema.
 
-    ``home`` (default `default_home`) holds ``tunes.sqlite3`` and the folder ``blobs``. ``database_url``, any
+    ``home`` (default ``default_home``) holds ``tunes.sqlite3`` and the folder ``blobs``. ``database_url``, any
     SQLAlchemy URL, and ``blobs_url``, any fsspec URL, place either of them elsewhere; FACEID_TUNES_DATABASE_URL and
     FACEID_TUNES_BLOBS_URL do the same. ``lifetime`` is how long a tune created through this store is kept (the API:
-    `API_LIFETIME`); None keeps it for ever. Raises TuneError when the place cannot be used.
+    ``API_LIFETIME``); None keeps it for ever. Raises TuneError when the place cannot be used.
     """
     home = Path(home) if home is not None else default_home()
     database_url = database_url or os.environ.get("FACEID_TUNES_DATABASE_URL")

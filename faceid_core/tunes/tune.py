@@ -32,7 +32,7 @@ class TunePhoto:
 class Tune:
     """An identity. Times are timezone-aware UTC. ``id`` is 0 before the store has kept it.
 
-    The first block is the API's tune object (reference: the API's `GET /tunes/:id`), name by name. ``url`` and
+    The first block is the API's tune object (reference: the API's ``GET /tunes/:id``), name by name. ``url`` and
     ``orig_images`` are addresses: the service that serves them fills them in, the store keeps ``photos``.
     """
 

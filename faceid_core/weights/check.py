@@ -56,7 +56,7 @@ def look(entry: ModelFile, folders: ModelFolders) -> Check:
 
 
 def verify(entry: ModelFile, folders: ModelFolders, bar: Bar | None = None) -> Check:
-    """`look`, and the whole file's sha256 against the published one."""
+    """``look``, and the whole file's sha256 against the published one."""
     looked = look(entry, folders)
     if looked.path is None or looked.state is State.DAMAGED:
         return looked

@@ -1,7 +1,7 @@
 """Download model files to where ComfyUI looks for them.
 
 A file gets its final name last, by one rename, when it is whole, on the disk, and has the published hash. Until then
-it is `<name>.part` beside it: a crash, a full disk, Ctrl-C or a power cut leave that, and the next fetch goes on from
+it is ``<name>.part`` beside it: a crash, a full disk, Ctrl-C or a power cut leave that, and the next fetch goes on from
 there. One process at a time downloads a file; others wait for it and use what it got.
 """
 
@@ -31,8 +31,12 @@ _BLOCK = 1 << 20
 
 @dataclass(frozen=True)
 class Fetched:
-    """A file that is there now. downloaded: False when it was before; then ``check`` says in what state.
-    sha256: of a downloaded file; ``verified``: whether that is the published one (else none is known)."""
+    """A file that is there now.
+
+    Attributes:
+        downloaded: False when it was there before; then ``check`` says in what state.
+        sha256: of a downloaded file; ``verified``: whether that is the published one (else none is known).
+    """
 
     entry: ModelFile
     path: Path
@@ -54,7 +58,7 @@ def fetch(
     tell: Tell = log.info,
     patience: Patience | None = None,
 ) -> list[Fetched]:
-    """`fetch_each`, all at once."""
+    """``fetch_each``, all at once."""
     return list(fetch_each(entries, folders, accept, bar=bar, tell=tell, patience=patience))
 
 

@@ -1,4 +1,4 @@
-"""Where model files lie: ComfyUI's folders, with those of its `extra_model_paths.yaml`, or a models folder."""
+"""Where model files lie: ComfyUI's folders, with those of its ``extra_model_paths.yaml``, or a models folder."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ class ModelFolders:
     def find(self, entry: ModelFile) -> Path | None:
         """The file if it is there: under its name, or under another name of the same content (equal size).
 
-        Files of a face pack count where face packs are looked for: `<root>/models/<pack>/`, `<root>/<pack>/`,
-        `<pack>/<pack>/` in either (as antelopev2.zip unpacks), and the root itself.
+        Files of a face pack count where face packs are looked for: ``<root>/models/<pack>/``, ``<root>/<pack>/``,
+        ``<pack>/<pack>/`` in either (as antelopev2.zip unpacks), and the root itself.
         """
         found = [self.target(entry)] if self.target(entry).is_file() else []
         found += [file for file in self.files(entry.folder) if _in_place(entry, file, self.of(entry.folder))]
@@ -59,7 +59,7 @@ class ModelFolders:
 def model_folders(directory: str | os.PathLike | None = None) -> ModelFolders:
     """The folders of ``directory``: a ComfyUI folder, or a models folder like ComfyUI's.
 
-    Without one: FACEID_MODELS; else the ComfyUI in whose `custom_nodes` this package lies; else `models` in the
+    Without one: FACEID_MODELS; else the ComfyUI in whose ``custom_nodes`` this package lies; else ``models`` in the
     user's data directory. Nothing is created.
     """
     if directory is None:
@@ -88,7 +88,7 @@ def _comfyui_folders(models: Path, extra: list[tuple[str, Path, bool]]) -> Model
 
 
 def _extra_paths(file: Path) -> Iterator[tuple[str, Path, bool]]:
-    """(key, folder, is_default) of each line: sections with base_path, several folders per key in a `|` block."""
+    """(key, folder, is_default) of each line: sections with base_path, several folders per key in a ``|`` block."""
     for section, values in _yaml(file).items():
         if not isinstance(values, dict):
             continue  # an empty section

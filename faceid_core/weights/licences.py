@@ -1,6 +1,6 @@
 """Licences that have to be accepted before a download, and the record of those that were.
 
-The record is one licence id per line in `accepted-licences.txt` in the user's configuration folder. Asking is the
+The record is one licence id per line in ``accepted-licences.txt`` in the user's configuration folder. Asking is the
 caller's part: a question on a terminal, a flag of a script, a dialogue.
 """
 

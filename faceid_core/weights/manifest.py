@@ -1,6 +1,6 @@
 """The model files there are: where each comes from, what it must hash to, its licence, and what needs it.
 
-The list itself is `manifest.toml`; nothing is opened, looked for or downloaded here.
+The list itself is ``manifest.toml``; nothing is opened, looked for or downloaded here.
 """
 
 from __future__ import annotations
@@ -26,8 +26,14 @@ MANIFEST = Path(__file__).parents[2] / "weights" / "manifest.toml"
 
 @dataclass(frozen=True)
 class Licence:
-    """id: as `--accept-license` takes it; sentence: what it allows, plainly; commercial: whether commercial use is
-    allowed; url: its full text."""
+    """Under what conditions files may be used.
+
+    Attributes:
+        id: as ``--accept-license`` takes it.
+        sentence: what it allows, plainly.
+        commercial: whether commercial use is allowed.
+        url: its full text.
+    """
 
     id: str
     sentence: str

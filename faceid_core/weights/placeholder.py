@@ -25,7 +25,7 @@ _EMBEDDING_GAIN, _LORA_GAIN = 512**0.5, 0.02
 
 
 def write_placeholder_checkpoint(path: Path, on_tensor: OnTensor | None = None) -> Path:
-    """A full-size SD 1.5 checkpoint (2.1 GB), a single fp16 file as `v1-5-pruned-emaonly.safetensors` is."""
+    """A full-size SD 1.5 checkpoint (2.1 GB), a single fp16 file as ``v1-5-pruned-emaonly.safetensors`` is."""
     return write_random_fp16(path, sd15_shapes(), on_tensor=on_tensor)
 
 

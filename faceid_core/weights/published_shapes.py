@@ -1,7 +1,7 @@
 """Key -> shape of published model files, derived from their architecture.
 
-Sources: CompVis/stable-diffusion (`v1-inference.yaml`, `openaimodel.py`, `ddpm modules/model.py`), transformers' CLIP,
-tencent-ailab/IP-Adapter (`ip_adapter_faceid.py`, `attention_processor_faceid.py`).
+Sources: CompVis/stable-diffusion (``v1-inference.yaml``, ``openaimodel.py``, ``ddpm modules/model.py``), transformers'
+CLIP, tencent-ailab/IP-Adapter (``ip_adapter_faceid.py``, ``attention_processor_faceid.py``).
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ def clip_vision_h_shapes() -> Shapes:
 
 
 def faceid_sd15_shapes() -> Shapes:
-    """Key -> shape of `ip-adapter-faceid_sd15.bin`: 6 + 288 tensors, LoRA of rank 128 inside, under flat names."""
+    """Key -> shape of ``ip-adapter-faceid_sd15.bin``: 6 + 288 tensors, LoRA of rank 128 inside, under flat names."""
     context, tokens, rank = 768, 4, 128
     found = _linear("image_proj.proj.0", 1024, 512) | _linear("image_proj.proj.2", tokens * context, 1024)
     found |= _norm("image_proj.norm", context)

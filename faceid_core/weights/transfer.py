@@ -1,4 +1,4 @@
-"""One URL into one `.part` file: resumed, retried, and checked before it may be called a model.
+"""One URL into one ``.part`` file: resumed, retried, and checked before it may be called a model.
 
 On requests and tqdm. The two libraries made for this were tried first: pooch cannot resume; huggingface_hub can, in a
 function that is not public, gives up when a connection is reset in mid-file, fixes its timeout and waits at import,
@@ -41,8 +41,13 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Patience:
-    """timeout: seconds without a byte; attempts: in a row that bring nothing; pause: seconds before the second
-    attempt, doubled each time."""
+    """How long a download is tried.
+
+    Attributes:
+        timeout: seconds without a byte.
+        attempts: in a row that bring nothing.
+        pause: seconds before the second attempt, doubled each time.
+    """
 
     timeout: float = 30.0
     attempts: int = 5

@@ -1,4 +1,4 @@
-"""Which engine and which files `faceid generate` draws and retouches with."""
+"""Which engine and which files ``faceid generate`` draws and retouches with."""
 
 from __future__ import annotations
 

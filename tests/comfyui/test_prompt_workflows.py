@@ -1,7 +1,7 @@
 """The workflows that keep people and draw them from a prompt, posted to a real ComfyUI.
 
 Random models, real photos, small pictures, two steps: these tests see that tunes, tags, seeds and masks reach the
-picture, not that it is a good likeness. Faces are read with the embedded pack, which needs the `preview` switch.
+picture, not that it is a good likeness. Faces are read with the embedded pack, which needs the ``preview`` switch.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def create(comfyui: ComfyUIServer, title: str, name: str, photo: str) -> str:
 
 
 def small(name: str, **fields: object) -> Prompt:
-    """The shipped API workflow, made quick enough for a CPU; `fields` are inputs of its FaceIDPrompt."""
+    """The shipped API workflow, made quick enough for a CPU; ``fields`` are inputs of its FaceIDPrompt."""
     prompt = api_form(name)
     inputs(prompt, "FaceIDPrompt").update({"w": WIDTH, "h": HEIGHT, "steps": 2} | fields)
     inputs(prompt, "FaceIDApplyPrompt")["preview"] = True

@@ -1,4 +1,4 @@
-"""The workflows `remote` and `switch`, posted to a real ComfyUI that talks to an API on this machine.
+"""The workflows ``remote`` and ``switch``, posted to a real ComfyUI that talks to an API on this machine.
 
 ComfyUI starts with a broken table of base models, and gets its key from a file: both as a user may have it.
 """

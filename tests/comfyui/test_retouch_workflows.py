@@ -2,7 +2,7 @@
 
 Real photos; swapper, restorer and super-resolution are small files with the published models' contracts: the first two
 change every pixel they are asked to, the last repeats pixels. Faces are read with the embedded pack, which needs the
-`preview` switch.
+``preview`` switch.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The shipped workflows, posted to a real ComfyUI: random models, a real photo, a small picture and two steps.
 
 The random checkpoint draws no person, so these tests see that the identity reaches the picture, not that it is a
-good likeness. Faces are read with the embedded face pack, which only the `preview` switch of FaceIDApply allows.
+good likeness. Faces are read with the embedded face pack, which only the ``preview`` switch of FaceIDApply allows.
 """
 
 from __future__ import annotations
@@ -177,7 +177,7 @@ def graph_inputs(comfyui: ComfyUIServer, graph: dict[str, Any]) -> Iterator[tupl
 
 
 def widgets(comfyui: ComfyUIServer, kind: str) -> Iterator[str | None]:
-    """Names of the values in `widgets_values`; two kinds of input are followed by a value that only the editor uses."""
+    """Names of the values in ``widgets_values``; two kinds of input are followed by a value only the editor uses."""
     info = comfyui.object_info(kind)
     for section in ("required", "optional"):
         for name in info["input_order"].get(section, ()):

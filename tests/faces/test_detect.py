@@ -79,7 +79,7 @@ def test_the_ladder_goes_down_in_size_then_pads_and_asks_for_doubtful_scores_too
 
 
 def close_up(photo, face, room):
-    """The rectangle of a face's landmarks and `room` of its sides around it; and where its corner is."""
+    """The rectangle of a face's landmarks and ``room`` of its sides around it; and where its corner is."""
     (left, top), (right, bottom) = face.landmarks.min(axis=0), face.landmarks.max(axis=0)
     across, down = room * (right - left), room * (bottom - top)
     left, top, right, bottom = int(left - across), int(top - down), int(right + across), int(bottom + down)

@@ -1,7 +1,7 @@
 """Synthetic IP-Adapter FaceID files: the exact key sets, shapes and dtypes of h94/IP-Adapter-FaceID, random values.
 
-Keys and shapes are those of the published checkpoints and of tencent-ailab/IP-Adapter (`ip_adapter_faceid.py`,
-`ip_adapter_faceid_separate.py`, `attention_processor_faceid.py`). The values are scaled so that a unit identity
+Keys and shapes are those of the published checkpoints and of tencent-ailab/IP-Adapter (``ip_adapter_faceid.py``,
+``ip_adapter_faceid_separate.py``, ``attention_processor_faceid.py``). The values are scaled so that a unit identity
 embedding gives tokens, keys and values of order one, which makes a wrong layer visible in the picture.
 """
 
@@ -46,7 +46,7 @@ _WIDTHS = {
 
 
 def layer_widths(base: str, divide: int = 1) -> list[int]:
-    """Hidden width of each cross-attention layer of `base` in key order, every one divided by `divide`."""
+    """Hidden width of each cross-attention layer of ``base`` in key order, every one divided by ``divide``."""
     return [width // divide for width, count in _WIDTHS[base] for _ in range(count)]
 
 
@@ -59,10 +59,10 @@ def adapter_tensors(
     lora_rank: int = 128,
     seed: int = 0,
 ) -> AdapterTensors:
-    """`{"image_proj": {...}, "ip_adapter": {...}}` as `torch.load` gives it for the published file.
+    """``{"image_proj": {...}, "ip_adapter": {...}}`` as ``torch.load`` gives it for the published file.
 
-    `hidden` (one width per cross-attention layer, see `layer_widths`) and `context` (a multiple of 64, the width of
-    the text tokens) shrink it for a reduced-width UNet. fp16, but for the image_proj of `portrait_unnorm`: fp32.
+    ``hidden`` (one width per cross-attention layer, see ``layer_widths``) and ``context`` (a multiple of 64, the width
+    of the text tokens) shrink it for a reduced-width UNet. fp16, but for the image_proj of ``portrait_unnorm``: fp32.
     """
     if (variant, base) not in PUBLISHED:
         raise ValueError(f"No {variant!r} adapter was published for {base!r}; there are {PUBLISHED}.")
@@ -87,19 +87,19 @@ def adapter_tensors(
 
 
 def write_bin(path: Path, tensors: AdapterTensors, legacy: bool = True) -> Path:
-    """A `.bin` as `torch.save` writes it: the legacy pickle stream of every published file, or a zip archive."""
+    """A ``.bin`` as ``torch.save`` writes it: the legacy pickle stream of every published file, or a zip archive."""
     torch.save(tensors, path, _use_new_zipfile_serialization=not legacy)
     return path
 
 
 def cached_adapter(variant: str, base: str, **sizes: Any) -> Path:
-    """The cached `.bin` of a variant; `sizes` as `adapter_tensors` takes them, the same at every call."""
+    """The cached ``.bin`` of a variant; ``sizes`` as ``adapter_tensors`` takes them, the same at every call."""
     name = f"random_{variant}_{base}_v1.bin"
     return cached(name, lambda path: write_bin(path, adapter_tensors(variant, base, **sizes)))
 
 
 def write_safetensors(path: Path, tensors: AdapterTensors) -> Path:
-    """A `.safetensors` with the community's flat names: `image_proj.<key>`, `ip_adapter.<key>`."""
+    """A ``.safetensors`` with the community's flat names: ``image_proj.<key>``, ``ip_adapter.<key>``."""
     flat = {f"{part}.{key}": tensor for part, keys in tensors.items() for key, tensor in keys.items()}
     save_file(flat, path)
     return path
@@ -154,7 +154,7 @@ def _resampler(draw: _Draw, prefix: str, dim: int, input_dim: int, output_dim: i
 
 
 def _lora(draw: _Draw, index: int, width: int, context: int, rank: int) -> dict[str, Tensor]:
-    """The four low-rank pairs of attention processor `index`; up @ down is about 2 % of a linear layer's weight."""
+    """The four low-rank pairs of attention processor ``index``; up @ down is about 2 % of a linear layer's weight."""
     found = {}
     for name, columns in (("to_q", width), ("to_k", context), ("to_v", context), ("to_out", width)):
         found[f"{index}.{name}_lora.down.weight"] = draw.linear(rank, columns)

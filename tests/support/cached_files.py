@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def cache_dir() -> Path:
-    """`$XDG_CACHE_HOME/faceid-tunes-tests`, else `~/.cache/faceid-tunes-tests`. Created."""
+    """``$XDG_CACHE_HOME/faceid-tunes-tests``, else ``~/.cache/faceid-tunes-tests``. Created."""
     root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     folder = Path(root) / "faceid-tunes-tests"
     folder.mkdir(parents=True, exist_ok=True)
@@ -17,7 +17,7 @@ def cache_dir() -> Path:
 
 
 def cached(name: str, write: Callable[[Path], object]) -> Path:
-    """The cached file `name`, made once by `write(path)`. Never seen half-written: it is renamed into place."""
+    """The cached file ``name``, made once by ``write(path)``. Never seen half-written: it is renamed into place."""
     target = cache_dir() / name
     if not target.exists():
         handle, temporary = tempfile.mkstemp(prefix=f".{name}.", dir=target.parent)

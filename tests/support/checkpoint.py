@@ -16,12 +16,12 @@ VERSION = 1  # part of the cache's file names: raise it when keys, shapes or val
 
 
 def sd15_checkpoint() -> Path:
-    """The cached checkpoint, a single-file fp16 safetensors as `v1-5-pruned-emaonly.safetensors` is."""
+    """The cached checkpoint, a single-file fp16 safetensors as ``v1-5-pruned-emaonly.safetensors`` is."""
     return cached(f"random_sd15_v{VERSION}.safetensors", lambda path: write_random_fp16(path, sd15_shapes()))
 
 
 def clip_vision_h() -> Path:
-    """The cached image encoder, laid out as h94/IP-Adapter's `models/image_encoder/model.safetensors`."""
+    """The cached image encoder, laid out as h94/IP-Adapter's ``models/image_encoder/model.safetensors``."""
     return cached(f"random_clip_vision_h_v{VERSION}.safetensors", write_clip_vision_h)
 
 

@@ -40,7 +40,7 @@ class ComfyUIMissingError(Exception):
 
 
 class PromptError(Exception):
-    """ComfyUI refused a prompt or failed while running it. `details` is what it answered."""
+    """ComfyUI refused a prompt or failed while running it. ``details`` is what it answered."""
 
     def __init__(self, message: str, details: dict[str, Any]):
         super().__init__(message)
@@ -55,14 +55,14 @@ class Installation:
     python: Path
 
     def missing(self, modules: tuple[str, ...]) -> list[str]:
-        """Those of `modules` its interpreter cannot find."""
+        """Those of ``modules`` its interpreter cannot find."""
         probe = "import importlib.util, sys; print(*[m for m in sys.argv[1:] if not importlib.util.find_spec(m)])"
         run = subprocess.run([self.python, "-c", probe, *modules], capture_output=True, text=True, check=True)
         return run.stdout.split()
 
 
 def find_comfyui() -> Installation:
-    """`COMFYUI_PATH`, else comfy-cli's `~/comfy/ComfyUI`, else the ComfyUI whose custom_nodes folder this is.
+    """``COMFYUI_PATH``, else comfy-cli's ``~/comfy/ComfyUI``, else the ComfyUI whose custom_nodes folder this is.
 
     Raises:
         ComfyUIMissingError: none of them is a ComfyUI.
@@ -95,7 +95,7 @@ def _environment() -> dict[str, str]:
 class ComfyUIServer:
     """A ComfyUI process with this repository as its only custom node.
 
-    `base` is its --base-directory: models, input, output and custom_nodes lie there, nothing is written elsewhere.
+    ``base`` is its --base-directory: models, input, output and custom_nodes lie there, nothing is written elsewhere.
     """
 
     def __init__(self, installation: Installation, base: Path):
@@ -199,7 +199,7 @@ class ComfyUIServer:
         return entry
 
     def image(self, entry: dict[str, Any], node: str) -> Image.Image:
-        """The first picture that output node `node` saved in a finished prompt."""
+        """The first picture that output node ``node`` saved in a finished prompt."""
         where = entry["outputs"][node]["images"][0]
         with self._open(f"/view?{urllib.parse.urlencode(where)}") as answer:
             return Image.open(io.BytesIO(answer.read())).convert("RGB")
@@ -226,7 +226,7 @@ class ComfyUIServer:
             raise PromptError(_refusal(details), details) from None
 
     def _until(self, what: str, seconds: float, ask: Callable[[], T | None]) -> T:
-        """The first true answer of `ask`, asked ten times a second while the process lives."""
+        """The first true answer of ``ask``, asked ten times a second while the process lives."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             try:

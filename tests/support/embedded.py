@@ -56,7 +56,7 @@ def with_adapter(engine: DiffusersEngine, variant: str) -> DiffusersEngine:
 
 
 def with_files(engine: DiffusersEngine, **files: Path) -> DiffusersEngine:
-    """An engine with other files of `EmbeddedModels` over the checkpoint that ``engine`` has loaded."""
+    """An engine with other files of ``EmbeddedModels`` over the checkpoint that ``engine`` has loaded."""
     return _over_the_checkpoint_of(engine, replace(engine.models, **files))
 
 
@@ -157,7 +157,7 @@ class DiffusersIPAdapter:
             unet.set_attn_processor(before)
 
     def latent(self, text: str, negative: str, *, steps: int, cfg: float, seed: int, size: int, strength: float):
-        """The final latent of one picture by diffusers' `__call__`, with the scheduler of ``dpm++2m_karras``."""
+        """The final latent of one picture by diffusers' ``__call__``, with the scheduler of ``dpm++2m_karras``."""
         self.pipeline.set_ip_adapter_scale(strength)
         self.pipeline.scheduler = DPMSolverMultistepScheduler.from_config(
             self._parts.scheduler.config, timestep_spacing="linspace", use_karras_sigmas=True

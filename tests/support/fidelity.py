@@ -72,7 +72,7 @@ def saved_adapter(tensors: AdapterTensors, variant: str) -> Iterator[Adapter]:
 
 
 def adapter_for(unet: UNet2DConditionModel, variant: str, base: str, lora_rank: int = 8) -> AdapterTensors:
-    """A random adapter with the widths of `unet`."""
+    """A random adapter with the widths of ``unet``."""
     widths = {
         f"{name}.processor": module.to_q.out_features
         for name, module in unet.named_modules()

@@ -1,8 +1,8 @@
 """Two independent references for "a UNet that shows an identity", to hold our own against.
 
-`diffusers_ip_adapter` is diffusers' built-in IP-Adapter with its PEFT LoRA. `PlainFormula` is the formula of the
+``diffusers_ip_adapter`` is diffusers' built-in IP-Adapter with its PEFT LoRA. ``PlainFormula`` is the formula of the
 paper (Ye et al. 2023, eq. 5) written out per layer, with nothing precomputed, merged or cached; it numbers the layers
-by enumerating `unet.attn_processors`, as the code that trained the adapters did.
+by enumerating ``unet.attn_processors``, as the code that trained the adapters did.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ def relative_l2(value: Tensor, reference: Tensor) -> float:
 def diffusers_ip_adapter(
     unet: UNet2DConditionModel, sections: Sections, scale: float, lora_scale: float
 ) -> Iterator[UNet2DConditionModel]:
-    """`unet` with diffusers' own IP-Adapter loaded; restored afterwards.
+    """``unet`` with diffusers' own IP-Adapter loaded; restored afterwards.
 
-    Call it with `added_cond_kwargs={"image_embeds": [...]}`: [B, n, 512] for FaceID and Portrait. For Plus variants set
-    `unet.encoder_hid_proj.image_projection_layers[0].clip_embeds`, `.shortcut` and `.shortcut_scale` first.
+    Call it with ``added_cond_kwargs={"image_embeds": [...]}``: [B, n, 512] for FaceID and Portrait. For Plus variants
+    set ``unet.encoder_hid_proj.image_projection_layers[0].clip_embeds``, ``.shortcut`` and ``.shortcut_scale`` first.
     """
     before, config_type = dict(unet.attn_processors), unet.config.encoder_hid_dim_type
     unet._load_ip_adapter_weights([sections], low_cpu_mem_usage=False)
@@ -58,7 +58,7 @@ class PlainFormula:
     def __init__(
         self, number: int, weights: dict[str, Tensor], tokens: Tensor, scale: float, lora_scale: float
     ) -> None:
-        """`number`: position in `attn_processors`; `tokens`: [B, T, C], already chosen per row."""
+        """``number``: position in ``attn_processors``; ``tokens``: [B, T, C], already chosen per row."""
         self.number, self.weights, self.tokens = number, weights, tokens
         self.scale, self.lora_scale = scale, lora_scale
 

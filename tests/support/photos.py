@@ -59,7 +59,7 @@ def people(pack: FacePack) -> dict[str, np.ndarray]:
 
 
 def around(photo: np.ndarray, box: np.ndarray, margin: float) -> np.ndarray:
-    """The box and `margin` of its width around it, as far as the photo goes."""
+    """The box and ``margin`` of its width around it, as far as the photo goes."""
     room = margin * (box[2] - box[0])
     left, top = (max(0, int(side - room)) for side in box[:2])
     right, bottom = (int(side + room) for side in box[2:])

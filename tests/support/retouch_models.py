@@ -105,7 +105,7 @@ def write_upscaler(file: Path) -> Path:
 
 
 def write_torch_restorer(file: Path, network: torch.nn.Module) -> Path:
-    """The network's tensors in half precision, wrapped as the published `.pth` of GFPGAN and CodeFormer have them."""
+    """The network's tensors in half precision, wrapped as the published ``.pth`` of GFPGAN and CodeFormer have them."""
     import torch
 
     tensors = {key: one.half() if one.is_floating_point() else one for key, one in network.state_dict().items()}

@@ -1,4 +1,4 @@
-"""Run by test_interrupted: download one model, saying `began` as its first bytes are written.
+"""Run by test_interrupted: download one model, saying ``began`` as its first bytes are written.
 
 python fetch_one.py URL SIZE SHA256 FOLDER [LARGEST FILE]
 """

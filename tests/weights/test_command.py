@@ -1,4 +1,4 @@
-"""`faceid weights`, run as a user runs it, on a manifest of two small real models served from this machine."""
+"""``faceid weights``, run as a user runs it, on a manifest of two small real models served from this machine."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class Run:
 
 @pytest.fixture
 def faceid(manifest, tmp_path, monkeypatch, capsys):
-    """faceid(*arguments): `faceid weights ...` on that manifest, into tmp_path/models."""
+    """faceid(*arguments): ``faceid weights ...`` on that manifest, into tmp_path/models."""
     monkeypatch.setattr(manifest_module, "MANIFEST", manifest)
 
     def run(*arguments: str) -> Run:

@@ -65,7 +65,7 @@ class ComfyUIEngine:
     """Draws in the ComfyUI at a URL.
 
     People come along: a tune the prompt names is kept in that ComfyUI too, once, under a title that is its own
-    (`title_there`). The photos go through its temporary folder; pictures are fetched from there, nothing is put into
+    (``title_there``). The photos go through its temporary folder; pictures are fetched from there, nothing is put into
     its output folder.
 
     Args:
@@ -93,7 +93,7 @@ class ComfyUIEngine:
     def draw(
         self, prompt: Prompt, store: TuneStore, on_progress: OnProgress | None = None, cancel: Event | None = None
     ) -> Drawn:
-        """See `Engine.draw`. Not to be called from a running event loop: use a thread there.
+        """See ``Engine.draw``. Not to be called from a running event loop: use a thread there.
 
         Raises:
             ComfyUIError: ComfyUI is not there, lacks nodes or models, or its job failed.
@@ -194,7 +194,7 @@ def _notes_of_retouching(prompt: Prompt, said: str) -> list[str]:
 
 
 def _teller(on_progress: OnProgress | None, cancel: Event | None) -> Tell:
-    """`report`, which tells nobody the same twice."""
+    """``report``, which tells nobody the same twice."""
     told: tuple[str, int, int] | None = None
 
     def tell(stage: str, done: int, total: int) -> None:

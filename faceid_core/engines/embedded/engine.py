@@ -79,7 +79,8 @@ class DiffusersEngine:
         lora_strength: float = 1.0,
         structure: float = 1.0,
     ) -> None:
-        """
+        """An engine that has loaded nothing yet.
+
         Args:
             device: "cuda", "mps" or "cpu"; the first of them that is there.
             dtype: of the UNet; float16, on the CPU float32.
@@ -106,7 +107,7 @@ class DiffusersEngine:
     def draw(
         self, prompt: Prompt, store: TuneStore, on_progress: OnProgress | None = None, cancel: Event | None = None
     ) -> Drawn:
-        """See `Engine.draw`; a batch is drawn one picture after the other, each as its seed draws it alone.
+        """See ``Engine.draw``; a batch is drawn one picture after the other, each as its seed draws it alone.
 
         Raises:
             CheckpointError: a model file is missing, damaged or something else.

@@ -117,7 +117,7 @@ class Drawing:
         shown: tuple[int, ...] | None,
         on_step: Callable[[int, int], None],
     ) -> np.ndarray:
-        """A picture drawn again, as `retouch.Resample` says.
+        """A picture drawn again, as ``retouch.Resample`` says.
 
         Raises:
             ReplacedError: the checkpoint is another file by now, and its weights are needed.

@@ -113,7 +113,7 @@ class AdapterLora:
         self._touched: list[LoraPair] = []  # of the adapter that is merged, or was about to be
 
     def merge(self, adapter: Adapter, strength: float) -> None:
-        """Raises CheckpointError when another LoRA has to be taken out first, as `remove`."""
+        """Raises CheckpointError when another LoRA has to be taken out first, as ``remove``."""
         if self._merged == (adapter.key, strength):
             return
         self.remove()

@@ -1,7 +1,7 @@
 """A model file opened at its header: what tensors it holds, before any of them is read.
 
 For the files that the embedded engine draws with: checkpoints, LoRAs, the image encoder. Both containers they come in
-are read, `.safetensors` and PyTorch's (with ``weights_only``, so no code in a file ever runs).
+are read, ``.safetensors`` and PyTorch's (with ``weights_only``, so no code in a file ever runs).
 """
 
 from __future__ import annotations

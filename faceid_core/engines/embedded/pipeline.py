@@ -25,7 +25,7 @@ OnTensor = Callable[[int, int], None]  # (tensors read, all tensors)
 def load_pipeline(
     file: ModelFile, device: torch.device, dtype: torch.dtype, on_tensor: OnTensor
 ) -> StableDiffusionPipeline:
-    """A checkpoint that `open_checkpoint` accepted, as a diffusers pipeline without safety checker.
+    """A checkpoint that ``open_checkpoint`` accepted, as a diffusers pipeline without safety checker.
 
     Only the UNet is of ``dtype``. The text encoder and the VAE are float32 everywhere, as ComfyUI computes them: they
     take a small part of the time, and some VAEs of SD 1.5 overflow in half precision.

@@ -1,7 +1,7 @@
-"""A prompt's words to what the UNet of SD 1.5 reads, by ComfyUI's rules, so that one text means the same on both.
+r"""A prompt's words to what the UNet of SD 1.5 reads, by ComfyUI's rules, so that one text means the same on both.
 
-Weights: ``(words)`` count 1.1 times what is around them, ``(words:1.3)`` exactly 1.3 whatever is around them; ``\\(``
-and ``\\)`` are parentheses of the text itself. A parenthesis without its other half is a character like any other.
+Weights: ``(words)`` count 1.1 times what is around them, ``(words:1.3)`` exactly 1.3 whatever is around them; ``\(``
+and ``\)`` are parentheses of the text itself. A parenthesis without its other half is a character like any other.
 
 Chunks: CLIP reads 77 tokens, 75 of them words, so a longer text is read in chunks whose results are laid end to end.
 Words of one weight are kept together: fewer than 8 tokens that do not fit any more begin the next chunk.
@@ -55,7 +55,7 @@ def weighted_chunks(tokenizer: Any, text: str, field: str = "text") -> list[list
     """A text as chunks of 77 tokens with their weights, at least one chunk. ``tokenizer``: transformers' CLIPTokenizer.
 
     Raises:
-        PromptError: as `weighted_words`.
+        PromptError: as ``weighted_words``.
     """
     groups = [
         [(token, weight) for token in tokenizer(group, verbose=False)["input_ids"][1:-1]]
@@ -73,7 +73,7 @@ def encode_text(text_encoder: Any, tokenizer: Any, text: str, field: str = "text
         field: the prompt's field that the text is, for messages.
 
     Raises:
-        PromptError: as `weighted_words`.
+        PromptError: as ``weighted_words``.
     """
     chunks = weighted_chunks(tokenizer, text, field)
     weights = torch.tensor([[weight for _, weight in chunk] for chunk in chunks])

@@ -59,7 +59,7 @@ class AstriaEngine:
     def draw(
         self, prompt: Prompt, store: TuneStore, on_progress: OnProgress | None = None, cancel: Event | None = None
     ) -> Drawn:
-        """See `Engine.draw`; the work on the remote side goes on when cancelled, and is found again by the next call.
+        """See ``Engine.draw``; the work on the remote side goes on when cancelled, and is found again by the next call.
 
         Raises:
             AstriaError: the API refused, failed, or could not be reached.
