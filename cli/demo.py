@@ -24,7 +24,7 @@ from .generate import draw_and_save
 if TYPE_CHECKING:
     from ..faceid_core.engines.embedded import EmbeddedModels
 
-PHOTO = Path(__file__).parents[2] / "weights" / "embedded" / "demo_photo" / "eileen_collins.jpg"
+PHOTO = Path(__file__).parents[1] / "weights" / "embedded" / "demo_photo" / "eileen_collins.jpg"
 TITLE, NAME = "Eileen Collins", "woman"
 TEXT = f"<faceid:{TITLE}:1> {NAME} trekking in the alps"
 

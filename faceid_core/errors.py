@@ -19,7 +19,7 @@ Each message says what was wrong, in which input, and what to do next; it is sho
 """
 
 
-class FaceIDError(ValueError):
+class FaceIDError(Exception):
     """Base of every error meant for the user."""
 
 
@@ -39,5 +39,5 @@ class AdapterError(FaceIDError):
     """An IP-Adapter FaceID file cannot be read, or does not fit the model or the faces it is applied with."""
 
 
-class MissingDependencyError(FaceIDError, ImportError):
+class MissingDependencyError(FaceIDError):
     """A Python package that this step needs is not installed."""

@@ -67,8 +67,6 @@ def read_photo(source: str | PathLike[str] | bytes) -> np.ndarray:
                 picture.load()
                 upright = ImageOps.exif_transpose(picture)
                 return _rgb_array(upright, name)
-    except PhotoError:
-        raise
     except Image.DecompressionBombError as error:
         raise PhotoError(f"{name} is larger than {MAX_PIXELS // 1_000_000} megapixels: scale it down.") from error
     except Image.UnidentifiedImageError as error:

@@ -334,7 +334,7 @@ def test_a_title_that_names_nobody_is_pointed_at_and_a_number_is_taken_for_a_rem
 def test_a_journal_that_cannot_be_written_stops_before_anything_is_paid(api, store, engine, tmp_path):
     (tmp_path / "file").touch()
     broken = replace(engine, journal=Journal(tmp_path / "file"))
-    with pytest.raises(ValueError, match="Nothing was sent"):
+    with pytest.raises(FaceIDError, match="Nothing was sent"):
         broken.draw(Prompt("<faceid:1:1> woman"), store)
     assert not api.prompts
 

@@ -47,12 +47,8 @@ def _read_json(body: bytes) -> dict[str, Nested]:
 
 
 async def _read_form(request: web.BaseRequest) -> list[tuple[str, Nested]]:
-    from aiohttp import web
-
     try:
         return [(name, _form_value(name, value)) for name, value in (await request.post()).items()]
-    except (MalformedRequestError, web.HTTPException):
-        raise
     except (ValueError, AssertionError, LookupError) as error:  # what aiohttp's reader raises, by version
         raise MalformedRequestError(f"The form is broken: {error}.") from None
 
