@@ -1,6 +1,6 @@
 """What the embedded face pack finds, how well it tells people apart, and what it costs: python benchmarks/faces.py
 
-Targets (reference/face.md 2.4): t1.jpg 6 of 6; every single-face sample; the least similar copy of a person more
+Targets (docs/facts/faces.md 2.4): t1.jpg 6 of 6; every single-face sample; the least similar copy of a person more
 similar than the most similar other person; a second run in a few milliseconds, none of them in onnxruntime.
 """
 

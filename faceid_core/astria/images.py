@@ -1,6 +1,6 @@
 """The images of a prompt: downloaded side by side, resumed when cut, and looked at before they count.
 
-Their addresses are public and have no suffix (reference/astria.md section 12), so they are fetched without the key
+Their addresses are public and have no suffix (docs/facts/astria.md 12), so they are fetched without the key
 and what they are is read from the bytes.
 """
 

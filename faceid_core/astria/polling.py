@@ -21,7 +21,7 @@ _MOST_ENDED = 3  # answers that it has ended, without an image
 class PollPolicy:
     """Seconds. ``interval`` is the stated rate: the least between an answer and the next question for one prompt.
 
-    The API answers tight polling with 429; 5 s and some jitter is its own advice (reference/astria.md 17.9).
+    The API answers tight polling with 429; 5 s and some jitter is its own advice (docs/facts/astria.md 17, item 9).
     """
 
     interval: float = 5.0

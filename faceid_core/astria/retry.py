@@ -1,6 +1,6 @@
 """How often a request is sent, and how long is waited in between.
 
-The API's own rules (reference/astria.md section 10): after a 500 wait, starting at 30 s; after a 504 the work was
+The API's own rules (docs/facts/astria.md 10): after a 500 wait, starting at 30 s; after a 504 the work was
 probably done, wait 60 s; after a 429 as long as Retry-After says; a 422 is never sent again. All other waits are
 exponential with full jitter (M. Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015).
 """

@@ -15,7 +15,7 @@ def similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:
     """The [2, 3] least-squares similarity (rotation, scale, shift; no shear, no mirror) from source to target points.
 
     source, target: [N, 2]. All points count: a robust fit (RANSAC) throws landmarks away and costs likeness
-    (reference/face.md 2.2). Umeyama, "Least-squares estimation of transformation parameters between two point
+    (docs/facts/faces.md 2.2). Umeyama, "Least-squares estimation of transformation parameters between two point
     patterns", PAMI 1991, eq. 40-43. Computed in the precision of the points: float32 landmarks give insightface's
     matrix to 1e-12, float64 ones would move it by 1e-3 pixels and flip the rounding of a few of the crop's.
     """

@@ -3,7 +3,7 @@
 A detector sees faces of some pixel range only. A close-up fills its input and is missed; shown smaller, or with a
 border around it, it is found. The ladder therefore tries smaller inputs, then padding, and only then doubtful scores.
 Sizes are passed with every call: setting ``input_size`` on the detector has no effect in insightface >= 1.0
-(reference/face.md 1.1 and 6).
+(docs/facts/faces.md 1.1 and 6).
 """
 
 from __future__ import annotations

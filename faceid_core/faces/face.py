@@ -11,7 +11,7 @@ import numpy as np
 from ..errors import NoFaceError
 
 # Cosine from which two embeddings count as one person: the default of insightface's own tools for ArcFace, and of
-# verifyface for SFace (reference/face.md 7.1).
+# verifyface for SFace (docs/facts/faces.md 7.1).
 SAME_PERSON = 0.40
 
 

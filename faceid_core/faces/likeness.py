@@ -1,7 +1,7 @@
 """How much a picture shows a person: the cosine between its most similar face and the person's own.
 
 Measure with a recogniser other than the one the picture was made with (``measuring_pack``): a model that was told
-"this embedding" is flattered by the recogniser that gave it (reference/face.md 7.2). verdict.py says what a cosine
+"this embedding" is flattered by the recogniser that gave it (docs/facts/faces.md 7.2). verdict.py says what a cosine
 means.
 """
 
@@ -19,7 +19,7 @@ from .face import Face, Faces
 from .packs import FacePack
 from .verdict import Verdict, verdict
 
-# Independently trained recognisers, most accurate first (reference/face.md 7.1). w600k_mbf comes after SFace, having
+# Independently trained recognisers, most accurate first (docs/facts/faces.md 7.1). w600k_mbf comes after SFace, having
 # learnt from the same photos as w600k_r50. Any other space is uncalibrated and comes last.
 _MEASURE_WITH = ("glintr100", "w600k_r50", "sface", "w600k_mbf")
 

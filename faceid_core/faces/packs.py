@@ -41,7 +41,7 @@ _FLAT_PACKS = (
     ("antelopev2", "scrfd_10g_bnkps", "glintr100"),
     ("buffalo_s", "det_500m", "w600k_mbf"),
 )
-# sha256 of the recogniser -> embedding space (reference/ipadapter.md 1.1; the last one is ours).
+# sha256 of the recogniser -> embedding space (docs/facts/adapter.md 1.1; the last one is ours).
 _SPACES = {
     "4c06341c33c2ca1f86781dab0e829f88ad5b64be9fba56e56bc9ebdefc619e43": "w600k_r50",
     "4ab1d6435d639628a6f3e5008dd4f929edf4c4124b1a7169e1048f9fef534cdf": "glintr100",

@@ -1,7 +1,7 @@
 """The ``--flags`` a prompt text may carry, and how each value is read.
 
 Source: Astria's feature pages (prompt masking, outpainting, tiled upscale, FaceID) and its Flux worker's option list
-(reference/astria.md section 6). Ranges are the documented ones; where the source gives none, the bound only keeps
+(docs/facts/astria.md 6). Ranges are the documented ones; where the source gives none, the bound only keeps
 typing slips out and the comment says so.
 
 Flags that make videos are refused by name, as is every flag not listed here.

@@ -21,7 +21,7 @@ To change references in a user's text and nothing else, use ``rewrite_refs``.
 
 Reading takes time proportional to the text's length: one pass, no backtracking over more than the current word.
 
-Source: reference/astria.md section 6.
+Source: docs/facts/astria.md 6.
 """
 
 from __future__ import annotations

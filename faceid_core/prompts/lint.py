@@ -1,6 +1,6 @@
 """What an engine would draw, but probably not as meant.
 
-The advice is the API's own (reference/astria.md sections 6, 7 and 17; the FaceID page), one short function for each
+The advice is the API's own (docs/facts/astria.md 6, 7 and 17; the FaceID page), one short function for each
 subject. A lint never stops a prompt; what cannot be drawn at all is refused by ``Prompt`` itself.
 """
 

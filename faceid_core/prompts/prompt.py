@@ -1,6 +1,6 @@
 """The Prompt value: what to draw, with every parameter of the API that concerns pictures.
 
-Names, ranges and defaults are those of ``POST /tunes/:id/prompts`` (reference/astria.md 5.1), so a Prompt goes out to
+Names, ranges and defaults are those of ``POST /tunes/:id/prompts`` (docs/facts/astria.md 5.1), so a Prompt goes out to
 the remote API and comes in from the service as it is. None is the API's null: "decide for me"; what that means on this
 machine is decided in defaults.py and nowhere else.
 

@@ -5,7 +5,7 @@ alike on both engines: with ``timestep_spacing="linspace"`` diffusers spaces its
 does, its multistep solver as "sgm_uniform" does. ``dpm++sde`` is k-diffusion's stochastic solver, which evaluates the
 model twice a step (diffusers needs ``torchsde`` for it).
 
-Names: reference/astria.md 5.1. Sources: DPM-Solver++ (arXiv:2211.01095), Karras et al. (arXiv:2206.00364),
+Names: docs/facts/astria.md 5.1. Sources: DPM-Solver++ (arXiv:2211.01095), Karras et al. (arXiv:2206.00364),
 Latent Consistency Models (arXiv:2310.04378), Trajectory Consistency Distillation (arXiv:2402.19159).
 """
 

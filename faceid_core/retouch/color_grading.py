@@ -6,7 +6,7 @@ gain of the chroma and a turn of the hue for each hue, in OKLab (Björn Ottosson
 processing", 2020). A stock is a 3-D table that Pillow applies, made once in half a second; of 1000 pixels of a photo
 999 are within two grey levels of the formula.
 
-Order, as in the API: after super-resolution and face correction, before ``film_grain`` (reference/astria.md 7).
+Order, as in the API: after super-resolution and face correction, before ``film_grain`` (docs/facts/astria.md 7).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What a prompt asks for once its picture is sampled, in the order that looks best.
 
 hires_fix before the swap, which paints over what it changed; the swap before super-resolution, which sharpens the
-swapper's small crop; then the faces, at the size they keep; colours and grain over everything (reference/astria.md 7).
+swapper's small crop; then the faces, at the size they keep; colours and grain over everything (docs/facts/astria.md 7).
 """
 
 from __future__ import annotations

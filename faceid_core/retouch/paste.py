@@ -2,7 +2,7 @@
 
 Three masks meet, all soft: the crop's own (nothing near its edge), what the model changed (an identical crop pastes
 nothing, and a hand it left alone stays as sharp as it was), and the user's. Outside the rectangle no pixel is touched;
-insightface and facexlib warp and blend the whole picture once per face (reference/face.md 3.1).
+insightface and facexlib warp and blend the whole picture once per face (docs/facts/faces.md 3.1).
 """
 
 from __future__ import annotations

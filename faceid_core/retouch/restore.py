@@ -44,8 +44,8 @@ def restore_faces(
 ) -> Retouched:
     """Restore faces of a picture.
 
-    Restorers were trained to make faces beautiful and change who they show (reference/face.md 4). With a ``pack`` each
-    face's visibility is therefore lowered until the likeness is kept: to the person it shows when it shows one of
+    Restorers were trained to make faces beautiful and change who they show (docs/facts/faces.md 4). With a ``pack``
+    each face's visibility is therefore lowered until the likeness is kept: to the person it shows when it shows one of
     ``people`` (cosine 0.4 and more; it may lose 0.05), else to itself as it was (0.7 must remain).
 
     Args:

@@ -2,7 +2,7 @@
 
 Every one takes and returns [1, 3, S, S] RGB from -1 to 1. spandrel's descriptors are used to build the modules only:
 called themselves they feed GFPGAN and CodeFormer values from 0 to 1 and clamp away half of what comes back
-(reference/face.md 4).
+(docs/facts/faces.md 4).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Face swappers: ONNX models that paint a person, given as an ArcFace embedding, into an aligned crop of someone else.
 
-Contracts (reference/face.md 3.1 and 3.4): inswapper, ReSwapper (its framing shifted at 256) and HyperSwap. All were
+Contracts (docs/facts/faces.md 3.1 and 3.4): inswapper, ReSwapper (its framing shifted at 256) and HyperSwap. All were
 trained on embeddings of w600k_r50. No file is shipped; each family's licence travels with it.
 """
 

@@ -1,4 +1,4 @@
-"""The API's answers (vectors/answers: reference/astria.md 4.2, 5.2, 8 and the FaceID page) as values, and back."""
+"""The API's answers (vectors/answers: docs/facts/astria.md 4.2, 5.2, 8 and the FaceID page) as values, and back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the client really puts on the wire, byte for byte, against vectors/sent (reference/astria.md sections 2 to 5).
+"""What the client really puts on the wire, byte for byte, against vectors/sent (docs/facts/astria.md 2 to 5).
 
 Only the boundary, the address and the length of the body are left out of the comparison.
 """

@@ -7,7 +7,7 @@
         assert api.prompts and api.seen[-1].method == "GET"
 
 It runs in a thread with an event loop of its own, so that its user may be a test, a node or a command line. What it
-answers is that of reference/astria.md: sections 2, 4.2, 5.2, 9 to 12.
+answers is that of docs/facts/astria.md 2, 4.2, 5.2, 9 to 12.
 """
 
 from __future__ import annotations

@@ -67,7 +67,7 @@ def around(photo: np.ndarray, box: np.ndarray, margin: float) -> np.ndarray:
 
 
 def altered_copies(photo: np.ndarray) -> dict[str, np.ndarray]:
-    """The ten alterations of reference/face.md 2.4."""
+    """The ten alterations of docs/facts/faces.md 2.4."""
     height, width = photo.shape[:2]
     noise = np.random.default_rng(0).normal(0, 12, photo.shape)
     return {

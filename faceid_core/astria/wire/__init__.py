@@ -8,5 +8,5 @@ objects.py       RemoteTune, RemotePrompt, Account                objects_json.p
 problems.py      an error's body -> messages                      callbacks.py  a callback's body -> objects
 file.py          File: an uploaded file                           scalars.py  "True", "3.0", "" -> values
 
-Facts: reference/astria.md, sections 3 to 5, 8 and 10.
+Facts: docs/facts/astria.md 3 to 5, 8 and 10.
 """

@@ -1,4 +1,4 @@
-"""A request's body to parameters: every form that clients of the API send (reference/astria.md section 3)."""
+"""A request's body to parameters: every form that clients of the API send (docs/facts/astria.md 3)."""
 
 from __future__ import annotations
 

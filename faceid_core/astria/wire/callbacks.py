@@ -1,6 +1,6 @@
 """Callbacks: ``{"prompt": {...}}``, ``{"tune": {...}}``, either of them bare, or a list of prompts.
 
-The wrapped prompt is shorter than the object that GET returns (reference/astria.md section 8): no ``callback``,
+The wrapped prompt is shorter than the object that GET returns (docs/facts/astria.md 8): no ``callback``,
 ``seed`` or ``url``.
 """
 

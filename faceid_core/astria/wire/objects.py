@@ -1,4 +1,4 @@
-"""The API's objects as values (reference/astria.md 4.2, 5.2). Times are timezone-aware UTC.
+"""The API's objects as values (docs/facts/astria.md 4.2, 5.2). Times are timezone-aware UTC.
 
 ``extra`` holds the keys we do not know, so that an object goes out as it came in.
 """

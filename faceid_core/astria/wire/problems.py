@@ -1,4 +1,4 @@
-"""The messages in the body of an error, word for word (reference/astria.md section 10)."""
+"""The messages in the body of an error, word for word (docs/facts/astria.md 10)."""
 
 from __future__ import annotations
 

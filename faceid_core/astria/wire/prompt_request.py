@@ -1,4 +1,4 @@
-"""A Prompt as the parameters of ``POST /tunes/:id/prompts``, and back (reference/astria.md 5.1)."""
+"""A Prompt as the parameters of ``POST /tunes/:id/prompts``, and back (docs/facts/astria.md 5.1)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ``POST /tunes`` asks for, as a value, as parameters, and back (reference/astria.md 4.1)."""
+"""What ``POST /tunes`` asks for, as a value, as parameters, and back (docs/facts/astria.md 4.1)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A running ComfyUI over HTTP: the few requests a headless client makes (reference/comfyui.md 3.3)."""
+"""A running ComfyUI over HTTP: the few requests a headless client makes (docs/facts/comfyui.md 3.3)."""
 
 from __future__ import annotations
 

@@ -1,0 +1,65 @@
+"""The documents as promises: what they cite, name and show exists."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FACTS = ROOT / "docs" / "facts"
+SOURCES = sorted(
+    path
+    for folder in ("nodes", "cli", "faceid_core", "weights", "tests", "benchmarks")
+    for path in (ROOT / folder).rglob("*.py")
+    if path != Path(__file__)
+)
+
+# "docs/facts/astria.md 4.2, 5.2 and 9 to 12", "docs/facts/astria.md 17, item 9".
+NUMBER = r"\d+(?:\.\d+)*"
+CITATION = re.compile(rf"docs/facts/([\w-]+)\.md((?: {NUMBER}(?:(?:, | and | to ){NUMBER})*)?)(?:, item (\d+))?")
+
+
+def headings(name: str) -> dict[str, str]:
+    """Number of a heading -> the text below it, for a page of facts."""
+    parts = re.split(r"(?m)^#{2,4} (\d+(?:\.\d+)*)\.? .+$", (FACTS / f"{name}.md").read_text())
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def citations() -> list[tuple[str, str, list[str], str | None]]:
+    """(file, page, numbers of headings, number of an item) of each citation in code, also of one over two lines."""
+    found = []
+    for path in SOURCES:
+        text = re.sub(r"\s*\n\s*(# ?)?", " ", path.read_text())
+        for page, numbers, item in CITATION.findall(text):
+            found.append((str(path.relative_to(ROOT)), page, re.findall(NUMBER, numbers), item or None))
+    return found
+
+
+def test_every_fact_that_code_cites_has_a_heading():
+    cited = citations()
+    assert len(cited) >= 33
+    for file, page, numbers, item in cited:
+        assert (FACTS / f"{page}.md").is_file(), f"{file} cites docs/facts/{page}.md, which is not there"
+        assert numbers, f"{file} cites docs/facts/{page}.md without the number of a heading"
+        known = headings(page)
+        assert set(numbers) <= set(known), f"{file} cites docs/facts/{page}.md {numbers}"
+        if item:
+            assert re.search(rf"(?m)^{item}\. ", known[numbers[-1]]), (
+                f"{file} cites item {item} of {page} {numbers[-1]}"
+            )
+
+
+@pytest.mark.parametrize("page", sorted(path.stem for path in FACTS.glob("*.md")))
+def test_the_headings_of_facts_have_numbers_of_their_own(page):
+    lines = re.sub(r"(?s)```.*?```", "", (FACTS / f"{page}.md").read_text()).splitlines()
+    found = [line for line in lines if re.match(r"#{2,4} ", line)]
+    numbers = [re.match(r"#{2,4} (\d+(?:\.\d+)*)\.? \S", line) for line in found]
+    assert all(numbers), [line for line, number in zip(found, numbers, strict=True) if not number]
+    assert len({number[1] for number in numbers}) == len(numbers)
+
+
+def test_code_cites_nothing_outside_the_repository():
+    for path in [*SOURCES, *ROOT.glob("*.toml")]:
+        assert not re.search(r"reference/\w+\.md|DESIGN\.md|\.\./shared/", path.read_text()), path
