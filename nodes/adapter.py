@@ -38,7 +38,7 @@ class FaceIDLoadAdapter(io.ComfyNode):
                     tooltip="Only for a renamed FaceID Plus file, which looks the same as PlusV2.",
                 ),
             ],
-            outputs=[Adapter.Output(display_name="adapter")],
+            outputs=[Adapter.Output(display_name="adapter", tooltip="For FaceID Apply and FaceID Apply Prompt.")],
             hidden=[io.Hidden.unique_id],
         )
 
@@ -73,9 +73,9 @@ class FaceIDApply(io.ComfyNode):
             "person; their effects add up.",
             search_aliases=["ipadapter faceid apply", "face id", "same person", "likeness"],
             inputs=[
-                io.Model.Input("model"),
-                Adapter.Input("adapter"),
-                Faces.Input("faces"),
+                io.Model.Input("model", tooltip="The model of a checkpoint, with the same base model as the adapter."),
+                Adapter.Input("adapter", tooltip="From FaceID Load Adapter."),
+                Faces.Input("faces", tooltip="From FaceID Extract Face."),
                 io.Float.Input(
                     "strength", default=1.0, min=0.0, max=3.0, step=0.05, tooltip="How strongly the person shows."
                 ),
@@ -96,8 +96,24 @@ class FaceIDApply(io.ComfyNode):
                     step=0.05,
                     tooltip="PlusV2 only: how much of the face's structure (hair line, pose, light) comes along.",
                 ),
-                io.Float.Input("start_at", default=0.0, min=0.0, max=1.0, step=0.01, advanced=True),
-                io.Float.Input("end_at", default=1.0, min=0.0, max=1.0, step=0.01, advanced=True),
+                io.Float.Input(
+                    "start_at",
+                    default=0.0,
+                    min=0.0,
+                    max=1.0,
+                    step=0.01,
+                    advanced=True,
+                    tooltip="Share of the sampling at which the person starts to show. 0 is the start of the sampling.",
+                ),
+                io.Float.Input(
+                    "end_at",
+                    default=1.0,
+                    min=0.0,
+                    max=1.0,
+                    step=0.01,
+                    advanced=True,
+                    tooltip="Share of the sampling at which the person stops showing. 1 is the end of the sampling.",
+                ),
                 io.Boolean.Input(
                     "preview",
                     default=False,
@@ -108,7 +124,7 @@ class FaceIDApply(io.ComfyNode):
                 io.ClipVision.Input("clip_vision", optional=True, tooltip="CLIP ViT-H; only for Plus and PlusV2."),
                 io.Mask.Input("mask", optional=True, tooltip="Where in the picture the person may appear."),
             ],
-            outputs=[io.Model.Output()],
+            outputs=[io.Model.Output(tooltip="Draws the person: for a sampler, or for a second FaceID Apply.")],
             hidden=[io.Hidden.unique_id],
         )
 

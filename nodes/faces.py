@@ -57,9 +57,9 @@ class FaceIDExtractFace(io.ComfyNode):
                 ),
             ],
             outputs=[
-                Faces.Output(display_name="faces"),
-                io.Image.Output(display_name="crops"),
-                io.Image.Output(display_name="preview"),
+                Faces.Output(display_name="faces", tooltip="The person's identity, for FaceID Apply."),
+                io.Image.Output(display_name="crops", tooltip="The chosen faces, aligned, 224 x 224 pixels."),
+                io.Image.Output(display_name="preview", tooltip="The photos, with the faces that were found."),
             ],
             hidden=[io.Hidden.unique_id],
         )

@@ -52,8 +52,10 @@ class FaceIDPrompt(io.ComfyNode):
                     tooltip="Tags name a tune by id or title: <faceid:12:1> or <faceid:Anna 2026:0.8>. The class word "
                     "(woman, man) stays in the text.",
                 ),
-                io.String.Input("negative_prompt", multiline=True, default=""),
-                io.Int.Input("num_images", default=1, min=1, max=MAX_IMAGES),
+                io.String.Input(
+                    "negative_prompt", multiline=True, default="", tooltip="What the picture must not show."
+                ),
+                io.Int.Input("num_images", default=1, min=1, max=MAX_IMAGES, tooltip="How many pictures to draw."),
                 io.Int.Input(
                     "seed",
                     default=42,
@@ -74,13 +76,34 @@ class FaceIDPrompt(io.ComfyNode):
                 io.Combo.Input("scheduler", options=[AUTO, *SCHEDULERS], default=AUTO, tooltip="auto: dpm++2m_karras."),
                 io.Int.Input("w", default=0, min=0, max=MAX_SIDE, step=8, tooltip="Pixels. 0: from the aspect ratio."),
                 io.Int.Input("h", default=0, min=0, max=MAX_SIDE, step=8, tooltip="Pixels. 0: from the aspect ratio."),
-                io.Combo.Input("aspect_ratio", options=list(ASPECT_RATIOS), default="1:1"),
+                io.Combo.Input(
+                    "aspect_ratio",
+                    options=list(ASPECT_RATIOS),
+                    default="1:1",
+                    tooltip="Width to height, where w or h is 0.",
+                ),
                 *(io.Boolean.Input(name, default=False, advanced=True, tooltip=tip) for name, tip in _SWITCHES.items()),
-                io.Combo.Input("style", options=[NONE, *STYLES], default=NONE, advanced=True),
-                io.Combo.Input("color_grading", options=[NONE, *COLOR_GRADINGS], default=NONE, advanced=True),
+                io.Combo.Input(
+                    "style",
+                    options=[NONE, *STYLES],
+                    default=NONE,
+                    advanced=True,
+                    tooltip="Adds the words of a style to the text.",
+                ),
+                io.Combo.Input(
+                    "color_grading",
+                    options=[NONE, *COLOR_GRADINGS],
+                    default=NONE,
+                    advanced=True,
+                    tooltip="Gives the picture the colours of a film stock.",
+                ),
                 Tune.Input("tune", optional=True, tooltip="Puts this person in front if the text does not name them."),
             ],
-            outputs=[Prompt.Output(display_name="prompt")],
+            outputs=[
+                Prompt.Output(
+                    display_name="prompt", tooltip="For FaceID Apply Prompt, FaceID Retouch and FaceID Remote Prompt."
+                )
+            ],
             hidden=[io.Hidden.unique_id],
         )
 
@@ -130,12 +153,28 @@ class FaceIDApplyPrompt(io.ComfyNode):
             "size and seeds.",
             search_aliases=["draw prompt", "faceid sampler", "faceid guider"],
             inputs=[
-                io.Model.Input("model"),
-                io.Clip.Input("clip"),
-                Prompt.Input("prompt"),
-                Adapter.Input("adapter"),
-                io.Float.Input("lora_strength", default=1.0, min=0.0, max=2.0, step=0.05, advanced=True),
-                io.Float.Input("structure", default=1.0, min=0.0, max=3.0, step=0.05, advanced=True),
+                io.Model.Input("model", tooltip="The model of a checkpoint, with the same base model as the adapter."),
+                io.Clip.Input("clip", tooltip="The CLIP of the checkpoint, which reads the text."),
+                Prompt.Input("prompt", tooltip="From FaceID Prompt."),
+                Adapter.Input("adapter", tooltip="From FaceID Load Adapter."),
+                io.Float.Input(
+                    "lora_strength",
+                    default=1.0,
+                    min=0.0,
+                    max=2.0,
+                    step=0.05,
+                    advanced=True,
+                    tooltip="Strength of the LoRA inside the adapter.",
+                ),
+                io.Float.Input(
+                    "structure",
+                    default=1.0,
+                    min=0.0,
+                    max=3.0,
+                    step=0.05,
+                    advanced=True,
+                    tooltip="PlusV2 only: how much of the face's structure (hair line, pose, light) comes along.",
+                ),
                 io.Boolean.Input(
                     "preview",
                     default=False,
@@ -150,12 +189,12 @@ class FaceIDApplyPrompt(io.ComfyNode):
                 ),
             ],
             outputs=[
-                io.Noise.Output(),
-                io.Guider.Output(),
-                io.Sampler.Output(),
-                io.Sigmas.Output(),
-                io.Latent.Output(),
-                Prompt.Output(display_name="prompt"),
+                io.Noise.Output(tooltip="Image i of the batch has the noise of seed + i."),
+                io.Guider.Output(tooltip="The model with the people, the text and cfg_scale. For FaceID Retouch, too."),
+                io.Sampler.Output(tooltip="The sampler of the prompt's scheduler."),
+                io.Sigmas.Output(tooltip="The noise levels of the prompt's scheduler and steps."),
+                io.Latent.Output(tooltip="Empty latents of the prompt's size, one for each picture."),
+                Prompt.Output(display_name="prompt", tooltip="The same prompt, for FaceID Retouch."),
             ],
             hidden=[io.Hidden.unique_id],
         )

@@ -24,7 +24,7 @@ class FaceIDRemotePrompt(io.ComfyNode):
             "key comes from the environment variable ASTRIA_API_KEY or a file, never from the graph.",
             search_aliases=["astria", "api", "cloud", "remote"],
             inputs=[
-                Prompt.Input("prompt"),
+                Prompt.Input("prompt", tooltip="From FaceID Prompt."),
                 io.Int.Input(
                     "base_tune_id",
                     default=690204,
@@ -34,7 +34,7 @@ class FaceIDRemotePrompt(io.ComfyNode):
                 ),
             ],
             outputs=[
-                io.Image.Output(display_name="images"),
+                io.Image.Output(display_name="images", tooltip="The pictures that the API drew."),
                 io.String.Output(display_name="response", tooltip="The API's answer, as JSON."),
             ],
             hidden=[io.Hidden.unique_id, io.Hidden.prompt, io.Hidden.extra_pnginfo],
@@ -67,7 +67,13 @@ class FaceIDBaseModel(io.ComfyNode):
             description="One choice for both sides of the switch: the base model of the remote API, and the checkpoint "
             "here that looks the same. Which belong together stands in a table you can edit.",
             search_aliases=["base tune", "astria gallery", "checkpoint"],
-            inputs=[io.Combo.Input("base_model", options=host.base_model_titles())],
+            inputs=[
+                io.Combo.Input(
+                    "base_model",
+                    options=host.base_model_titles(),
+                    tooltip="Names in the table user/__faceid_tunes/base_models.toml.",
+                )
+            ],
             outputs=[
                 io.Int.Output(display_name="base_tune_id", tooltip="For FaceID Remote Prompt."),
                 io.AnyType.Output(display_name="ckpt_name", tooltip="For Load Checkpoint."),

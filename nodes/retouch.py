@@ -60,7 +60,7 @@ class FaceIDRetouch(io.ComfyNode):
             ],
             inputs=[
                 io.Image.Input("images", tooltip="Pictures drawn from the prompt."),
-                Prompt.Input("prompt"),
+                Prompt.Input("prompt", tooltip="The prompt that drew the pictures. Its flags say what is done."),
                 _swap_model(NONE),
                 _restore_model(NONE),
                 _preview(),
@@ -68,7 +68,9 @@ class FaceIDRetouch(io.ComfyNode):
                 io.Guider.Input("guider", optional=True, tooltip="For hires_fix and inpaint_faces."),
                 io.Vae.Input("vae", optional=True, tooltip="For hires_fix and inpaint_faces."),
             ],
-            outputs=[io.Image.Output(display_name="images")],
+            outputs=[
+                io.Image.Output(display_name="images", tooltip="The pictures after everything the prompt asks for.")
+            ],
             hidden=[io.Hidden.unique_id],
         )
 
@@ -102,8 +104,8 @@ class FaceIDSwapFace(io.ComfyNode):
             description="Paints a tune's person over a face of each picture. Pictures without a face pass as they are.",
             search_aliases=["inswapper", "hyperswap", "reactor", "roop", "face swap"],
             inputs=[
-                io.Image.Input("images"),
-                Tune.Input("tune"),
+                io.Image.Input("images", tooltip="The pictures to change."),
+                Tune.Input("tune", tooltip="Whom to paint, the mean of all photos."),
                 _swap_model(),
                 io.Combo.Input(
                     "choice", options=list(CHOICES), default=CHOICES[0], tooltip="Which faces become the person."
@@ -113,7 +115,7 @@ class FaceIDSwapFace(io.ComfyNode):
                 ),
                 _preview(),
             ],
-            outputs=[io.Image.Output(display_name="images")],
+            outputs=[io.Image.Output(display_name="images", tooltip="The pictures with the person's face.")],
             hidden=[io.Hidden.unique_id],
         )
 
@@ -148,7 +150,7 @@ class FaceIDCorrectFace(io.ComfyNode):
             description="Makes the faces of pictures sharp again, as far as the person stays the same person.",
             search_aliases=["gfpgan", "codeformer", "restoreformer", "gpen", "face restore"],
             inputs=[
-                io.Image.Input("images"),
+                io.Image.Input("images", tooltip="The pictures to change."),
                 _restore_model(),
                 io.Float.Input(
                     "fidelity",
@@ -168,7 +170,7 @@ class FaceIDCorrectFace(io.ComfyNode):
                 ),
                 Tune.Input("tune", optional=True, tooltip="Whom the faces are to go on showing."),
             ],
-            outputs=[io.Image.Output(display_name="images")],
+            outputs=[io.Image.Output(display_name="images", tooltip="The pictures with sharp faces.")],
             hidden=[io.Hidden.unique_id],
         )
 

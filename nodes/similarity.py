@@ -26,7 +26,10 @@ class FaceIDSimilarity(io.ComfyNode):
             description="How much the pictures look like a tune's person, measured with another recogniser than the "
             "one that drew them when there is one.",
             search_aliases=["face similarity", "likeness", "cosine", "face match", "identity score"],
-            inputs=[io.Image.Input("images"), Tune.Input("tune")],
+            inputs=[
+                io.Image.Input("images", tooltip="The pictures to measure."),
+                Tune.Input("tune", tooltip="The person they should show."),
+            ],
             outputs=[
                 io.Float.Output(
                     display_name="score", tooltip="Mean cosine, -1 to 1; a picture without a face counts as 0."

@@ -21,11 +21,16 @@ class FaceIDSwitch(io.ComfyNode):
             "loaded for it, nothing is uploaded for it.",
             search_aliases=["local remote", "astria switch", "backend"],
             inputs=[
-                io.Combo.Input("backend", options=[LOCAL, REMOTE], default=LOCAL),
+                io.Combo.Input(
+                    "backend",
+                    options=[LOCAL, REMOTE],
+                    default=LOCAL,
+                    tooltip="local: draw on this machine. remote: draw through the Astria API.",
+                ),
                 io.Image.Input(LOCAL, lazy=True, optional=True, tooltip="Pictures drawn on this machine."),
                 io.Image.Input(REMOTE, lazy=True, optional=True, tooltip="Pictures from FaceID Remote Prompt."),
             ],
-            outputs=[io.Image.Output(display_name="images")],
+            outputs=[io.Image.Output(display_name="images", tooltip="The pictures of the chosen side.")],
         )
 
     @classmethod

@@ -22,9 +22,9 @@ CLASS_NAMES = ["person", "man", "woman", "boy", "girl", "child", "baby"]
 
 def tune_outputs() -> list[io.Output]:
     return [
-        Tune.Output(display_name="tune"),
-        io.Int.Output(display_name="tune_id"),
-        io.String.Output(display_name="tag"),
+        Tune.Output(display_name="tune", tooltip="The person, for every node with an input called tune."),
+        io.Int.Output(display_name="tune_id", tooltip="The tune's number."),
+        io.String.Output(display_name="tag", tooltip="Write it in a prompt to put the person in: <faceid:12:1>."),
     ]
 
 

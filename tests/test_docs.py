@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from support.node_schemas import node_schemas
 
 ROOT = Path(__file__).parents[1]
 FACTS = ROOT / "docs" / "facts"
@@ -63,3 +64,27 @@ def test_the_headings_of_facts_have_numbers_of_their_own(page):
 def test_code_cites_nothing_outside_the_repository():
     for path in [*SOURCES, *ROOT.glob("*.toml")]:
         assert not re.search(r"reference/\w+\.md|DESIGN\.md", path.read_text()), path
+
+
+NODES = sorted(path.stem for path in (ROOT / "web" / "docs").glob("*.md"))
+
+
+def described(page: str, chapter: str) -> list[str]:
+    """The names at the start of the items of a chapter: ``- **start_at**, **end_at** (advanced): ...``."""
+    found = re.search(rf"(?ms)^## {chapter}$(.*?)(?=^## |\Z)", page)
+    assert found, f"no chapter {chapter}"
+    items = re.findall(r"(?m)^- (\*\*[^:]+):", found[1])
+    return [name for item in items for name in re.findall(r"\*\*(\w+)\*\*", item)]
+
+
+@pytest.mark.parametrize("node", NODES)
+@pytest.mark.parametrize("chapter", ["Inputs", "Outputs"])
+def test_a_help_page_has_a_line_for_each_input_and_output_in_their_order(node, chapter):
+    page = (ROOT / "web" / "docs" / f"{node}.md").read_text()
+    assert described(page, chapter) == [socket["id"] for socket in node_schemas()[node][chapter.lower()]]
+
+
+@pytest.mark.parametrize("node", NODES)
+def test_every_input_and_output_has_a_tooltip(node):
+    sockets = node_schemas()[node]["inputs"] + node_schemas()[node]["outputs"]
+    assert not [socket["id"] for socket in sockets if not socket["tooltip"]]
