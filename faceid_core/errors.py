@@ -1,19 +1,41 @@
 """Everything this package raises on purpose.
 
     FaceIDError
-    ├── PhotoError        an input picture cannot be used (NaN, 1x1, not a picture)
-    │   └── NoFaceError   a readable picture in which no face was found
-    ├── FacePackError     a face pack is missing or incomplete
-    ├── AdapterError      an IP-Adapter file cannot be read, or does not fit the model or faces it is used with
+    ├── PhotoError  an input picture cannot be used (NaN, 1x1, not a picture)
+    │   └── NoFaceError  no face was found in a readable picture
+    ├── FacePackError  a face pack is missing or incomplete
+    ├── AdapterError  an IP-Adapter file cannot be read, or does not fit the model or faces it is used with
     ├── MissingDependencyError  a Python package has to be installed first
-    ├── PromptError       (prompts/errors.py) a prompt cannot be used; says where in it
-    ├── TuneError         (tunes/errors.py) a tune cannot be created, read or changed
-    ├── CheckpointError   (engines/embedded/model_file.py) a checkpoint, LoRA or image encoder cannot be used
-    ├── ComfyUIError      (engines/comfyui/client.py) a running ComfyUI was not reached, refused or failed
-    ├── WeightsError      (weights/errors.py) a model file is missing, refused or not downloaded
-    ├── RetouchError      (retouch/errors.py) a swapper, restorer or mask cannot be used
-    ├── AstriaError       (astria/errors.py) the remote API refused, failed, or was not reached
-    └── Cancelled         (engines/engine.py) somebody asked an engine to stop
+    ├── PromptError  (prompts/errors.py) a prompt cannot be used; says where in it
+    ├── TuneError  (tunes/errors.py) a tune cannot be created, read or changed
+    │   └── TuneNotFoundError  no tune has that id or title, or it has expired
+    ├── WeightsError  (weights/errors.py) a model file is unknown, missing or damaged
+    │   ├── LicenceError  a licence has to be accepted first
+    │   ├── DownloadError  a file could not be downloaded
+    │   └── StorageError  a file could not be kept: the disk is full, the folder cannot be written to
+    ├── RetouchError  (retouch/errors.py) a swapper, restorer or mask cannot be used
+    ├── CheckpointError  (engines/embedded/model_file.py) a checkpoint, LoRA or image encoder cannot be used
+    │   └── ReplacedError  a model file changed after it was opened
+    ├── ComfyUIError  (engines/comfyui/client.py) a running ComfyUI refused or failed
+    │   └── UnreachableError  nothing answers at its address
+    ├── Cancelled  (engines/engine.py) somebody asked an engine to stop
+    ├── AstriaError  (astria/errors.py) the remote API could not do what was asked
+    │   ├── AstriaSettingsError  the key, the address or the workspace cannot be used
+    │   ├── AstriaTransportError  the API was not reached, or the connection ended before the answer
+    │   │   └── OutcomeUnknownError  the work may exist and must not be sent again
+    │   ├── AuthenticationError  the API does not accept the key
+    │   ├── NoCreditError  the account has no credit left
+    │   ├── NotFoundError  the tune or prompt does not exist, or belongs to somebody else
+    │   ├── ValidationError  the API refused the parameters
+    │   ├── RateLimitedError  too many requests
+    │   ├── ServerError  the API failed, or something else answered
+    │   ├── DeadlineError  the images are not there yet; waiting can be resumed
+    │   └── ResultError  a prompt ended without images, or an image cannot be used
+    ├── MalformedRequestError  (astria/wire/brackets.py) a request's body or names cannot be understood
+    └── UnexpectedObjectError  (astria/wire/objects_json.py) JSON is not the object it should be
+
+A file is relative to ``faceid_core``; an error without one is in the file of its parent. A test compares the tree with
+the classes.
 
 Each message says what was wrong, in which input, and what to do next; it is shown to the user as it is.
 """

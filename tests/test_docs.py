@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
@@ -88,3 +89,43 @@ def test_a_help_page_has_a_line_for_each_input_and_output_in_their_order(node, c
 def test_every_input_and_output_has_a_tooltip(node):
     sockets = node_schemas()[node]["inputs"] + node_schemas()[node]["outputs"]
     assert not [socket["id"] for socket in sockets if not socket["tooltip"]]
+
+
+def error_classes() -> dict[str, tuple[str, str]]:
+    """Name of each error below FaceIDError -> (its parent, the file that defines it, relative to faceid_core)."""
+    bases = {}
+    for path in (ROOT / "faceid_core").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef) and node.bases:
+                bases[node.name] = (ast.unparse(node.bases[0]), str(path.relative_to(ROOT / "faceid_core")))
+    found, more = {}, {"FaceIDError"}
+    while more:
+        more = {name for name, (parent, _) in bases.items() if parent in more}
+        found |= {name: bases[name] for name in more}
+    return found
+
+
+def error_tree() -> dict[str, tuple[str, str]]:
+    """The same, from the tree in the docstring of errors.py; an error without a file is in that of its parent."""
+    text = ast.get_docstring(ast.parse((ROOT / "faceid_core" / "errors.py").read_text()))
+    found, parents = {"FaceIDError": ("Exception", "errors.py")}, ["FaceIDError"]
+    for line in re.findall(r"(?m)^ {4}[│├└].*", text):
+        branch, name, file = re.fullmatch(r" {4}([│├└─ ]+)(\w+)  (?:\((\S+\.py)\) )?\S.*", line).groups()
+        depth = len(branch) // 4
+        parent = parents[depth - 1]
+        found[name] = (parent, file or found[parent][1])
+        parents[depth:] = [name]
+    del found["FaceIDError"]
+    return found
+
+
+def test_the_tree_of_errors_is_that_of_the_classes():
+    assert len(error_classes()) >= 30
+    assert error_tree() == error_classes()
+
+
+def test_every_error_for_users_is_defined_in_the_core():
+    for folder in ("cli", "nodes"):
+        for path in (ROOT / folder).rglob("*.py"):
+            classes = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ClassDef)]
+            assert not [node.name for node in classes if node.name.endswith("Error")], path
