@@ -1,12 +1,12 @@
 """Faces: from a photo to an aligned crop and an ArcFace embedding.
 
 photo.py    an IMAGE tensor or a file  -> uint8 RGB arrays
-packs.py    which ONNX files there are -> FacePack          (onnx_signature.py tells what a file is)
+packs.py    which ONNX files there are -> FacePack          (onnx_signature.py says what a file is)
 models.py   FacePack                   -> two ONNX sessions
 detect.py   photo                      -> boxes and landmarks
 align.py    landmarks                  -> 112 and 224 pixel crops
 extract.py  photos                     -> Faces             (choose.py picks one face per photo)
-preview.py, report.py                  -> what a person sees of it
+preview.py, report.py                  -> the picture and the line that the user sees
 likeness.py pictures, a person         -> cosines           (verdict.py: what a cosine means)
 """
 

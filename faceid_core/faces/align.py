@@ -14,10 +14,10 @@ TEMPLATE = np.array(
 def similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:
     """The [2, 3] least-squares similarity (rotation, scale, shift; no shear, no mirror) from source to target points.
 
-    source, target: [N, 2]. All points count: a robust fit (RANSAC) throws landmarks away and costs likeness
+    source, target: [N, 2]. All points count: a robust fit (RANSAC) drops landmarks and costs likeness
     (docs/facts/faces.md 2.2). Umeyama, "Least-squares estimation of transformation parameters between two point
     patterns", PAMI 1991, eq. 40-43. Computed in the precision of the points: float32 landmarks give insightface's
-    matrix to 1e-12, float64 ones would move it by 1e-3 pixels and flip the rounding of a few of the crop's.
+    matrix to 1e-12, float64 ones move it by 1e-3 pixels, which changes the rounding of a few pixels of the crop.
     """
     source_mean, target_mean = source.mean(axis=0), target.mean(axis=0)
     a, b = source - source_mean, target - target_mean

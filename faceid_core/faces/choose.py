@@ -1,4 +1,4 @@
-"""Which face of a photo is meant."""
+"""Choosing one face of a photo."""
 
 from __future__ import annotations
 
@@ -40,7 +40,8 @@ def choose(faces: Sequence[Face], size: tuple[int, int], pick: str, index: int =
 
     faces: at least one, all of one photo; size: (width, height) of that photo.
     pick: one of PICKS; "index" takes face number ``index``, counted from 0, left to right (the number the preview
-    shows); ties go to the larger face, then to the one further left, so the choice never depends on detection order.
+    shows); of equals, the larger face is taken, then the one further left, so the choice never depends on detection
+    order.
     Raises FaceIDError for an unknown pick, NoFaceError naming the image when it has no such face.
     """
     if pick not in PICKS:

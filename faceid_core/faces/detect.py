@@ -1,9 +1,9 @@
 """Finding faces: one detection when the photo is easy, a ladder of retries when it is not.
 
-A detector sees faces of some pixel range only. A close-up fills its input and is missed; shown smaller, or with a
-border around it, it is found. The ladder therefore tries smaller inputs, then padding, and only then doubtful scores.
-Sizes are passed with every call: setting ``input_size`` on the detector has no effect in insightface >= 1.0
-(docs/facts/faces.md 1.1 and 6).
+A detector finds faces of a limited range of sizes only. It misses a close-up that fills its input, and finds the same
+face when the photo is smaller or has a border. The ladder therefore tries smaller inputs, then padding, and only then
+doubtful scores. Sizes are passed with every call: setting ``input_size`` on the detector has no effect in insightface
+>= 1.0 (docs/facts/faces.md 1.1 and 6).
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ PADDINGS = (0.0, 0.25, 0.5)  # border added on each side, in parts of the photo'
 THRESHOLD = 0.5
 LAST_THRESHOLD = 0.3
 
-# A score from which a face is believed at once. Below, it has to be confirmed (see _is_confirmed). Measured with the
-# embedded pack: false alarms on cats, coffee, bricks, the moon and 100 background patches reach 0.70 and no face in
-# an undamaged photo stays under 0.83.
+# From this score on, a face is accepted at once; below, it must be confirmed (see _is_confirmed). Measured with the
+# embedded pack: false alarms on cats, coffee, bricks, the moon and 100 background patches reach 0.70 and no face in an
+# undamaged photo stays under 0.83.
 CONFIDENT = 0.8
-# False alarms reach 0.57 in the second look, faces in damaged and cut copies of photos start at 0.76.
+# In the second detection, false alarms reach 0.57; faces in damaged and cropped copies of photos start at 0.76.
 CONFIRMED = 0.65
 _LOOK_SIZE = 160  # pixels, a multiple of the detector's 32 pixel stride
 _LOOK_SCALES = (0.6, 0.8, 0.4)  # of the 112 pixel template: eye distances of 21, 28 and 14 pixels
@@ -36,9 +36,9 @@ _LOOK_TOLERANCE = 0.5  # mean distance of the landmarks from where they were, in
 _TEMPLATE_EYES = float(np.linalg.norm(TEMPLATE[1] - TEMPLATE[0]))
 _MIRRORED = [1, 0, 2, 4, 3]
 
-# Skin in a photograph is nowhere flat; a drawing's fill is. Share of the aligned face whose 5x5 neighbourhood spans
-# under 2 % of the face's contrast: 0.51 to 0.87 in drawn faces (clean, JPEG 50, small), 0.04 in the median photo;
-# of 329 altered copies only overexposed ones come near it (3 above), whose skin has no shading left either.
+# Skin in a photograph is never flat; the fill of a drawing is. Share of the aligned face whose 5x5 neighbourhood spans
+# under 2 % of the face's contrast: 0.51 to 0.87 in drawn faces (clean, JPEG 50, small), 0.04 in the median photo; of
+# 329 altered copies only overexposed ones come near it (3 are above): their skin has no shading either.
 DRAWN = 0.5
 _FLAT_CONTRAST = 0.02
 
@@ -68,7 +68,7 @@ class Detections:
 
 
 def detect(photo: np.ndarray, detector: SCRFD) -> Detections:
-    """The faces of a photo ([H, W, 3] uint8 RGB), from the first rung of the ladder on which there is one."""
+    """The faces of a photo ([H, W, 3] uint8 RGB), from the first step of the ladder that finds one."""
     bgr = np.ascontiguousarray(photo[..., ::-1])
     doubtful: list[Detection] = []
     for candidates in _ladder(bgr, detector):
@@ -95,7 +95,7 @@ def _detections(bgr: np.ndarray, confirmed: list[Detection]) -> Detections:
 def _problem(bgr: np.ndarray, candidate: Detection) -> str:
     edge = np.array([bgr.shape[1], bgr.shape[0]])
     if ((candidate.landmarks < 0) | (candidate.landmarks > edge)).any():
-        return CUT_OFF  # landmarks outside are guesses: the crop would be squeezed and the embedding someone else's
+        return CUT_OFF  # landmarks outside are guesses: they distort the crop and the embedding
     return LOOKS_DRAWN if _flatness(norm_crop(bgr, candidate.landmarks, 112)) > DRAWN else ""
 
 
@@ -111,13 +111,13 @@ def _flatness(crop: np.ndarray) -> float:
 
 
 def _same_face(one: Detection, other: Detection) -> bool:
-    """Whether two boxes too different for the detector's own suppression still have the landmarks of one face."""
+    """Whether two boxes show one face by their landmarks, though the detector's own suppression kept both."""
     apart = np.linalg.norm(one.landmarks - other.landmarks, axis=1).mean()
     return apart < 0.5 * np.linalg.norm(other.landmarks[1] - other.landmarks[0])
 
 
 def _ladder(bgr: np.ndarray, detector: SCRFD) -> Iterator[list[Detection]]:
-    """Candidates with a score of LAST_THRESHOLD or more, rung by rung."""
+    """Candidates with a score of LAST_THRESHOLD or more, step by step."""
     fixed = getattr(detector, "static_input_size", None)
     sizes = (max(fixed),) if fixed else SIZES
     small, scale = _shrunk(bgr, max(sizes))
@@ -126,7 +126,7 @@ def _ladder(bgr: np.ndarray, detector: SCRFD) -> Iterator[list[Detection]]:
         offset = np.rint(np.array([small.shape[1], small.shape[0]]) * padding)
         for size in sizes:
             if min(picture.shape[:2]) * size < 8 * max(picture.shape[:2]):
-                continue  # a strip so narrow that nothing of it is left at this size
+                continue  # a strip so narrow that nothing remains of it at this size
             boxes, landmarks = detector.detect(picture, input_size=(size, size), det_thresh=LAST_THRESHOLD)
             yield [
                 _candidate(box, points, offset, factor, bgr.shape) for box, points in zip(boxes, landmarks, strict=True)
@@ -166,12 +166,12 @@ def _padded(bgr: np.ndarray, part: float) -> np.ndarray:
 
 
 def _is_confirmed(bgr: np.ndarray, candidate: Detection, detector: SCRFD) -> bool:
-    """Whether a candidate is still a face when looked at upright, at a comfortable size, and in the mirror.
+    """Whether the detector still finds a face when the candidate is upright, at a suitable size, and mirrored.
 
-    Texture that happens to excite the detector at one scale and offset does not survive this: its landmarks span no
-    frame in which it looks like a face. A face does, whatever made its first score low. Both the look and its mirror
-    image must count (their mean), because faces are symmetric and accidents are not. What really resembles a face
-    (to YuNet, the headlamp of a motorcycle) passes.
+    Texture that the detector takes for a face at one scale and offset fails this test: aligned by its landmarks, it
+    does not look like a face. A real face passes, whatever made its first score low. The mean score of the aligned
+    candidate and its mirror image counts, because faces are symmetric and chance patterns are not. What strongly
+    resembles a face (for YuNet, the headlamp of a motorcycle) passes.
     """
     if candidate.score >= CONFIDENT:
         return True
@@ -196,7 +196,7 @@ def _look(bgr: np.ndarray, candidate: Detection, detector: SCRFD, scale: float) 
 def _surroundings(bgr: np.ndarray, landmarks: np.ndarray, eyes: float) -> tuple[np.ndarray, np.ndarray]:
     """The part of a photo around a face, shrunk until its eyes are ``eyes`` pixels apart; and its landmarks there.
 
-    Warping alone would pick single pixels out of a large photo and show the detector noise.
+    Warping alone would sample single pixels of a large photo, which the detector sees as noise.
     """
     scale = eyes / max(float(np.linalg.norm(landmarks[1] - landmarks[0])), 1e-3)
     if scale >= 1.0:

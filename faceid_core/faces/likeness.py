@@ -1,7 +1,7 @@
 """How much a picture shows a person: the cosine between its most similar face and the person's own.
 
-Measure with a recogniser other than the one the picture was made with (``measuring_pack``): a model that was told
-"this embedding" is flattered by the recogniser that gave it (docs/facts/faces.md 7.2). verdict.py says what a cosine
+Measure with a recogniser other than the one the picture was made with (``measuring_pack``): the recogniser whose
+embedding conditioned the model overestimates the likeness (docs/facts/faces.md 7.2). verdict.py says what a cosine
 means.
 """
 
@@ -19,8 +19,8 @@ from .face import Face, Faces
 from .packs import FacePack
 from .verdict import Verdict, verdict
 
-# Independently trained recognisers, most accurate first (docs/facts/faces.md 7.1). w600k_mbf comes after SFace, having
-# learnt from the same photos as w600k_r50. Any other space is uncalibrated and comes last.
+# Independently trained recognisers, most accurate first (docs/facts/faces.md 7.1). w600k_mbf comes after SFace, because
+# it was trained on the same photos as w600k_r50. Any other space is uncalibrated and comes last.
 _MEASURE_WITH = ("glintr100", "w600k_r50", "sface", "w600k_mbf")
 
 
@@ -44,7 +44,7 @@ class Likeness:
 
 @dataclass(frozen=True, eq=False)
 class LikenessMatrix:
-    """Photos against results.
+    """Photos compared with results.
 
     cosines: [photos, results] float32, -1 to 1; NaN where the photo or the result has no face.
     space, pack: the embedding space it was measured in, and the name of the pack.
@@ -85,8 +85,8 @@ def measure_likeness(picture: np.ndarray, person: Faces, pack: FacePack) -> Like
 def measuring_pack(conditioned_space: str, packs: Sequence[FacePack]) -> FacePack:
     """The best of ``packs`` (not empty) to measure pictures with that were conditioned in ``conditioned_space``.
 
-    Another recogniser where there is one, the most accurate first; else one of the space itself, whose likeness is
-    flattering.
+    Another recogniser if there is one, the most accurate first; else one of the space itself, which overestimates the
+    likeness.
     """
 
     def rank(pack: FacePack) -> tuple[bool, int]:
@@ -99,10 +99,10 @@ def measuring_pack(conditioned_space: str, packs: Sequence[FacePack]) -> FacePac
 def likeness_matrix(
     photos: Sequence[np.ndarray], results: Sequence[np.ndarray], pack: FacePack, on_photo: OnPhoto | None = None
 ) -> LikenessMatrix:
-    """Every photo against every result, all [H, W, 3] uint8 RGB; photos may be of several people.
+    """Every photo compared with every result, all [H, W, 3] uint8 RGB; the photos may show several people.
 
-    A photo stands for its largest face, as in a tune; of a result the face most similar to that one counts.
-    on_photo(done, total) is called after each picture. Raises PhotoError when there are no photos or no results.
+    Of a photo the largest face counts, as in a tune; of a result, the face most similar to it. on_photo(done, total) is
+    called after each picture. Raises PhotoError when there are no photos or no results.
     """
     for name, pictures in (("photo", photos), ("result", results)):
         if not pictures:

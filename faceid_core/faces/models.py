@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# Best first. TensorRT is left out: it compiles for minutes for each input size. CoreML is left out: it wants fixed
-# input sizes, and a photo takes milliseconds on the CPU. Azure is no local device.
+# Best first. TensorRT is left out: it compiles for minutes for each input size. CoreML is left out: it needs fixed
+# input sizes, and a photo takes milliseconds on the CPU. Azure is not a local device.
 _PROVIDERS = (
     "CUDAExecutionProvider",
     "ROCMExecutionProvider",
@@ -30,7 +30,7 @@ _PROVIDERS = (
 )
 _CPU = "CPUExecutionProvider"
 
-# Adds what is missing and changes nothing that is there; says what to do where an installed package is in the way.
+# Installs what is missing and changes no installed package; says what to do when an installed package conflicts.
 _INSTALLER = Path(__file__).parents[2] / "install.py"
 
 
@@ -64,11 +64,13 @@ def _load(pack: FacePack) -> FaceModels:
         detector = scrfd(str(pack.detector), session=detection, static_shape_sessions=False)
         recogniser = arcface(str(pack.recogniser), session=recognition)
     except (AssertionError, ValueError, IndexError, TypeError) as error:
-        raise FacePackError(f"The files of face pack {pack.name} are not what they should be: {error!r}.") from error
+        raise FacePackError(
+            f"The files of face pack {pack.name} cannot be used as a detector and a recogniser: {error!r}."
+        ) from error
     if not detector.use_kps:
-        raise FacePackError(f"{pack.detector} finds faces but no landmarks: take a detector with key points (_kps).")
+        raise FacePackError(f"{pack.detector} finds faces but no landmarks: use a detector with key points (_kps).")
     if tuple(recogniser.input_size) != (112, 112):
-        raise FacePackError(f"{pack.recogniser} wants {recogniser.input_size} pixels; ArcFace models take 112x112.")
+        raise FacePackError(f"{pack.recogniser} takes {recogniser.input_size} pixels; the model must take 112x112.")
     provider = _device(detection, recognition)
     log.info("face pack %s runs on %s", pack.name, provider)
     return FaceModels(detector, recogniser, provider)
@@ -77,8 +79,8 @@ def _load(pack: FacePack) -> FaceModels:
 def open_session(file: Path, *, quiet: bool = False) -> Any:
     """An onnxruntime session of any ONNX file, on the best device there is, else on the CPU.
 
-    quiet: without onnxruntime's warnings. Raises MissingDependencyError, and for a file that cannot be run whatever
-    onnxruntime raises: its exceptions share no public base class.
+    quiet: without onnxruntime's warnings. Raises MissingDependencyError, and onnxruntime's own exceptions for a file
+    that it cannot run: they share no public base class.
     """
     onnxruntime = _import_onnxruntime()
     options = onnxruntime.SessionOptions()
@@ -116,7 +118,7 @@ def _preload_cuda(onnxruntime: Any) -> None:
 
 
 def _device(*sessions: Any) -> str:
-    """The provider both sessions run on: onnxruntime falls back to the CPU without raising, so it has to be asked."""
+    """The provider both sessions run on, asked from them: onnxruntime falls back to the CPU without an error."""
     return " and ".join(dict.fromkeys(session.get_providers()[0] for session in sessions))
 
 
@@ -146,7 +148,7 @@ def _import_onnxruntime() -> Any:
     try:
         import onnxruntime
 
-        onnxruntime.InferenceSession  # noqa: B018  (missing when one of two runtimes was uninstalled over the other)
+        onnxruntime.InferenceSession  # noqa: B018  (missing if two runtimes were installed and one of them was uninstalled)
     except (ImportError, AttributeError) as error:
         raise MissingDependencyError(_advice("an ONNX runtime", error)) from error
     return onnxruntime
@@ -154,6 +156,6 @@ def _import_onnxruntime() -> Any:
 
 def _advice(needed: str, error: Exception) -> str:
     return (
-        f'Finding faces needs {needed}; here there is none that works ({error}). Run: "{sys.executable}" '
-        f'"{_INSTALLER}", then restart. It leaves an installed GPU runtime as it is.'
+        f'Finding faces needs {needed}, and no working one is installed ({error}). Run: "{sys.executable}" '
+        f'"{_INSTALLER}", then restart. It does not change an installed GPU runtime.'
     )

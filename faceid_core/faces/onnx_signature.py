@@ -1,8 +1,8 @@
-"""What an ONNX file takes and gives, read from its header only.
+"""The inputs, outputs and weights of an ONNX file, read from its header only.
 
-Listing packs happens whenever the node menu is built, so neither ``onnx`` nor a session may be needed for it: the few
-protobuf fields that matter are walked here, and weights are seeked over. The same walk tells a face swapper from a
-restorer before half a gigabyte is loaded. Field numbers: onnx/onnx.proto.
+Packs are listed whenever the node menu is built, so listing must not need ``onnx`` or a session: only the few protobuf
+fields that matter are read here, and weights are skipped. The same reading distinguishes a face swapper from a restorer
+before half a gigabyte is loaded. Field numbers: onnx/onnx.proto.
 """
 
 from __future__ import annotations
@@ -50,10 +50,10 @@ class Weight:
 
 @dataclass(frozen=True)
 class Header:
-    """What a model reads, gives and holds.
+    """The inputs, outputs and weights of a model.
 
     Attributes:
-        inputs: what a caller feeds; weights that old exporters list among the inputs are left out.
+        inputs: what a caller passes; weights that old exporters list among the inputs are left out.
         weights: in file order.
     """
 

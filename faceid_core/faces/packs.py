@@ -18,7 +18,7 @@ BUFFALO_L_URL = "https://github.com/deepinsight/insightface/releases/download/mo
 
 _EMBEDDED_FOLDER = Path(__file__).parents[2] / "weights" / "embedded" / EMBEDDED_PACK
 
-# Files of the published packs, so that they need not be opened to be listed.
+# Files of the published packs: listed without being opened.
 _ROLES = {
     "det_10g": Role.DETECTOR,
     "det_2.5g": Role.DETECTOR,
@@ -34,7 +34,7 @@ _ROLES = {
     "genderage": Role.OTHER,
     "inswapper_128": Role.OTHER,
 }
-# What the two files are called when they lie in the root folder itself, with no folder to name the pack.
+# The pack's name when its two files are in the root folder itself, where no folder gives a name.
 _FLAT_PACKS = (
     ("buffalo_l", "det_10g", "w600k_r50"),
     ("buffalo_m", "det_2.5g", "w600k_r50"),
@@ -47,8 +47,8 @@ _SPACES = {
     "4ab1d6435d639628a6f3e5008dd4f929edf4c4124b1a7169e1048f9fef534cdf": "glintr100",
     "84b771387fde1f7909c29a8bedcf9b62295e1c79217e82c42d514892a826a4eb": "sface",
 }
-# Trusted by name as well: half-precision and fixed-batch conversions of these go round, and no other training uses
-# the names. "glintr100" is not among them, AuraFace reuses it for a space of its own.
+# Recognised by name as well: half-precision and fixed-batch conversions of these exist, and no other model uses the
+# names. "glintr100" is not one of them, because AuraFace uses that name for its own embedding space.
 _SPACES_BY_NAME = frozenset({"w600k_r50", "w600k_mbf"})
 
 _file_facts: LRUCache[object] = LRUCache(limit=512)
@@ -66,7 +66,7 @@ class FacePack:
     def space(self) -> str:
         """The embedding space: "w600k_r50", "glintr100", "sface", … or "<pack>/<file stem>" for an unknown file.
 
-        Hashes the recogniser the first time; remembered until the file changes.
+        The recogniser is hashed once and again only when the file changes.
         """
         known = _SPACES.get(_sha256(self.recogniser))
         stem = self.recogniser.stem.lower()
@@ -77,8 +77,8 @@ def list_packs(roots: Iterable[Path]) -> list[FacePack]:
     """The embedded pack, then every complete pack below the given ``models/insightface`` folders, by name.
 
     Looked for: ``<root>/models/<pack>/``, ``<root>/<pack>/``, ``<pack>/<pack>/`` in either, and the two files in
-    ``<root>`` or ``<root>/models`` themselves. The first of a name wins. Opens at most the headers of files it does not
-    know by name.
+    ``<root>`` or ``<root>/models`` themselves. The first pack of a name is taken. Opens only files whose names are
+    unknown, and reads only their headers.
     """
     found: dict[str, FacePack] = {}
     for root in roots:
@@ -92,7 +92,7 @@ def list_packs(roots: Iterable[Path]) -> list[FacePack]:
 def find_pack(name: str, roots: Sequence[Path]) -> FacePack:
     """The pack of that name; "auto" is buffalo_l when it is installed, else the embedded one.
 
-    Nothing is ever downloaded. Raises FacePackError saying what was looked for, where, and how to get it.
+    Never downloads. Raises FacePackError that says which files were looked for, where, and how to get them.
     """
     packs = {pack.name: pack for pack in list_packs(roots)}
     if name == AUTO:
@@ -103,7 +103,7 @@ def find_pack(name: str, roots: Sequence[Path]) -> FacePack:
 
 
 def embedded_pack() -> FacePack:
-    """YuNet and SFace behind the SCRFD and ArcFace contracts, shipped with this package."""
+    """YuNet and SFace, converted to the inputs and outputs of SCRFD and ArcFace; part of this package."""
     return FacePack(
         EMBEDDED_PACK, _EMBEDDED_FOLDER / "det_yunet_scrfd.onnx", _EMBEDDED_FOLDER / "w_sface_arcface512.onnx"
     )

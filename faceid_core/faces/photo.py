@@ -1,4 +1,4 @@
-"""Photos at the door: everything that is not a usable picture is refused here, by name."""
+"""Reading photos: what is not a usable picture is refused here, with its name."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import torch
     from PIL import Image
 
-MIN_SIDE = 16  # pixels; a detector cannot see a face in less
+MIN_SIDE = 16  # pixels; a detector finds no face in less
 MAX_SIDE = 32766  # pixels; OpenCV's image warping stops at the 16-bit limit
 MAX_PIXELS = 120_000_000  # 8000x8000 fits twice; more is a decompression bomb or a map, not a portrait
 
@@ -37,7 +37,7 @@ def photos_from_tensor(images: torch.Tensor) -> list[np.ndarray]:
     if shape[0] == 0:
         raise PhotoError("The batch of photos is empty: give at least one photo.")
     if shape[3] not in (1, 3, 4):
-        raise PhotoError(f"The photos have {shape[3]} channels; 1 (grey), 3 (RGB) or 4 (RGBA) are understood.")
+        raise PhotoError(f"The photos have {shape[3]} channels; give 1 (grey), 3 (RGB) or 4 (RGBA).")
     if not images.is_floating_point():
         raise PhotoError(f"The photos must hold floating point values from 0 to 1, not {images.dtype}.")
     return [_photo_from_image(image, f"image {number}") for number, image in enumerate(images, 1)]
@@ -54,7 +54,7 @@ def read_photo(source: str | PathLike[str] | bytes) -> np.ndarray:
     """A picture file, or its bytes, as a [H, W, 3] uint8 RGB array.
 
     The EXIF orientation is applied; 16-bit samples are scaled to 8, transparency is composited over white; of an
-    animation the first frame is taken. Raises PhotoError naming the file, and what it is when it is not a picture.
+    animation, the first frame is read. Raises PhotoError that names the file and says what it is if not a picture.
     """
     from PIL import Image, ImageOps
 
@@ -80,7 +80,7 @@ def _photo_from_image(image: torch.Tensor, name: str) -> np.ndarray:
 
     height, width, channels = image.shape
     _refuse_size(width, height, name)
-    lowest, highest = (float(bound) for bound in torch.aminmax(image))  # NaN wins over every number here
+    lowest, highest = (float(bound) for bound in torch.aminmax(image))  # NaN if any value is NaN
     if not (np.isfinite(lowest) and np.isfinite(highest)):
         raise PhotoError(f"{name} contains NaN or infinite values: the node before it (often a VAE) failed.")
     if highest > 2.0 or lowest < -1.5:

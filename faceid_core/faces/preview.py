@@ -1,4 +1,4 @@
-"""The photos with what was found drawn on them."""
+"""The photos with the found faces drawn on them."""
 
 from __future__ import annotations
 

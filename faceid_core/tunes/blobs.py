@@ -12,14 +12,14 @@ from datetime import datetime, timedelta, timezone
 
 from .errors import TuneError
 
-_INCOMING = "incoming"  # half-written files; a file elsewhere is always whole
+_INCOMING = "incoming"  # half-written files; a file elsewhere is always complete
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class Blobs:
     """Content-addressed files under an fsspec URL: a local folder, ``s3://bucket/tunes``, ``gs://...``.
 
-    ``put`` returns once the content would survive a power cut; a file that has its final name is whole.
+    ``put`` returns when the content is safe from a power cut; a file under its final name is complete.
     """
 
     def __init__(self, url: str) -> None:
@@ -33,7 +33,7 @@ class Blobs:
         self._local = isinstance(self._fs, LocalFileSystem)
 
     def put(self, data: bytes, replace: bool = False) -> str:
-        """Keep the bytes; returns their sha256. ``replace`` writes again what is there (it may be damaged)."""
+        """Keep the bytes; returns their sha256. ``replace`` writes an existing file again (it may be damaged)."""
         sha256 = hashlib.sha256(data).hexdigest()
         if not replace and self.size(sha256) == len(data):
             return sha256
@@ -41,7 +41,7 @@ class Blobs:
             if self._local:
                 self._write_local(self._path(sha256), data)
             else:
-                self._fs.pipe_file(self._path(sha256), data)  # one PUT: whole or not at all
+                self._fs.pipe_file(self._path(sha256), data)  # one PUT: complete, or not stored
         except OSError as error:
             raise TuneError(f"A file of {len(data)} bytes could not be stored under {self._root}: {error}.") from error
         return sha256
@@ -78,7 +78,7 @@ class Blobs:
                 yield name
 
     def remove_unfinished(self, age: timedelta) -> int:
-        """Delete what a killed process left half-written at least ``age`` ago; returns the bytes freed."""
+        """Delete unfinished files of killed processes, last written at least ``age`` ago; returns the bytes freed."""
         freed = 0
         for path in self._files_older_than(age, _INCOMING):
             with contextlib.suppress(FileNotFoundError):
@@ -119,7 +119,7 @@ class Blobs:
 
 
 def _sync_directory(path: str) -> None:
-    """Make renames in a directory durable. Windows has no such call and needs none."""
+    """Make renames in a directory durable. Windows does not need it and has no such call."""
     if os.name == "nt":
         return
     handle = os.open(path, os.O_RDONLY)

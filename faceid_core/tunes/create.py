@@ -1,4 +1,4 @@
-"""Photos to a tune, and a tune to the faces that an adapter is fed with."""
+"""From photos to a tune, and from a tune to the faces that an adapter takes."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Analysis:
     space: str
 
     def tune(self, title: str, name: str, **fields: object) -> Tune:
-        """The tune of these photos, not kept yet."""
+        """The tune of these photos, not stored yet."""
         return Tune(title, name, pack=self.pack, space=self.space, photos=self.photos, **fields)
 
 
@@ -56,11 +56,11 @@ def create_tune(
     callback: str | None = None,
     on_photo: Callable[[int, int], None] | None = None,
 ) -> Tune:
-    """Find the faces in the photos (image files as bytes) and keep both under a title; ready at once.
+    """Find the faces in the photos (image files as bytes) and store both under a title; ready at once.
 
-    The same title returns the tune that has it, whatever the photos (see ``same_photos``). A photo without a face
-    is kept and told by ``photos_without_face``; at least one needs a face. ``steps`` and ``training_face_correct``
-    are kept and have no effect, as in the API. Raises TuneError, which names the field or the image.
+    The same title returns the tune that has it, whatever the photos (see ``same_photos``). A photo without a face is
+    stored and listed by ``photos_without_face``; at least one needs a face. ``steps`` and ``training_face_correct`` are
+    stored and have no effect, as in the API. Raises TuneError, which names the field or the image.
     """
     title, name = check_title(title), check_name(name)
     fields = checked(
@@ -90,7 +90,7 @@ def create_tune(
 
 
 def same_photos(tune: Tune, photos: Sequence[bytes]) -> bool:
-    """Whether the tune was made from exactly these files: an old tune answers to its title, whatever the photos."""
+    """Whether the tune was made from exactly these files."""
     return [photo.sha256 for photo in tune.photos] == [_sha256(data) for data in photos]
 
 
@@ -114,9 +114,9 @@ def analyse(photos: Sequence[bytes], pack: FacePack, on_photo: Callable[[int, in
 
 
 def faces_of(tune: Tune, store: TuneStore, pack: FacePack, on_photo: Callable[[int, int], None] | None = None) -> Faces:
-    """The tune's faces for a face pack: those kept, or found again in the kept photos and then kept as well.
+    """The tune's faces for a face pack: the stored ones, or found in the stored photos and then stored as well.
 
-    Raises NoFaceError when this pack finds no face in them, TuneError when a kept photo is missing or damaged.
+    Raises NoFaceError when this pack finds no face in them, TuneError when a stored photo is missing or damaged.
     """
     from ..faces import extract_faces
 
@@ -159,7 +159,7 @@ def _open(data: bytes, number: int) -> np.ndarray:
 
 
 def _kept_parts(faces: Faces, count: int) -> tuple[list[TuneFace | None], list[bytes]]:
-    """What the database keeps of each of ``count`` photos, and the blobs."""
+    """What the database stores for each of ``count`` photos, and the blobs."""
     found: list[TuneFace | None] = [None] * count
     files = []
     for face in faces.faces:

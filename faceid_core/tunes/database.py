@@ -20,7 +20,7 @@ _one_migration = threading.Lock()  # alembic's `op` and `context` are process-wi
 
 
 class Database:
-    """A migrated database: ``reading()`` sees one moment, ``writing()`` is one transaction, alone on SQLite."""
+    """A migrated database: ``reading()`` is a snapshot; ``writing()`` is one transaction, on SQLite the only one."""
 
     def __init__(self, url: str) -> None:
         """Connect to a SQLAlchemy URL and bring its schema up to date. Raises TuneError."""
@@ -52,7 +52,7 @@ def _engine(url: str) -> sa.Engine:
             return sa.create_engine(parsed, pool_pre_ping=True)
         engine = sa.create_engine(parsed, connect_args={"timeout": _BUSY_SECONDS})
     except (sa.exc.ArgumentError, ImportError) as error:
-        # The URL may hold a password, and so may SQLAlchemy's complaint about it: neither is repeated.
+        # The URL may contain a password, and so may SQLAlchemy's message about it: neither is repeated.
         raise TuneError(
             "The tune database URL cannot be used: write it as SQLAlchemy does, for example "
             "postgresql+psycopg://user@host/name, and install the driver it names"
@@ -64,14 +64,14 @@ def _engine(url: str) -> sa.Engine:
 
 
 def _set_up_sqlite(dbapi_connection, _record) -> None:
-    dbapi_connection.isolation_level = None  # transactions are begun by _begin_sqlite, not by the driver
+    dbapi_connection.isolation_level = None  # _begin_sqlite begins transactions, not the driver
     dbapi_connection.execute("PRAGMA foreign_keys = ON")
     dbapi_connection.execute("PRAGMA synchronous = FULL")  # in WAL mode a commit then survives a power cut
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:
-    # A writer takes the lock when it begins: a read lock cannot always be raised later, and SQLite then
-    # fails at once instead of waiting.
+    # A writer takes the lock when it begins: a read lock cannot always become a write lock later, and SQLite then fails
+    # at once instead of waiting.
     write = connection.get_execution_options().get("faceid_write", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 
@@ -99,7 +99,7 @@ def _revision(bind: sa.Engine | sa.Connection) -> str | None:
 
 
 def _one_process(engine: sa.Engine) -> contextlib.AbstractContextManager:
-    """One process at a time looks at a SQLite file until it is set up: the switch to WAL waits for nobody."""
+    """One process at a time opens a SQLite file until it is set up: the switch to WAL fails if it has to wait."""
     path = engine.url.database
     if engine.dialect.name != "sqlite" or not path or path == ":memory:":
         return contextlib.nullcontext()
@@ -124,7 +124,7 @@ def _upgrade(connection: sa.Connection) -> None:
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     if found is not None and found not in known:
         raise TuneError(
-            f"The tune database has schema {found}, and this version knows up to {REVISION}: "
+            f"The tune database has schema {found}, and this version reads schemas up to {REVISION}: "
             "it was made by a newer version. Update this plugin."
         )
     upgrade(config, "head")

@@ -1,4 +1,4 @@
-"""What the tune store raises on purpose."""
+"""The errors of the tune store."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from ..errors import FaceIDError
 class TuneError(FaceIDError):
     """A tune cannot be created, read or changed.
 
-    ``field`` names the API field at fault (``tune[title]``), so that a service can answer with a field map;
-    None when the trouble lies elsewhere (the disk, the database).
+    ``field`` names the API field at fault (``tune[title]``), so that a service can answer with a field map; None when
+    the cause is elsewhere (the disk, the database).
     """
 
     def __init__(self, message: str, field: str | None = None) -> None:

@@ -10,7 +10,7 @@ from .tune import TuneFace
 
 
 def face_bytes(face: Face) -> bytes:
-    """The parts too big for the database: embedding float32 [512], raw, and crop uint8 [224, 224, 3]."""
+    """The parts too big for the database: embedding float32 [512], not normalised, and crop uint8 [224, 224, 3]."""
     from safetensors.numpy import save
 
     return save(
@@ -33,7 +33,7 @@ def tune_face(face: Face, sha256: str, provider: str) -> TuneFace:
 
 
 def restore_face(photo: int, kept: TuneFace, data: bytes) -> Face:
-    """The face of photo number ``photo``, as extract_faces gave it, from what was kept."""
+    """The face of photo number ``photo``, as extract_faces returned it, from what is stored."""
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
@@ -41,7 +41,7 @@ def restore_face(photo: int, kept: TuneFace, data: bytes) -> Face:
         arrays = load(data)
         embedding, crop = arrays["embedding"], arrays["crop"]
     except (SafetensorError, KeyError) as error:
-        raise TuneError(f"The kept face {kept.sha256} cannot be read: {error}.") from error
+        raise TuneError(f"The stored face {kept.sha256} cannot be read: {error}.") from error
     return Face(
         photo=photo,
         box=np.asarray(kept.box, dtype=np.float32),

@@ -14,34 +14,34 @@ MAX_LONG_TEXT = 2048
 
 
 def check_title(title: object) -> str:
-    """The title as it is kept: trimmed, composed (NFC), printable, 1..255 characters. Raises TuneError."""
+    """The title as it is stored: trimmed, composed (NFC), printable, 1..255 characters. Raises TuneError."""
     return _check_required(title, "title", "Give the tune a title; the same title always means the same tune.")
 
 
 def check_name(name: object) -> str:
-    """The class name as it is kept: trimmed, printable, 1..255 characters. Raises TuneError."""
+    """The class name as it is stored: trimmed, printable, 1..255 characters. Raises TuneError."""
     return _check_required(name, "name", "Say what is in the photos: man, woman, boy, girl, person.")
 
 
 def checked(fields: dict[str, object]) -> dict[str, object]:
-    """The other fields of a new tune, each of a kind and size that every database keeps. Raises TuneError."""
+    """The other fields of a new tune, each of a type and size that every database stores. Raises TuneError."""
     for name, value in fields.items():
         if value is None or isinstance(value, bool):
             continue
         if name in _INTEGERS and not (isinstance(value, int) and 0 <= value < 2**63):
-            raise TuneError(f"tune[{name}] is {value!r}: it must be a whole number from 0.", f"tune[{name}]")
+            raise TuneError(f"tune[{name}] is {value!r}: it must be a whole number, 0 or more.", f"tune[{name}]")
         if name in _SHORT + _LONG:
             _check_text(value, name, MAX_TEXT if name in _SHORT else MAX_LONG_TEXT)
     return fields
 
 
 def normal(text: str) -> str:
-    """Trimmed and composed (NFC): how titles and names are kept, and looked for."""
+    """Trimmed and composed (NFC): how titles and names are stored and searched."""
     return unicodedata.normalize("NFC", text.strip())
 
 
 def is_printable(text: str) -> bool:
-    """No control characters, no halves of a surrogate pair."""
+    """Without control characters and single halves of surrogate pairs."""
     return not any(unicodedata.category(character) in ("Cc", "Cs") for character in text)
 
 
@@ -58,7 +58,7 @@ def _check_text(value: object, name: str, limit: int) -> None:
     if not isinstance(value, str):
         raise TuneError(f"{field} is a {type(value).__name__}: it must be text.", field)
     if len(value) > limit:
-        raise TuneError(f"{field} has {len(value)} characters: at most {limit} are kept. Shorten it.", field)
+        raise TuneError(f"{field} has {len(value)} characters: at most {limit} are allowed. Shorten it.", field)
     for column, character in enumerate(value, 1):
         if not is_printable(character):
             raise TuneError(f"{field} has the unprintable character {character!r} at column {column}.", field)

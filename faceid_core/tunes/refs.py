@@ -1,4 +1,4 @@
-"""From the tags of a prompt to the tunes they name."""
+"""The tunes that the tags of a prompt name."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 
 def with_tune(text: str, tune: Tune) -> str:
-    """``text`` with the tune's tag in front, or as it is when it already names the tune, by id or title."""
+    """``text`` with the tune's tag in front, or unchanged if it already names the tune, by id or title."""
     refs = {unicodedata.normalize("NFC", tag.ref) for tag in parse(text).faces}
     return text if tune.title in refs else with_tag(text, Tag("faceid", str(tune.id)))
 
 
 def tunes_by_ref(store: TuneStore, text: PromptText) -> dict[str, Tune]:
-    """The tunes a text names that exist, by the ref it names them with."""
+    """The existing tunes that a text names, by the ref in the text."""
     found = {}
     for tag in text.faces:
         try:
@@ -36,7 +36,7 @@ def named_tune(store: TuneStore, tag: Tag, text: str) -> Tune:
     """The tune a tag names by id or title.
 
     Raises:
-        PromptError: there is none, or it has expired; points at the tag in ``text``.
+        PromptError: there is no such tune, or it has expired; points at the tag in ``text``.
     """
     try:
         return tune_of(store, tag)
@@ -52,7 +52,7 @@ def tune_of(store: TuneStore, tag: Tag) -> Tune:
     try:
         return store.get(tag.tune_id)
     except TuneNotFoundError:
-        # A title may be a number, too; the id wins.
+        # A title may be a number, too; the id comes first.
         by_title = store.find(tag.ref)
         if by_title is None:
             raise

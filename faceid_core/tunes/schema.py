@@ -7,7 +7,9 @@ from datetime import timezone
 import sqlalchemy as sa
 
 REVISION = "0001"
-VERSION_TABLE = "faceid_schema_version"  # our own: the database may be shared with another alembic user
+VERSION_TABLE = (
+    "faceid_schema_version"  # not alembic's default: the database may be shared with another program that uses alembic
+)
 
 MAX_TEXT = 255  # characters, of a title, name, token or branch
 
@@ -15,7 +17,7 @@ _metadata = sa.MetaData()
 
 
 class UtcDateTime(sa.types.TypeDecorator):
-    """Timezone-aware UTC in and out; SQLite itself keeps no zone."""
+    """Takes and returns timezone-aware UTC; SQLite itself stores no zone."""
 
     impl = sa.DateTime(timezone=True)
     cache_ok = True
@@ -33,7 +35,7 @@ def _text(name: str, nullable: bool = True, length: int | None = MAX_TEXT) -> sa
     return sa.Column(name, sa.String(length) if length else sa.Text(), nullable=nullable)
 
 
-# SQLite numbers rows by itself only in a column whose type reads exactly INTEGER.
+# SQLite numbers rows itself only in a column whose type is exactly INTEGER.
 _Id = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 tunes = sa.Table(
@@ -66,7 +68,7 @@ tunes = sa.Table(
     sa.Column("remote_id", sa.BigInteger),
     _text("remote_url", length=None),
     sa.UniqueConstraint("title", name="uq_faceid_tunes_title"),
-    # An id is never given twice: a saved prompt must not find another person behind the id of a deleted tune.
+    # An id is never used twice: a saved prompt must not draw another person under the id of a deleted tune.
     sqlite_autoincrement=True,
 )
 

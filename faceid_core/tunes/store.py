@@ -1,9 +1,9 @@
 """The tune store: a database of tunes and, beside it, the files they need.
 
-Order is what makes a crash harmless. A tune is created files first (each written whole, then renamed), then one
-database transaction: killed before its commit, there is no tune and only files that ``purge`` removes; after it,
-everything the tune needs is on the disk. Files are removed in the opposite order, and only while no other process
-can add a reference to them (``blob_lock``).
+The order of steps makes a crash harmless. To create a tune, its files are written first (each completely, then
+renamed), then one database transaction. If the process is killed before the commit, there is no tune, and ``purge``
+removes the files; after it, everything the tune needs is on the disk. Files are removed in the opposite order, and only
+while no other process can add a reference to them (``blob_lock``).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _FILTERS = ("title", "name", "model_type", "branch")
 _CHANGEABLE = ("title", "name", "token", "callback")
 _MAX_ID = 2**63 - 1
 _ATTEMPTS = 5
-_REMOVED_AT_ONCE = 500  # blobs per transaction, so that creators never wait long
+_REMOVED_AT_ONCE = 500  # blobs per transaction, so that other processes that create tunes never wait long
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Purged:
 
 
 def default_home() -> Path:
-    """Where tunes live unless the caller knows better: FACEID_TUNES_HOME, or the user's data directory."""
+    """The default folder of the store: FACEID_TUNES_HOME, or the user's data directory."""
     if home := os.environ.get("FACEID_TUNES_HOME"):
         return Path(home).expanduser()
     from platformdirs import user_data_path
@@ -73,7 +73,9 @@ def open_store(
         try:
             home.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
-            raise TuneError(f"The tune folder {home} cannot be made: {error}. Set FACEID_TUNES_HOME.") from error
+            raise TuneError(
+                f"The tune folder {home} cannot be created: {error}. Set FACEID_TUNES_HOME to another folder."
+            ) from error
     sqlite = sa.URL.create("sqlite", database=str(home / "tunes.sqlite3"))
     return TuneStore(Database(database_url or sqlite), Blobs(blobs_url or str(home / "blobs")), lifetime)
 
@@ -100,7 +102,7 @@ class TuneStore:
         self.close()
 
     def close(self) -> None:
-        """Let go of the database; the store cannot be used afterwards."""
+        """Close the database; the store cannot be used afterwards."""
         self._database.close()
 
     # -- reading --------------------------------------------------------------------------------------------------
@@ -160,14 +162,15 @@ class TuneStore:
     # -- writing --------------------------------------------------------------------------------------------------
 
     def create(self, draft: Tune, files: Sequence[bytes]) -> Tune:
-        """Keep a new tune whose photos and faces name ``files`` by sha256; times and id are given here.
+        """Store a new tune whose photos and faces name ``files`` by sha256; the store sets times and id.
 
-        If the title exists, that tune is returned and nothing is kept, whoever came first and however close.
+        If the title exists, also when another process creates it at the same time, that tune is returned and nothing is
+        stored.
         """
         names = [self.blobs.put(data) for data in files]
         missing = _needed(draft.photos) - set(names)
         if missing:
-            raise TuneError(f"The tune needs files that were not handed over: {', '.join(sorted(missing))}.")
+            raise TuneError(f"The tune needs files that were not given: {', '.join(sorted(missing))}.")
         for _ in range(_ATTEMPTS):
             try:
                 return self._insert(draft, dict(zip(names, files, strict=True)))
@@ -176,7 +179,7 @@ class TuneStore:
             if existing is not None:  # else it was deleted, or expired, just now: the title is free again
                 self._remove_unreferenced(names)
                 return existing
-        raise TuneError(f"The tune {draft.title!r} cannot be kept: {refused.orig}.") from refused
+        raise TuneError(f"The tune {draft.title!r} cannot be stored: {refused.orig}.") from refused
 
     def update(self, tune_id: int, **changes: object) -> Tune:
         """Change title, name, token or callback. Raises TuneError, also when the title is taken."""
@@ -210,7 +213,7 @@ class TuneStore:
     def purge(self, grace: timedelta = timedelta(hours=1)) -> Purged:
         """Delete expired tunes, and files that no tune needs and that are older than ``grace``.
 
-        Younger files may belong to a tune that is being created; no grace at all is for when nobody creates one.
+        Newer files may belong to a tune that is being created; use no grace only while nobody creates tunes.
         """
         with self._database.writing() as connection:
             expired = tunes.c.expires_at <= self._now()
@@ -222,7 +225,7 @@ class TuneStore:
     # -- what other face packs found ------------------------------------------------------------------------------
 
     def found_faces(self, tune_id: int, pack: str) -> tuple[str, tuple[TuneFace | None, ...]] | None:
-        """(embedding space, one entry per photo) of an analysis by this pack; None if there was none yet."""
+        """(embedding space, one entry per photo) of an analysis by this pack; None if there is none yet."""
         found = (faces.c.sha256, faces.c.box, faces.c.landmarks, faces.c.score, faces.c.provider)
         query = (
             sa.select(faces.c.space, *found)
@@ -236,7 +239,7 @@ class TuneStore:
     def add_faces(
         self, tune: Tune, pack: str, space: str, found: Sequence[TuneFace | None], files: Sequence[bytes]
     ) -> None:
-        """Keep what another pack found in the tune's photos, in place of an earlier analysis by that pack."""
+        """Store what another pack found in the tune's photos; replaces an earlier analysis by that pack."""
         kept = {self.blobs.put(data, replace=True): data for data in files}
         try:
             with self._database.writing() as connection:
@@ -281,7 +284,7 @@ class TuneStore:
         return dataclasses.replace(tune, id=tune_id)
 
     def _claim(self, connection: sa.Connection, files: Mapping[str, bytes]) -> None:
-        """From here to the commit no file is removed; write again those removed since they were put."""
+        """Prevent the removal of files until the commit; write again those removed since ``put``."""
         connection.execute(sa.select(blob_lock).with_for_update(read=True))
         for name, data in files.items():
             if self.blobs.size(name) != len(data):
@@ -312,7 +315,7 @@ class TuneStore:
 
 
 def _equals(name: str, value: str) -> sa.ColumnElement[bool]:
-    """Also for text that no tune can have, which a database might not even take as a parameter."""
+    """Equal, also for text that no tune can have and that a database might refuse as a parameter."""
     text = normal(value)
     return tunes.c[name] == text if is_printable(text) else sa.false()
 

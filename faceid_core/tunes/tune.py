@@ -1,4 +1,4 @@
-"""The Tune value: the fields of the API's tune object, plus what only we know about it."""
+"""The Tune value: the fields of the API's tune object, plus what only this program knows."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import datetime
 
 @dataclass(frozen=True)
 class TuneFace:
-    """The face chosen in a photo. The embedding and the crop lie in the blob ``sha256``."""
+    """The face chosen in a photo. The embedding and the crop are in the blob ``sha256``."""
 
     sha256: str
     box: tuple[float, float, float, float]  # x1, y1, x2, y2 in pixels of the upright photo
@@ -30,7 +30,7 @@ class TunePhoto:
 
 @dataclass(frozen=True)
 class Tune:
-    """An identity. Times are timezone-aware UTC. ``id`` is 0 before the store has kept it.
+    """An identity. Times are timezone-aware UTC. ``id`` is 0 until the store has stored it.
 
     The first block is the API's tune object (reference: the API's ``GET /tunes/:id``), name by name. ``url`` and
     ``orig_images`` are addresses: the service that serves them fills them in, the store keeps ``photos``.
@@ -54,7 +54,7 @@ class Tune:
     callback: str | None = None
     trained_at: datetime | None = None
     started_training_at: datetime | None = None
-    expires_at: datetime | None = None  # None: kept for ever
+    expires_at: datetime | None = None  # None: never
     created_at: datetime | None = None
     updated_at: datetime | None = None
     cost_mc: int | None = None

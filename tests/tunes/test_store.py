@@ -274,13 +274,13 @@ def test_a_missing_or_damaged_photo_is_named(store: TuneStore, create, tmp_path:
 
 
 def test_a_tune_without_all_its_files_is_not_kept(store: TuneStore, analysis: Analysis) -> None:
-    with pytest.raises(TuneError, match="not handed over"):
+    with pytest.raises(TuneError, match="files that were not given"):
         store.create(analysis.tune("alice", "woman"), analysis.files[:1])
     assert store.list() == ()
 
 
 def test_a_tune_that_the_database_refuses_is_not_tried_for_ever(store: TuneStore, analysis: Analysis) -> None:
-    with pytest.raises(TuneError, match="cannot be kept"):
+    with pytest.raises(TuneError, match="cannot be stored"):
         store.create(analysis.tune("alice", None), analysis.files)
     assert store.list() == ()
 

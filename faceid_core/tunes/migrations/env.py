@@ -1,4 +1,4 @@
-"""Run by alembic on the connection that database.py hands over; never started from a command line."""
+"""alembic runs this on the connection from database.py; it is never started from a command line."""
 
 from alembic import context
 

@@ -1,4 +1,4 @@
-"""The first schema. Frozen: spelled out here, never imported from schema.py, which moves on."""
+"""The first schema. Frozen: written out here, not imported from schema.py, which changes later."""
 
 import sqlalchemy as sa
 from alembic import op
