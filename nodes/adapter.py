@@ -9,7 +9,7 @@ from ..faceid_core.adapter.model import load_adapter
 from ..faceid_core.adapter.variants import Variant
 from ..faceid_core.errors import AdapterError
 from ..faceid_core.faces.face import Faces as FacesValue
-from . import host
+from .host import folders, progress
 from .identity import Person, describe, show_person
 from .types import Adapter, Faces
 
@@ -26,7 +26,7 @@ class FaceIDLoadAdapter(io.ComfyNode):
             inputs=[
                 io.Combo.Input(
                     "adapter_name",
-                    options=host.adapter_names(),
+                    options=folders.adapter_names(),
                     tooltip="Files in models/ipadapter, e.g. ip-adapter-faceid_sd15.bin. Kind and base model are read "
                     "from the file itself.",
                 ),
@@ -44,21 +44,21 @@ class FaceIDLoadAdapter(io.ComfyNode):
 
     @classmethod
     def execute(cls, adapter_name: str, variant: str) -> io.NodeOutput:
-        adapter = load_adapter(host.adapter_path(adapter_name), None if variant == "auto" else Variant(variant))
-        host.status(cls.hidden.unique_id, adapter.spec.title)
+        adapter = load_adapter(folders.adapter_path(adapter_name), None if variant == "auto" else Variant(variant))
+        progress.status(cls.hidden.unique_id, adapter.spec.title)
         return io.NodeOutput(adapter)
 
     @classmethod
     def validate_inputs(cls, adapter_name: str) -> bool | str:
         try:
-            host.adapter_path(adapter_name)
+            folders.adapter_path(adapter_name)
         except AdapterError as error:
             return str(error)
         return True
 
     @classmethod
     def fingerprint_inputs(cls, adapter_name: str, variant: str) -> str:
-        stat = host.adapter_path(adapter_name).stat()
+        stat = folders.adapter_path(adapter_name).stat()
         return f"{variant} {stat.st_size} {stat.st_mtime_ns}"
 
 
@@ -147,5 +147,5 @@ class FaceIDApply(io.ComfyNode):
             "faces", faces, strength, lora_strength, structure, start_at, end_at, preview=preview, mask=mask
         )
         shown = show_person(model, adapter, person, clip_vision)
-        host.status(cls.hidden.unique_id, describe(adapter, person))
+        progress.status(cls.hidden.unique_id, describe(adapter, person))
         return io.NodeOutput(shown)

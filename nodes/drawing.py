@@ -18,7 +18,7 @@ from ..faceid_core.prompts import Prompt, Settings, resolve
 from ..faceid_core.prompts.defaults import SD15_RESOLUTION, SDXL_RESOLUTION
 from ..faceid_core.prompts.errors import error_at
 from ..faceid_core.prompts.styles import styled
-from . import host
+from .host import folders, models, progress, sampling, storage
 from .identity import Person, show_person
 
 _RESOLUTION = {Base.SD15: SD15_RESOLUTION, Base.SDXL: SDXL_RESOLUTION}
@@ -58,7 +58,7 @@ def draw_settings(
     settings = resolve(prompt, _RESOLUTION[adapter.spec.base])
     notes = []
     for tag in prompt.parsed.loras:
-        model, clip = host.add_lora(model, clip, lora_file(tag, prompt, host.lora_names()), tag.strength)
+        model, clip = models.add_lora(model, clip, lora_file(tag, prompt, folders.lora_names()), tag.strength)
     person_masks = _checked_masks(prompt, masks)
     for tagged, mask in zip(_tagged_people(prompt, adapter, preview), person_masks, strict=True):
         person = Person(
@@ -67,7 +67,7 @@ def draw_settings(
         model = show_person(model, adapter, person, clip_vision)
         notes.append(f"{person.title} at {person.strength:g}")
     if settings.scheduler.needs_lcm:
-        model, lora = host.add_lcm(model, sdxl=adapter.spec.base is Base.SDXL)
+        model, lora = models.add_lcm(model, sdxl=adapter.spec.base is Base.SDXL)
         notes.append(f"LCM with {lora}" if lora else "LCM without its LoRA: put an lcm-lora file into models/loras")
     if prompt.style:
         notes.append(prompt.style)
@@ -76,14 +76,14 @@ def draw_settings(
     if left_out := remote_only(prompt):
         notes.append("not drawn locally yet: " + ", ".join(left_out))
     texts = styled(prompt.parsed.plain_text, prompt.negative_prompt, prompt.style)
-    positive, negative = (host.encode_text(clip, text) for text in texts)
-    sigmas = host.sigmas(model, settings.scheduler.comfy_schedule, settings.steps)
+    positive, negative = (models.encode_text(clip, text) for text in texts)
+    sigmas = sampling.sigmas(model, settings.scheduler.comfy_schedule, settings.steps)
     return Drawing(
-        noise=host.ImageNoise(settings.seeds),
-        guider=host.cfg_guider(model, positive, negative, settings.cfg_scale),
-        sampler=host.sampler(settings.scheduler.comfy_sampler, settings.seeds),
+        noise=sampling.ImageNoise(settings.seeds),
+        guider=sampling.cfg_guider(model, positive, negative, settings.cfg_scale),
+        sampler=sampling.sampler(settings.scheduler.comfy_sampler, settings.seeds),
         sigmas=sigmas,
-        latent=host.empty_latent(model, settings.width, settings.height, len(settings.seeds)),
+        latent=sampling.empty_latent(model, settings.width, settings.height, len(settings.seeds)),
         status=_status(settings, notes),
     )
 
@@ -102,9 +102,9 @@ def _checked_masks(prompt: Prompt, masks: Tensor | None) -> list[Tensor | None]:
 def _tagged_people(prompt: Prompt, adapter: Adapter, preview: bool) -> Iterator[TaggedPerson]:
     if not prompt.has_face:
         return iter(())
-    pack = find_pack("auto", host.insightface_roots())
-    on_photo = host.progress(1)
-    return tagged_people(prompt, host.tune_store(), adapter, pack, preview=preview, on_photo=on_photo)
+    pack = find_pack("auto", folders.insightface_roots())
+    on_photo = progress.bar(1)
+    return tagged_people(prompt, storage.tune_store(), adapter, pack, preview=preview, on_photo=on_photo)
 
 
 def _status(settings: Settings, notes: list[str]) -> str:

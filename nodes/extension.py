@@ -16,10 +16,9 @@ from .tunes import FaceIDCreateTune, FaceIDLoadTune
 
 class FaceIDExtension(ComfyExtension):
     async def on_load(self) -> None:
-        from . import host, host_retouch
+        from .host import folders
 
-        host.register_model_folders()
-        host_retouch.register_retouch_folders()
+        folders.register_model_folders()
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         return [

@@ -18,14 +18,14 @@ from ..faceid_core.faces import (
     photos_from_tensor,
     tensor_from_photos,
 )
-from . import host
+from .host import folders, progress
 from .types import Faces
 
 
 class FaceIDExtractFace(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
-        packs = ["auto", *(pack.name for pack in list_packs(host.insightface_roots()))]
+        packs = ["auto", *(pack.name for pack in list_packs(folders.insightface_roots()))]
         return io.Schema(
             node_id="FaceIDExtractFace",
             display_name="FaceID Extract Face",
@@ -66,11 +66,11 @@ class FaceIDExtractFace(io.ComfyNode):
 
     @classmethod
     def execute(cls, images: torch.Tensor, face_pack: str, pick: str, index: int, on_missing: str) -> io.NodeOutput:
-        pack = find_pack(face_pack, host.insightface_roots())
+        pack = find_pack(face_pack, folders.insightface_roots())
         photos = photos_from_tensor(images)
-        found = find_faces(photos, pack, on_photo=host.progress(len(photos)))
+        found = find_faces(photos, pack, on_photo=progress.bar(len(photos)))
         faces = choose_faces(found, pick, index, on_missing)
-        host.status(cls.hidden.unique_id, describe_faces(faces, found))
+        progress.status(cls.hidden.unique_id, describe_faces(faces, found))
         crops = tensor_from_photos([face.crop for face in faces.faces])
         return io.NodeOutput(faces, crops, tensor_from_photos(draw_preview(photos, found, faces)))
 
@@ -78,7 +78,7 @@ class FaceIDExtractFace(io.ComfyNode):
     def validate_inputs(cls, face_pack: str) -> bool | str:
         # Naming the input switches the built-in list check off: find_pack's own message says where to put the pack.
         try:
-            find_pack(face_pack, host.insightface_roots())
+            find_pack(face_pack, folders.insightface_roots())
         except FaceIDError as error:
             return str(error)
         return True

@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from ..faceid_core.adapter.attention import IdentityAttention, IdentityKV, identity_kv
+from ..faceid_core.adapter.lora import strength_to_add
 from ..faceid_core.adapter.mask import RegionMask
 from ..faceid_core.adapter.model import Adapter
 from ..faceid_core.adapter.tokens import check_embedding_space, identity_tokens
@@ -16,8 +17,9 @@ from ..faceid_core.cache import LRUCache
 from ..faceid_core.errors import AdapterError
 from ..faceid_core.faces.face import Faces
 from ..faceid_core.faces.packs import TRAINED_SPACE
-from . import host
-from .sampling import Identity
+from .host import models, progress
+from .host.identity import attention_heads, identities_on, with_identity
+from .patches import Identity
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +70,8 @@ def show_person(model: Any, adapter: Adapter, person: Person, clip_vision: Any =
         adapter.key,
         person.lora_strength,
     )
-    return host.apply_identity(model, adapter, identity)
+    merged = (shown.lora_strength for shown in identities_on(model) if shown.adapter == adapter.key)
+    return with_identity(model, adapter, identity, strength_to_add(person.lora_strength, merged))
 
 
 def describe(adapter: Adapter, person: Person) -> str:
@@ -81,13 +84,13 @@ def describe(adapter: Adapter, person: Person) -> str:
 
 
 def _identity_kv(model: Any, adapter: Adapter, person: Person, clip_vision: Any) -> IdentityKV:
-    heads = host.attention_heads(model, adapter)
+    heads = attention_heads(model, adapter)
     uses_clip = adapter.spec.variant.uses_clip and clip_vision is not None
 
     def compute() -> IdentityKV:
         log.info("Projecting %s through %s", person.title, adapter.name)
-        step = host.progress(3)
-        clip = host.clip_features(clip_vision, person.faces) if uses_clip else None
+        step = progress.bar(3)
+        clip = models.clip_features(clip_vision, person.faces) if uses_clip else None
         step(1, 3)
         tokens = identity_tokens(adapter, person.faces, clip, person.structure)
         step(2, 3)
@@ -95,7 +98,7 @@ def _identity_kv(model: Any, adapter: Adapter, person: Person, clip_vision: Any)
         step(3, 3)
         return kv
 
-    clip_key = host.clip_key(clip_vision) if uses_clip else None
+    clip_key = models.clip_key(clip_vision) if uses_clip else None
     return _identities.get_or_make(
         (adapter.key, person.faces.digest, person.structure, tuple(heads), clip_key), compute
     )

@@ -17,8 +17,8 @@ from ..faceid_core.prompts.prompt import (
 from ..faceid_core.prompts.prompt import Prompt as PromptValue
 from ..faceid_core.prompts.schedulers import SCHEDULERS
 from ..faceid_core.tunes.refs import tunes_by_ref, with_tune
-from . import host
 from .drawing import draw_settings
+from .host import progress, storage
 from .types import Adapter, Prompt, Tune
 
 AUTO, NONE = "auto", "none"
@@ -112,8 +112,8 @@ class FaceIDPrompt(io.ComfyNode):
         if tune is not None:
             text = with_tune(text, tune)
         prompt = PromptValue(text=text, **_as_api(fields))
-        advice = lint(prompt, tunes_by_ref(host.tune_store(), prompt.parsed))
-        host.status(cls.hidden.unique_id, "\n".join([text, *(f"⚠ {found.message}" for found in advice)]))
+        advice = lint(prompt, tunes_by_ref(storage.tune_store(), prompt.parsed))
+        progress.status(cls.hidden.unique_id, "\n".join([text, *(f"⚠ {found.message}" for found in advice)]))
         return io.NodeOutput(prompt)
 
     @classmethod
@@ -131,7 +131,7 @@ class FaceIDPrompt(io.ComfyNode):
         """A tune deleted and made again under the same title is another person."""
         if text is None:
             return ""
-        named = tunes_by_ref(host.tune_store(), PromptValue(text).parsed)
+        named = tunes_by_ref(storage.tune_store(), PromptValue(text).parsed)
         return " ".join(f"{ref}={tune.id}@{tune.updated_at}" for ref, tune in sorted(named.items()))
 
 
@@ -214,5 +214,5 @@ class FaceIDApplyPrompt(io.ComfyNode):
             clip_vision=clip_vision,
             masks=masks,
         )
-        host.status(cls.hidden.unique_id, drawn.status)
+        progress.status(cls.hidden.unique_id, drawn.status)
         return io.NodeOutput(drawn.noise, drawn.guider, drawn.sampler, drawn.sigmas, drawn.latent, prompt)

@@ -9,7 +9,8 @@ from comfy_api.latest import io
 from ..faceid_core.astria.base_models import BaseModel
 from ..faceid_core.astria.secret import Secret, looks_like_key
 from ..faceid_core.errors import FaceIDError
-from . import host
+from .host import folders, progress, storage
+from .host.images import images_from_files
 from .types import Prompt
 
 
@@ -46,15 +47,17 @@ class FaceIDRemotePrompt(io.ComfyNode):
         from ..faceid_core.astria.wire.objects_json import prompt_json
         from ..faceid_core.engines.remote import draw_remotely, money_notes
 
-        settings = host.astria_settings()
+        settings = storage.astria_settings()
         refuse_keys(settings.key, cls.hidden.prompt, cls.hidden.extra_pnginfo)
-        on_progress = host.stage_progress(cls.hidden.unique_id)
+        on_progress = progress.stage_bar(cls.hidden.unique_id)
         async with AstriaClient(settings) as client:
-            work = draw_remotely(client, prompt, host.tune_store(), host.remote_journal(), base_tune_id, on_progress)
-            drawn = await host.interruptible(work)
+            work = draw_remotely(
+                client, prompt, storage.tune_store(), storage.remote_journal(), base_tune_id, on_progress
+            )
+            drawn = await progress.interruptible(work)
             notes = (f"remote prompt {drawn.prompt.id}", *await money_notes(client, drawn.prompt))
-        host.status(cls.hidden.unique_id, " · ".join(notes))
-        return io.NodeOutput(host.images_from_files(drawn.images), json.dumps(prompt_json(drawn.prompt)))
+        progress.status(cls.hidden.unique_id, " · ".join(notes))
+        return io.NodeOutput(images_from_files(drawn.images), json.dumps(prompt_json(drawn.prompt)))
 
 
 class FaceIDBaseModel(io.ComfyNode):
@@ -70,7 +73,7 @@ class FaceIDBaseModel(io.ComfyNode):
             inputs=[
                 io.Combo.Input(
                     "base_model",
-                    options=host.base_model_titles(),
+                    options=storage.base_model_titles(),
                     tooltip="Names in the table user/__faceid_tunes/base_models.toml.",
                 )
             ],
@@ -86,7 +89,7 @@ class FaceIDBaseModel(io.ComfyNode):
         chosen, installed = _chosen(base_model)
         # Without the file the remote side still works; Load Checkpoint will say which one is missing.
         place = installed or f"not installed here: put {chosen.checkpoints[0]} into models/checkpoints"
-        host.status(cls.hidden.unique_id, f"{chosen.id} · {place}")
+        progress.status(cls.hidden.unique_id, f"{chosen.id} · {place}")
         return io.NodeOutput(chosen.id, installed or chosen.checkpoints[0])
 
     @classmethod
@@ -97,10 +100,10 @@ class FaceIDBaseModel(io.ComfyNode):
 
 def _chosen(title: str) -> tuple[BaseModel, str | None]:
     """The base model of that title, and the checkpoint here that is the same model, if any."""
-    models = host.base_models()
+    models = storage.base_models()
     for model in models:
         if model.title == title:
-            return model, model.installed(host.checkpoint_names())
+            return model, model.installed(folders.checkpoint_names())
     titles = ", ".join(model.title for model in models)
     raise FaceIDError(f"base_model: {title!r} is not in the table of base models any more. There are: {titles}.")
 

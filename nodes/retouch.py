@@ -7,8 +7,9 @@ from comfy_api.latest import io
 from ..faceid_core.errors import FaceIDError
 from ..faceid_core.faces import find_faces, find_pack
 from ..faceid_core.retouch import CHOICES, load_restorer, load_swapper, restore_faces, swap_faces
-from . import host, host_retouch
-from .host_retouch import AUTO, NONE
+from .host import folders, progress
+from .host.folders import AUTO, NONE
+from .host.retouch import run_restorer
 from .retouching import finish_images, person_of, retouched, status_of
 from .types import Prompt, Tune
 
@@ -16,7 +17,7 @@ from .types import Prompt, Tune
 def _swap_model(*more: str) -> io.Combo.Input:
     return io.Combo.Input(
         "swap_model",
-        options=[AUTO, *more, *host_retouch.swapper_names()],
+        options=[AUTO, *more, *folders.swapper_names()],
         default=AUTO,
         tooltip="From models/insightface, models/hyperswap or models/reswapper.",
     )
@@ -25,7 +26,7 @@ def _swap_model(*more: str) -> io.Combo.Input:
 def _restore_model(*more: str) -> io.Combo.Input:
     return io.Combo.Input(
         "restore_model",
-        options=[AUTO, *more, *host_retouch.restorer_names()],
+        options=[AUTO, *more, *folders.restorer_names()],
         default=AUTO,
         tooltip="From models/facerestore_models.",
     )
@@ -87,10 +88,10 @@ class FaceIDRetouch(io.ComfyNode):
             upscale_model=upscale_model,
             guider=guider,
             vae=vae,
-            on_step=host.stage_progress(cls.hidden.unique_id),
+            on_step=progress.stage_bar(cls.hidden.unique_id),
         )
         size = f"{finished.shape[2]}x{finished.shape[1]}"
-        host.status(cls.hidden.unique_id, "\n".join([size, *notes]))
+        progress.status(cls.hidden.unique_id, "\n".join([size, *notes]))
         return io.NodeOutput(finished)
 
 
@@ -121,22 +122,22 @@ class FaceIDSwapFace(io.ComfyNode):
 
     @classmethod
     def execute(cls, images, tune, swap_model, choice, index, preview) -> io.NodeOutput:
-        path = host_retouch.swapper_path(swap_model)
+        path = folders.swapper_path(swap_model)
         if path is None:
             raise FaceIDError(
                 "swap_model: there is no swapper. Put inswapper_128.onnx into models/insightface, for example with "
                 "`faceid weights fetch --for face-swap`."
             )
-        pack = find_pack("auto", host.insightface_roots())
+        pack = find_pack("auto", folders.insightface_roots())
         swapper, people = load_swapper(path), [person_of(tune, pack)]
-        step = host.progress(len(images))
+        step = progress.bar(len(images))
 
         def swap(picture, number):
             step(number, len(images))
             return swap_faces(picture, people, swapper, pack, choice=choice, index=index, preview=preview)
 
         swapped, notes = retouched(images, swap)
-        host.status(cls.hidden.unique_id, status_of(notes, f"{tune.title} with {swapper.name} ({swapper.licence})"))
+        progress.status(cls.hidden.unique_id, status_of(notes, f"{tune.title} with {swapper.name} ({swapper.licence})"))
         return io.NodeOutput(swapped)
 
 
@@ -176,27 +177,27 @@ class FaceIDCorrectFace(io.ComfyNode):
 
     @classmethod
     def execute(cls, images, restore_model, fidelity, visibility, tune=None) -> io.NodeOutput:
-        path = host_retouch.restorer_path(restore_model)
+        path = folders.restorer_path(restore_model)
         if path is None:
             raise FaceIDError(
                 "restore_model: there is no restorer. Put GFPGANv1.4.pth into models/facerestore_models, for example "
                 "with `faceid weights fetch --for face-correct`."
             )
-        pack = find_pack("auto", host.insightface_roots())
+        pack = find_pack("auto", folders.insightface_roots())
         restorer = load_restorer(path)
         settings = {
             "fidelity": fidelity,
             "visibility": visibility,
             "people": [] if tune is None else [person_of(tune, pack)],
             "pack": pack,
-            "run": host_retouch.run_restorer(restorer),
+            "run": run_restorer(restorer),
         }
-        step = host.progress(len(images))
+        step = progress.bar(len(images))
 
         def restore(picture, number):
             step(number, len(images))
             return restore_faces(picture, find_faces([picture], pack).photos[0].faces, restorer, **settings)
 
         corrected, notes = retouched(images, restore)
-        host.status(cls.hidden.unique_id, status_of(notes, f"{restorer.name} ({restorer.licence})"))
+        progress.status(cls.hidden.unique_id, status_of(notes, f"{restorer.name} ({restorer.licence})"))
         return io.NodeOutput(corrected)

@@ -13,10 +13,11 @@ from ..faceid_core.engines.people import person_of_tag
 from ..faceid_core.faces import FacePack, Faces, find_pack, photos_from_tensor, tensor_from_photos
 from ..faceid_core.prompts import Prompt, resolve
 from ..faceid_core.prompts.defaults import SD15_RESOLUTION, SDXL_RESOLUTION, resolve_seeds
-from ..faceid_core.prompts.prompt import MAX_SEED
+from ..faceid_core.prompts.seeds import seed_per_image
 from ..faceid_core.retouch import Retouched, Tools, finish, load_restorer, load_swapper
 from ..faceid_core.tunes.tune import Tune
-from . import host, host_retouch
+from .host import folders, progress, storage
+from .host.retouch import is_sdxl, resampler, run_restorer, upscaler
 
 _OF_FACES = ("face_swap", "inpaint_faces", "face_correct")
 
@@ -39,29 +40,28 @@ def finish_images(
         PromptError: a tag names nobody, or somebody without a face.
         RetouchError: a file is something else, or the result would be too large.
     """
-    pack = find_pack("auto", host.insightface_roots())
+    pack = find_pack("auto", folders.insightface_roots())
     people = people_of(prompt, pack) if any(getattr(prompt, flag) for flag in _OF_FACES) else []
-    swapper = host_retouch.swapper_path(swap_model) if prompt.face_swap else None
-    restorer = host_retouch.restorer_path(restore_model) if prompt.face_correct else None
+    swapper = folders.swapper_path(swap_model) if prompt.face_swap else None
+    restorer = folders.restorer_path(restore_model) if prompt.face_correct else None
     restorer = load_restorer(restorer) if restorer else None
     side, resample = SD15_RESOLUTION, None
     if guider is not None and vae is not None:
-        side = SDXL_RESOLUTION if host_retouch.is_sdxl(guider) else SD15_RESOLUTION
-        resample = host_retouch.resampler(guider, vae, resolve(prompt, side), len(prompt.parsed.faces))
+        side = SDXL_RESOLUTION if is_sdxl(guider) else SD15_RESOLUTION
+        resample = resampler(guider, vae, resolve(prompt, side), len(prompt.parsed.faces))
     tools = Tools(
         pack=pack,
         swapper=load_swapper(swapper) if swapper else None,
         restorer=restorer,
-        upscale=host_retouch.upscaler(upscale_model) if upscale_model is not None else None,
+        upscale=upscaler(upscale_model) if upscale_model is not None else None,
         resample=resample,
-        run=host_retouch.run_restorer(restorer) if restorer else None,
+        run=run_restorer(restorer) if restorer else None,
         trained_side=side,
     )
-    first = resolve_seeds(prompt)[0]
+    seeds = seed_per_image(resolve_seeds(prompt), len(images))
 
     def retouch(picture: np.ndarray, number: int) -> Retouched:
-        seed = (first + number) % (MAX_SEED + 1)
-        return finish(picture, prompt, people, tools, seed, preview=preview, on_step=on_step)
+        return finish(picture, prompt, people, tools, seeds[number], preview=preview, on_step=on_step)
 
     return retouched(images, retouch)
 
@@ -90,22 +90,22 @@ def people_of(prompt: Prompt, pack: FacePack) -> list[Faces]:
     Raises:
         PromptError: a tag names no tune, or one in which the pack finds no face; points at the tag.
     """
-    store = host.tune_store()
-    return [person_of_tag(prompt, tag, store, pack, host.progress(1))[1] for tag in prompt.parsed.faces]
+    store = storage.tune_store()
+    return [person_of_tag(prompt, tag, store, pack, progress.bar(1))[1] for tag in prompt.parsed.faces]
 
 
 def person_of(tune: Tune, pack: FacePack) -> Faces:
     """The tune's faces, read with ``pack``. Raises NoFaceError."""
     from ..faceid_core.tunes.create import faces_of
 
-    return faces_of(tune, host.tune_store(), pack, host.progress(len(tune.photos)))
+    return faces_of(tune, storage.tune_store(), pack, progress.bar(len(tune.photos)))
 
 
 def photos_of(tune: Tune) -> list[np.ndarray]:
     """The tune's photos, [H, W, 3] uint8 each."""
     from ..faceid_core.faces import read_photo
 
-    return [read_photo(host.tune_store().photo_bytes(tune, photo)) for photo in tune.photos]
+    return [read_photo(storage.tune_store().photo_bytes(tune, photo)) for photo in tune.photos]
 
 
 def status_of(notes: Sequence[str], done: str) -> str:

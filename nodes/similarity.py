@@ -9,7 +9,7 @@ from ..faceid_core.faces import find_pack, list_packs, photos_from_tensor, tenso
 from ..faceid_core.faces.likeness import Likeness, likeness_matrix, measure_likeness, measuring_pack
 from ..faceid_core.pictures.contact_sheet import Frame
 from ..faceid_core.pictures.similarity_plot import similarity_plot
-from . import host
+from .host import folders, graph, progress
 from .retouching import person_of, photos_of
 from .types import Tune
 
@@ -45,16 +45,16 @@ class FaceIDSimilarity(io.ComfyNode):
     @classmethod
     def fingerprint_inputs(cls, images, tune) -> str:
         # The score reaches a PNG through the prompt that saves it: a prompt that saves again has to measure again.
-        return host.digest_of_what_follows(cls.hidden.unique_id)
+        return graph.digest_of_what_follows(cls.hidden.unique_id)
 
     @classmethod
     def execute(cls, images, tune) -> io.NodeOutput:
-        roots = host.insightface_roots()
+        roots = folders.insightface_roots()
         conditioned_space = find_pack("auto", roots).space
         pack = measuring_pack(conditioned_space, list_packs(roots))
         photos, pictures = photos_of(tune), photos_from_tensor(images)
         person = person_of(tune, pack)
-        matrix = likeness_matrix(photos, pictures, pack, host.progress(len(photos) + len(pictures)))
+        matrix = likeness_matrix(photos, pictures, pack, progress.bar(len(photos) + len(pictures)))
         found = [measure_likeness(picture, person, pack) for picture in pictures]
         score = float(np.mean([one.cosine or 0.0 for one in found]))
         flattering = ", which drew them, too: flattering" if pack.space == conditioned_space else ""
@@ -64,7 +64,7 @@ class FaceIDSimilarity(io.ComfyNode):
             matrix,
             f"Likeness to {tune.title}{flattering and f', by the pack{flattering}'}",
         )
-        host.status(
+        progress.status(
             cls.hidden.unique_id,
             "\n".join([f"{score:.3f} by {pack.name}{flattering}", *map(_line, range(1, len(found) + 1), found)]),
         )

@@ -12,7 +12,7 @@ from ..faceid_core.errors import FaceIDError
 from ..faceid_core.faces import find_pack, photos_from_tensor
 from ..faceid_core.prompts.text import Tag
 from ..faceid_core.tunes.tune import Tune as TuneValue
-from . import host
+from .host import folders, progress, storage
 from .remote import refuse_keys
 from .switch import LOCAL, REMOTE
 from .types import Tune
@@ -61,8 +61,8 @@ class FaceIDCreateTune(io.ComfyNode):
         from ..faceid_core.tunes.create import create_tune, same_photos
 
         photos = [_png(photo) for photo in photos_from_tensor(images)]
-        pack = find_pack("auto", host.insightface_roots())
-        tune = create_tune(host.tune_store(), photos, title, name, pack, on_photo=host.progress(len(photos)))
+        pack = find_pack("auto", folders.insightface_roots())
+        tune = create_tune(storage.tune_store(), photos, title, name, pack, on_photo=progress.bar(len(photos)))
         note = "" if same_photos(tune, photos) else " · made earlier, from other photos"
         if backend == REMOTE:
             tune = await _uploaded(tune, cls.hidden.prompt, cls.hidden.extra_pnginfo)
@@ -79,27 +79,27 @@ class FaceIDLoadTune(io.ComfyNode):
             category="FaceID",
             description="A person kept earlier with FaceID Create Tune or `faceid tunes create`.",
             search_aliases=["load face", "load identity", "faceid tune"],
-            inputs=[io.Combo.Input("tune", options=host.tune_titles(), tooltip="Newest first.")],
+            inputs=[io.Combo.Input("tune", options=storage.tune_titles(), tooltip="Newest first.")],
             outputs=tune_outputs(),
             hidden=[io.Hidden.unique_id],
         )
 
     @classmethod
     def execute(cls, tune: str) -> io.NodeOutput:
-        return _output(cls, host.tune_store().get_by_title(tune))
+        return _output(cls, storage.tune_store().get_by_title(tune))
 
     @classmethod
     def validate_inputs(cls, tune: str) -> bool | str:
         # Naming the input switches the built-in list check off; the store's message says whether it expired.
         try:
-            host.tune_store().get_by_title(tune)
+            storage.tune_store().get_by_title(tune)
         except FaceIDError as error:
             return str(error)
         return True
 
     @classmethod
     def fingerprint_inputs(cls, tune: str) -> str:
-        found = host.tune_store().get_by_title(tune)
+        found = storage.tune_store().get_by_title(tune)
         return f"{found.id} {found.updated_at}"
 
 
@@ -107,10 +107,10 @@ async def _uploaded(tune: TuneValue, *graph: object) -> TuneValue:
     from ..faceid_core.astria.client import AstriaClient
     from ..faceid_core.engines.remote import ensure_remote
 
-    settings = host.astria_settings()
+    settings = storage.astria_settings()
     refuse_keys(settings.key, *graph)
     async with AstriaClient(settings) as client:
-        return await host.interruptible(ensure_remote(client, host.tune_store(), tune))
+        return await progress.interruptible(ensure_remote(client, storage.tune_store(), tune))
 
 
 def _png(photo) -> bytes:
@@ -125,5 +125,5 @@ def _output(node: type[io.ComfyNode], tune: TuneValue, note: str = "") -> io.Nod
     text = f"{tag} is {tune.title!r}, {tune.name}, {len(tune.photos)} photo{'s' if len(tune.photos) > 1 else ''}"
     if tune.photos_without_face:
         text += f" · no face in image {', '.join(map(str, tune.photos_without_face))}"
-    host.status(node.hidden.unique_id, text + note)
+    progress.status(node.hidden.unique_id, text + note)
     return io.NodeOutput(tune, tune.id, tag)

@@ -70,8 +70,9 @@ def test_imports_go_down_only(path):
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_only_host_touches_comfyui_and_the_core_never_does(path):
     used = {name.split(".")[0] for level, name in imported(path) if not level} & COMFYUI
-    if "nodes" in path.relative_to(ROOT).parts:
-        allowed = COMFYUI if path.stem in {"host", "host_retouch"} else {"comfy_api"}
+    parts = path.relative_to(ROOT).parts
+    if parts[0] == "nodes":
+        allowed = COMFYUI if parts[1] == "host" else {"comfy_api"}
         assert used <= allowed
     else:
         assert not used

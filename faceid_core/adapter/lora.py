@@ -8,7 +8,7 @@ Source: tencent-ailab/IP-Adapter, ``LoRAIPAttnProcessor`` (attention_processor_f
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -61,3 +61,12 @@ def lora_pairs(adapter: Adapter) -> Iterator[LoraPair]:
                     up=adapter.ip_adapter[f"{name}.up.weight"],
                     down=adapter.ip_adapter[f"{name}.down.weight"],
                 )
+
+
+def strength_to_add(wanted: float, merged: Iterable[float]) -> float:
+    """What to merge the adapter's LoRA at for one more of its people, when it is merged at ``merged`` for the others.
+
+    The LoRA belongs to the adapter, not to the person: however many people come from one adapter, it is merged once,
+    at the highest strength asked for.
+    """
+    return max(wanted - max(merged, default=0.0), 0.0)

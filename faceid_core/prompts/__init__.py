@@ -5,6 +5,7 @@ text.py        the text taken apart: Tag, Flag, PromptText
 grammar.py     string -> PromptText and back
 flags.py       the known --flags and their values
 defaults.py    what a prompt leaves open, settled for a local engine
+seeds.py       which seed draws what
 schedulers.py  the API's scheduler names, in ComfyUI's and diffusers' terms
 styles.py      the API's styles, as words around a text
 lint.py        advice

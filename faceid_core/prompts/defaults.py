@@ -16,8 +16,9 @@ import math
 from dataclasses import dataclass
 
 from .errors import error_in
-from .prompt import MAX_SEED, MAX_SIDE, MIN_SIDE, Prompt
+from .prompt import MAX_SIDE, MIN_SIDE, Prompt
 from .schedulers import Scheduler, local_scheduler
+from .seeds import seeds_from
 
 FACE_CFG_SCALE = 3.0
 PLAIN_CFG_SCALE = 7.5
@@ -74,9 +75,8 @@ def resolve_cfg_scale(prompt: Prompt) -> float:
 
 
 def resolve_seeds(prompt: Prompt) -> tuple[int, ...]:
-    """One seed per image: image i has seed + i, modulo 2^32, so each can be written in a prompt to draw it alone."""
-    first = SEED if prompt.seed is None else prompt.seed
-    return tuple((first + i) % (MAX_SEED + 1) for i in range(prompt.num_images))
+    """One seed per image, see ``seeds_from``."""
+    return seeds_from(SEED if prompt.seed is None else prompt.seed, prompt.num_images)
 
 
 def resolve_size(prompt: Prompt, base_resolution: int) -> tuple[int, int]:

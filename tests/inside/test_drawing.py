@@ -7,7 +7,7 @@ import pytest
 import torch
 from comfy_extras.nodes_custom_sampler import SamplerCustomAdvanced
 from faceid_tunes.faceid_core.prompts.schedulers import SCHEDULERS
-from faceid_tunes.nodes import host
+from faceid_tunes.nodes.host import models, sampling
 from support.comfy_model import comfy_model, conditioning
 from support.oracle import relative_l2
 from support.unet import sd15_unet
@@ -24,14 +24,14 @@ def model():
 def draw(model, scheduler: str, seeds: tuple[int, ...], steps: int = 2) -> torch.Tensor:
     """What SamplerCustomAdvanced makes of FaceIDApplyPrompt's outputs."""
     chosen = SCHEDULERS[scheduler]
-    guider = host.cfg_guider(model, conditioning(WIDTH, 1.0), conditioning(WIDTH, -1.0), 3.0)
+    guider = sampling.cfg_guider(model, conditioning(WIDTH, 1.0), conditioning(WIDTH, -1.0), 3.0)
     with torch.inference_mode():
         latent, _ = SamplerCustomAdvanced.execute(
-            host.ImageNoise(seeds),
+            sampling.ImageNoise(seeds),
             guider,
-            host.sampler(chosen.comfy_sampler, seeds),
-            host.sigmas(model, chosen.comfy_schedule, steps),
-            host.empty_latent(model, 128, 64, len(seeds)),
+            sampling.sampler(chosen.comfy_sampler, seeds),
+            sampling.sigmas(model, chosen.comfy_schedule, steps),
+            sampling.empty_latent(model, 128, 64, len(seeds)),
         ).args
     return latent["samples"]
 
@@ -49,8 +49,8 @@ def test_the_same_seed_draws_the_same_picture(model):
 
 
 def test_a_larger_latent_than_asked_for_counts_the_seeds_on():
-    noise = host.ImageNoise((7, 8)).generate_noise({"samples": torch.zeros(3, 4, 8, 8)})
-    assert torch.equal(noise[2:], host.ImageNoise((9,)).generate_noise({"samples": torch.zeros(1, 4, 8, 8)}))
+    noise = sampling.ImageNoise((7, 8)).generate_noise({"samples": torch.zeros(3, 4, 8, 8)})
+    assert torch.equal(noise[2:], sampling.ImageNoise((9,)).generate_noise({"samples": torch.zeros(1, 4, 8, 8)}))
 
 
 @pytest.mark.parametrize("scheduler", LOCAL)
@@ -60,6 +60,6 @@ def test_every_local_scheduler_name_is_one_comfyui_knows(scheduler):
 
 
 def test_lcm_patches_the_models_sampling(model):
-    patched, lora = host.add_lcm(model, sdxl=False)
+    patched, lora = models.add_lcm(model, sdxl=False)
     assert lora is None or "lcm" in lora.lower()
     assert type(patched.get_model_object("model_sampling")) is not type(model.get_model_object("model_sampling"))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 from faceid_tunes.faceid_core.errors import NoFaceError
-from faceid_tunes.nodes import host
 from faceid_tunes.nodes.faces import FaceIDExtractFace
+from faceid_tunes.nodes.host import folders, progress
 from support import photos
 
 
@@ -14,14 +14,14 @@ from support import photos
 def told(monkeypatch):
     """What the node writes under itself."""
     lines = []
-    monkeypatch.setattr(host, "status", lambda node_id, text: lines.append(text))
+    monkeypatch.setattr(progress, "status", lambda node_id, text: lines.append(text))
     return lines
 
 
 @pytest.fixture
 def node(tmp_path, monkeypatch, told):
     """The node's class as the executor prepares it, with an empty models/insightface."""
-    monkeypatch.setattr(host, "insightface_roots", lambda: [tmp_path])
+    monkeypatch.setattr(folders, "insightface_roots", lambda: [tmp_path])
     return FaceIDExtractFace.PREPARE_CLASS_CLONE(None)
 
 

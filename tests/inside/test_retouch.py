@@ -9,7 +9,7 @@ import pytest
 import torch
 from faceid_tunes.faceid_core.prompts import Prompt, resolve
 from faceid_tunes.faceid_core.retouch.restorer import Restorer, restore_crop
-from faceid_tunes.nodes import host_retouch
+from faceid_tunes.nodes.host import retouch as host_retouch
 from support.comfy_model import apply, comfy_model, conditioning
 from support.fidelity import adapter_for, random_faces, saved_adapter
 from support.unet import sd15_unet

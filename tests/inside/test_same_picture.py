@@ -10,7 +10,8 @@ from faceid_tunes.faceid_core.engines.embedded.pipeline import SD15
 from faceid_tunes.faceid_core.engines.embedded.sampling import Conditioning, Start, draw_latent
 from faceid_tunes.faceid_core.engines.embedded.unet import UNetBatch
 from faceid_tunes.faceid_core.prompts import SCHEDULERS, Prompt, resolve
-from faceid_tunes.nodes import host, host_retouch
+from faceid_tunes.nodes.host import models, sampling
+from faceid_tunes.nodes.host import retouch as host_retouch
 from support.comfy_model import comfy_model
 from support.oracle import relative_l2
 from support.unet import sd15_unet
@@ -52,15 +53,15 @@ class LatentsAsPictures:
 
 def by_comfyui(model, settings) -> torch.Tensor:
     if settings.scheduler.needs_lcm:
-        model, _ = host.add_lcm(model, sdxl=False)
+        model, _ = models.add_lcm(model, sdxl=False)
     positive, negative = ([[text, {"pooled_output": torch.zeros(1, 1280)}]] for text in texts())
     with torch.inference_mode():
         latent, _ = SamplerCustomAdvanced.execute(
-            host.ImageNoise(settings.seeds),
-            host.cfg_guider(model, positive, negative, settings.cfg_scale),
-            host.sampler(settings.scheduler.comfy_sampler, settings.seeds),
-            host.sigmas(model, settings.scheduler.comfy_schedule, settings.steps),
-            host.empty_latent(model, settings.width, settings.height, 1),
+            sampling.ImageNoise(settings.seeds),
+            sampling.cfg_guider(model, positive, negative, settings.cfg_scale),
+            sampling.sampler(settings.scheduler.comfy_sampler, settings.seeds),
+            sampling.sigmas(model, settings.scheduler.comfy_schedule, settings.steps),
+            sampling.empty_latent(model, settings.width, settings.height, 1),
         ).args
     return latent["samples"] * 0.18215  # ComfyUI hands latents on unscaled
 
@@ -70,9 +71,9 @@ def again_by_comfyui(model, settings, latent: torch.Tensor, denoise: float, monk
     monkeypatch.setattr(host_retouch, "tensor_from_photos", lambda pictures: pictures[0])
     monkeypatch.setattr(host_retouch, "photos_from_tensor", lambda picture: [picture])
     if settings.scheduler.needs_lcm:
-        model, _ = host.add_lcm(model, sdxl=False)
+        model, _ = models.add_lcm(model, sdxl=False)
     positive, negative = ([[text, {"pooled_output": torch.zeros(1, 1280)}]] for text in texts())
-    guider = host.cfg_guider(model, positive, negative, settings.cfg_scale)
+    guider = sampling.cfg_guider(model, positive, negative, settings.cfg_scale)
     with torch.inference_mode():
         return host_retouch.resampler(guider, LatentsAsPictures(), settings, 0)(
             latent, denoise, settings.seeds[0], None

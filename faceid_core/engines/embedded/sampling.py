@@ -22,10 +22,9 @@ from torch import Tensor
 from ...errors import FaceIDError
 from ...prompts import Settings
 from ...prompts.schedulers import Scheduler
+from ...prompts.seeds import step_noise_seed
 from ...retouch.resample import partial_steps
 from .unet import UNetBatch
-
-_STEP_NOISE = 2**32  # added to a seed for noise drawn while sampling: no picture's first noise is drawn from there
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,7 +125,7 @@ def _schedule(
 def _step_options(scheduler: Any, seed: int) -> dict[str, torch.Generator]:
     """What the scheduler's ``step`` is to be called with."""
     takes_generator = "generator" in inspect.signature(scheduler.step).parameters
-    return {"generator": torch.Generator().manual_seed(seed + _STEP_NOISE)} if takes_generator else {}
+    return {"generator": torch.Generator().manual_seed(step_noise_seed(seed))} if takes_generator else {}
 
 
 def _first_noise(seed: int, settings: Settings, start: Start | None, device: torch.device) -> Tensor:

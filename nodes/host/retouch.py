@@ -1,17 +1,15 @@
-"""What retouching needs of ComfyUI: model folders, its samplers and VAE, its upscaling, its memory management."""
+"""What retouching needs of ComfyUI: its samplers and VAE, its upscaling, its memory management."""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import comfy.model_management as model_management
 import comfy.sample
 import comfy.utils
-import folder_paths
 import latent_preview
 import numpy as np
 from comfy.model_base import SDXL
@@ -19,59 +17,20 @@ from comfy.model_patcher import ModelPatcher
 from comfy_extras.nodes_upscale_model import ImageUpscaleWithModel
 from torch import Tensor
 
-from ..faceid_core.adapter.attention import IdentityAttention
-from ..faceid_core.cache import LRUCache
-from ..faceid_core.faces import photos_from_tensor, tensor_from_photos
-from ..faceid_core.prompts import Settings
-from ..faceid_core.retouch import Resample, Restorer, RetouchError
-from ..faceid_core.retouch.preferred import RESTORER_FOLDER, SWAPPER_FOLDERS, preferred_restorers, preferred_swappers
-from ..faceid_core.retouch.resample import partial_steps
-from ..faceid_core.retouch.restorer import Forward, Run
-from . import host
-from .sampling import IDENTITIES
+from ...faceid_core.adapter.attention import IdentityAttention
+from ...faceid_core.cache import LRUCache
+from ...faceid_core.faces import photos_from_tensor, tensor_from_photos
+from ...faceid_core.prompts import Settings
+from ...faceid_core.retouch import Resample, Restorer
+from ...faceid_core.retouch.resample import partial_steps
+from ...faceid_core.retouch.restorer import Forward, Run
+from ..patches import IDENTITIES
+from . import sampling
+from .identity import identities_on
 
-AUTO, NONE = "auto", "none"
-
-_FOLDERS = {
-    RESTORER_FOLDER: frozenset({".pth", ".safetensors", ".onnx"}),
-    "hyperswap": frozenset({".onnx"}),
-    "reswapper": frozenset({".onnx"}),
-}
 _RESTORE_BYTES = 2 << 30  # activations of a restorer at 512 pixels, an upper bound
 
 _patchers: LRUCache[ModelPatcher] = LRUCache(limit=2)  # as many as restorers are kept
-
-
-def register_retouch_folders() -> None:
-    """Make the folders of swappers and restorers known, keeping whatever the user's paths and others already say."""
-    for name, extensions in _FOLDERS.items():
-        folder_paths.add_model_folder_path(name, str(Path(folder_paths.models_dir) / name))
-        paths, known = folder_paths.folder_names_and_paths[name]
-        folder_paths.folder_names_and_paths[name] = (paths, set(known) | set(extensions))
-
-
-def swapper_names() -> list[str]:
-    """Swappers for a combo, those that "auto" prefers first."""
-    return preferred_swappers({folder: _files(folder) for folder in SWAPPER_FOLDERS})
-
-
-def restorer_names() -> list[str]:
-    """Restorers for a combo, those that "auto" prefers first."""
-    return preferred_restorers(_files(RESTORER_FOLDER))
-
-
-def swapper_path(name: str) -> Path | None:
-    """The file of a combo's choice; None for "none", and for "auto" where there is nothing.
-
-    Raises:
-        RetouchError: the file is gone.
-    """
-    return _chosen(name, swapper_names(), SWAPPER_FOLDERS, "swap_model")
-
-
-def restorer_path(name: str) -> Path | None:
-    """See ``swapper_path``."""
-    return _chosen(name, restorer_names(), (RESTORER_FOLDER,), "restore_model")
 
 
 def run_restorer(restorer: Restorer) -> Run | None:
@@ -114,12 +73,12 @@ def resampler(guider: Any, vae: Any, settings: Settings, people: int) -> Resampl
     def resample(picture: np.ndarray, denoise: float, seed: int, shown: tuple[int, ...] | None) -> np.ndarray:
         latent = vae.encode(tensor_from_photos([picture]))
         of_all, steps = partial_steps(settings.steps, denoise)
-        sigmas = host.sigmas(guider.model_patcher, scheduler.comfy_schedule, of_all)[-steps - 1 :]
+        sigmas = sampling.sigmas(guider.model_patcher, scheduler.comfy_schedule, of_all)[-steps - 1 :]
         only = guider if shown is None else _showing(guider, shown, people)
         drawn = only.sample(
             comfy.sample.prepare_noise(latent, seed),
             latent,
-            host.sampler(scheduler.comfy_sampler, (seed,)),
+            sampling.sampler(scheduler.comfy_sampler, (seed,)),
             sigmas,
             callback=latent_preview.prepare_callback(only.model_patcher, steps),
             disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED,
@@ -132,8 +91,7 @@ def resampler(guider: Any, vae: Any, settings: Settings, people: int) -> Resampl
 
 def _showing(guider: Any, shown: tuple[int, ...], people: int) -> Any:
     """A guider that shows some of its people, wherever in the picture: a mask was made for another picture."""
-    options = guider.model_patcher.model_options["transformer_options"]
-    identities = options.get(IDENTITIES, ())
+    identities = identities_on(guider.model_patcher)
     if len(identities) != people:  # applied by other nodes: nobody knows who is who
         return guider
     other = copy.copy(guider)
@@ -150,20 +108,3 @@ def _showing(guider: Any, shown: tuple[int, ...], people: int) -> Any:
 
 def _patcher(restorer: Restorer) -> ModelPatcher:
     return ModelPatcher(restorer.module, model_management.get_torch_device(), model_management.unet_offload_device())
-
-
-def _files(folder: str) -> list[str]:
-    extensions = _FOLDERS.get(folder, {".onnx"})
-    return [name for name in folder_paths.get_filename_list(folder) if Path(name).suffix.lower() in extensions]
-
-
-def _chosen(name: str, names: list[str], folders: tuple[str, ...], field: str) -> Path | None:
-    if name == NONE or (name == AUTO and not names):
-        return None
-    wanted = names[0] if name == AUTO else name
-    for folder in folders:
-        path = folder_paths.get_full_path(folder, wanted)
-        if path is not None:
-            return Path(path)
-    places = " or ".join(place for folder in folders for place in folder_paths.get_folder_paths(folder))
-    raise RetouchError(f"{field}: there is no {wanted!r} in {places}. Choose another, or put the file there.")

@@ -8,7 +8,7 @@ The identity belongs to the positive rows of a batch. ComfyUI tells each row's p
 guider passed, which is no polarity (DualCFG and PerpNeg use other orders, SAG passes the negative alone), so the
 role is found by looking the cond up in the guider itself.
 
-No module of ComfyUI is imported here; :mod:``host`` registers these functions with it.
+No module of ComfyUI is imported here; ``host.identity`` registers these functions with it.
 """
 
 from __future__ import annotations

@@ -1,0 +1,67 @@
+"""Progress bars, status lines and interrupts."""
+
+from __future__ import annotations
+
+import asyncio
+import html
+import logging
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+import comfy.model_management as model_management
+import comfy.utils
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+_LOOK_FOR_INTERRUPT = 0.25  # seconds between two looks while waiting for the remote API
+
+
+def bar(total: int) -> Callable[[int, int], None]:
+    """A callback ``(done, total)`` that moves the node's progress bar and raises when the user interrupts."""
+    shown = comfy.utils.ProgressBar(total)
+
+    def update(done: int, total: int) -> None:
+        model_management.throw_exception_if_processing_interrupted()
+        shown.update_absolute(done, total)
+
+    return update
+
+
+def stage_bar(node_id: str | None) -> Callable[[str, int, int], None]:
+    """A callback ``(stage, done, total)`` that moves the node's bar and shows the stage under it."""
+    shown = ""
+
+    def update(stage: str, done: int, total: int) -> None:
+        nonlocal shown
+        model_management.throw_exception_if_processing_interrupted()
+        comfy.utils.ProgressBar(total).update_absolute(done, total)
+        if stage != shown:
+            shown = stage
+            status(node_id, stage)
+
+    return update
+
+
+def status(node_id: str | None, text: str) -> None:
+    """Show ``text`` under a node and in the log."""
+    log.info("%s", text)
+    from server import PromptServer
+
+    server = getattr(PromptServer, "instance", None)  # absent when nodes run without a server
+    if server is not None and node_id is not None:
+        server.send_progress_text(html.escape(text, quote=False), node_id)  # shown as HTML: a tag would vanish
+
+
+async def interruptible(work: Coroutine[Any, Any, T]) -> T:
+    """The result of ``work``, which is cancelled when the user interrupts ComfyUI."""
+    task = asyncio.ensure_future(work)
+    try:
+        while not task.done():
+            await asyncio.wait({task}, timeout=_LOOK_FOR_INTERRUPT)
+            model_management.throw_exception_if_processing_interrupted()
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
+    return task.result()

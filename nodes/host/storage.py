@@ -1,0 +1,81 @@
+"""What this package keeps in ComfyUI's user directory: tunes, the table of base models, the key, remote prompts."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import folder_paths
+
+from ...faceid_core.astria.base_models import SHIPPED, BaseModel
+from ...faceid_core.astria.base_models import base_models as read_base_models
+from ...faceid_core.errors import FaceIDError
+
+if TYPE_CHECKING:
+    from ...faceid_core.astria.settings import AstriaSettings
+    from ...faceid_core.engines.remote import Journal
+    from ...faceid_core.tunes.store import TuneStore
+
+log = logging.getLogger(__name__)
+
+
+@cache
+def tune_store() -> TuneStore:
+    """The store of tunes, in ComfyUI's user directory unless FACEID_TUNES_HOME says otherwise; opened once."""
+    from ...faceid_core.tunes.store import open_store
+
+    return open_store(_tunes_home())
+
+
+def tune_titles() -> list[str]:
+    """Titles for a combo, newest first. Opens no store where none was ever made: this runs when nodes register."""
+    if not (_tunes_home() / "tunes.sqlite3").exists() and "FACEID_TUNES_DATABASE_URL" not in os.environ:
+        return []
+    return [title for _, title in tune_store().titles()]
+
+
+def astria_settings() -> AstriaSettings:
+    """Where the remote API is, and the key: from the environment, else from a file that no route serves."""
+    from ...faceid_core.astria.settings import read_settings
+
+    return read_settings(key_file=_user_folder() / "astria_key")
+
+
+def remote_journal() -> Journal:
+    """Prompts that are on their way to the remote API."""
+    from ...faceid_core.engines.remote import Journal
+
+    return Journal(_tunes_home() / "remote")
+
+
+def base_models() -> tuple[BaseModel, ...]:
+    """The table of base models; written out for the user to edit once something else made the folder."""
+    table = _user_folder() / "base_models.toml"
+    if not table.exists() and table.parent.is_dir():
+        with suppress(OSError):
+            shutil.copyfile(SHIPPED, table)
+    return read_base_models(table)
+
+
+def base_model_titles() -> list[str]:
+    """Titles for a combo. A table that cannot be read is told of, not raised: this runs when nodes register."""
+    try:
+        return [model.title for model in base_models()]
+    except FaceIDError as error:
+        log.error("%s", error)
+        return []
+
+
+def _user_folder() -> Path:
+    # The system user directory: photos of people and keys must not be reachable through ComfyUI's /userdata route.
+    return Path(folder_paths.get_system_user_directory("faceid_tunes"))
+
+
+def _tunes_home() -> Path:
+    home = os.environ.get("FACEID_TUNES_HOME")
+    return Path(home).expanduser() if home else _user_folder()
