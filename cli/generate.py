@@ -104,13 +104,13 @@ def _recognisers(options: argparse.Namespace) -> Recognisers:
 
 def _kept_person(options: argparse.Namespace, store: TuneStore) -> Tune:
     """The tune of the photos, created or found again. Never another person's of the same title."""
-    from ..faceid_core.tunes.create import create_tune, same_photos
+    from ..faceid_core.tunes.create import create_tune
     from .progress import Bars
 
     photos = [photo_bytes(path) for path in options.photos]
     title = options.title or _title_in(options.text, store)
     with Bars() as bars:
-        tune = create_tune(
+        return create_tune(
             store,
             photos,
             title,
@@ -118,12 +118,6 @@ def _kept_person(options: argparse.Namespace, store: TuneStore) -> Tune:
             face_pack(model_roots(options)),
             on_photo=lambda done, total: bars("finding faces", done, total),
         )
-    if not same_photos(tune, photos):
-        raise FaceIDError(
-            f"There already is a tune {tune.title!r}, made from other photos. Give these a title of their own with "
-            "--title and in the text's tag, or leave the photos out to draw the person kept before."
-        )
-    return tune
 
 
 def _title_in(text: str, store: TuneStore) -> str:

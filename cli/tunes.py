@@ -1,13 +1,15 @@
-"""``faceid tunes create|list|show|purge``: people kept under a title."""
+"""``faceid tunes create|list|show|check|purge``: people kept under a title."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..faceid_core.errors import FaceIDError
 from .home import add_home_option, opened_store, photo_bytes
 
 if TYPE_CHECKING:
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 def add_to(subjects: argparse._SubParsersAction) -> None:
     parser = subjects.add_parser("tunes", help="people kept under a title")
     add_home_option(parser)
-    commands = parser.add_subparsers(required=True, metavar="{create,list,show,purge}")
+    commands = parser.add_subparsers(required=True, metavar="{create,list,show,check,purge}")
 
     create = commands.add_parser("create", help="keep a person under a title")
     create.add_argument("photos", nargs="+", type=Path, metavar="PHOTO")
@@ -38,6 +40,7 @@ def add_to(subjects: argparse._SubParsersAction) -> None:
     show.add_argument("tune", metavar="ID_OR_TITLE")
     show.set_defaults(run=_show_tune)
 
+    commands.add_parser("check", help="find damaged photos and embeddings, and say what to do").set_defaults(run=_check)
     commands.add_parser("purge", help="delete expired tunes and files no tune needs").set_defaults(run=_purge)
 
 
@@ -51,7 +54,14 @@ def _create_tune(options: argparse.Namespace) -> Iterator[str]:
         tune = create_tune(store, photos, options.title, options.name, pack)
     yield _line(tune)
     for number in tune.photos_without_face:
-        yield f"  no face was found in photo {number} ({options.photos[number - 1]})"
+        yield f"  no face was found in photo {number}{_path(tune, number, options.photos, photos)}"
+
+
+def _path(tune: Tune, number: int, paths: Sequence[Path], photos: Sequence[bytes]) -> str:
+    """Where photo ``number`` of the tune came from: a tune of before may have them in another order."""
+    digests = [hashlib.sha256(data).hexdigest() for data in photos]
+    sha256 = tune.photos[number - 1].sha256
+    return f" ({paths[digests.index(sha256)]})" if sha256 in digests else ""
 
 
 def _list_tunes(options: argparse.Namespace) -> Iterator[str]:
@@ -75,6 +85,23 @@ def _show_tune(options: argparse.Namespace) -> Iterator[str]:
     for number, photo in enumerate(tune.photos, 1):
         found = f"face, score {photo.face.score:.2f}" if photo.face else "no face"
         yield f"  photo {number}      {photo.width}x{photo.height} {photo.media_type}, {found}"
+
+
+def _check(options: argparse.Namespace) -> Iterator[str]:
+    from ..faceid_core.tunes.check import check_store
+
+    with opened_store(options) as store:
+        found = check_store(store)
+    yield f"{found.tunes} tunes and {found.files} files looked at"
+    for problem in found.database:
+        yield f"the database: {problem}"
+    for damage in found.damages:
+        yield f"tune {damage.tune_id} ({damage.title!r}), {damage.problem} {damage.remedy}"
+    if found.unneeded:
+        yield f"{found.unneeded} files that no tune needs; `faceid tunes purge` removes them"
+    if found.database or found.damages:
+        raise FaceIDError(f"{len(found.database) + len(found.damages)} damaged; what to do stands above.")
+    yield "nothing is damaged"
 
 
 def _purge(options: argparse.Namespace) -> Iterator[str]:

@@ -35,8 +35,8 @@ class FaceIDCreateTune(io.ComfyNode):
             node_id="FaceIDCreateTune",
             display_name="FaceID Create Tune",
             category="FaceID",
-            description="Keeps a person under a title, ready at once. The same title is the same person: to use other "
-            "photos, choose another title.",
+            description="Keeps a person under a title, ready at once. A title is one person: other photos under it are "
+            "refused.",
             search_aliases=["save face", "save identity", "astria tune", "faceid tune"],
             inputs=[
                 io.Image.Input("images", tooltip="One photo or several of the same person."),
@@ -58,15 +58,15 @@ class FaceIDCreateTune(io.ComfyNode):
 
     @classmethod
     async def execute(cls, images: torch.Tensor, title: str, name: str, backend: str = LOCAL) -> io.NodeOutput:
-        from ..faceid_core.tunes.create import create_tune, same_photos
+        from ..faceid_core.tunes.create import create_tune
 
         photos = [_png(photo) for photo in photos_from_tensor(images)]
         pack = find_pack("auto", folders.insightface_roots())
         tune = create_tune(storage.tune_store(), photos, title, name, pack, on_photo=progress.bar(len(photos)))
-        note = "" if same_photos(tune, photos) else " · made earlier, from other photos"
+        note = ""
         if backend == REMOTE:
             tune = await _uploaded(tune, cls.hidden.prompt, cls.hidden.extra_pnginfo)
-            note += f" · {tune.remote_id} on the remote side"
+            note = f" · {tune.remote_id} on the remote side"
         return _output(cls, tune, note)
 
 

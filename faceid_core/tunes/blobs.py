@@ -32,10 +32,10 @@ class Blobs:
             raise TuneError(f"Tune files cannot be kept under {url!r}: {error}.") from error
         self._local = isinstance(self._fs, LocalFileSystem)
 
-    def put(self, data: bytes, replace: bool = False) -> str:
-        """Keep the bytes; returns their sha256. ``replace`` writes an existing file again (it may be damaged)."""
+    def put(self, data: bytes) -> str:
+        """Keep the bytes; returns their sha256. A file that is there and damaged is written again."""
         sha256 = hashlib.sha256(data).hexdigest()
-        if not replace and self.size(sha256) == len(data):
+        if self.size(sha256) == len(data) and self.problem(sha256) is None:
             return sha256
         try:
             if self._local:
@@ -55,6 +55,14 @@ class Blobs:
         if hashlib.sha256(data).hexdigest() != sha256:
             raise TuneError(f"{self._path(sha256)} is damaged: its content does not match its name.")
         return data
+
+    def problem(self, sha256: str) -> str | None:
+        """What is wrong with a file, in a sentence, or None."""
+        try:
+            self.get(sha256)
+        except TuneError as error:
+            return str(error)
+        return None
 
     def size(self, sha256: str) -> int | None:
         """Bytes, or None when there is no such file."""
@@ -97,6 +105,8 @@ class Blobs:
                     yield path
 
     def _path(self, sha256: str) -> str:
+        if not _SHA256.fullmatch(sha256):  # a damaged row must not name a file outside the store
+            raise TuneError(f"{sha256!r} is not the name of a tune's file: the row that names it is damaged.")
         return f"{self._root}/{sha256[:2]}/{sha256}"
 
     def _write_local(self, path: str, data: bytes) -> None:

@@ -13,6 +13,7 @@ from ..errors import NoFaceError, PhotoError
 from .errors import TuneError
 from .face_file import face_bytes, restore_face, tune_face
 from .fields import check_name, check_title, checked
+from .same_photos import refuse_other_photos
 from .store import TuneStore
 from .tune import Tune, TuneFace, TunePhoto
 
@@ -58,9 +59,10 @@ def create_tune(
 ) -> Tune:
     """Find the faces in the photos (image files as bytes) and store both under a title; ready at once.
 
-    The same title returns the tune that has it, whatever the photos (see ``same_photos``). A photo without a face is
+    The same title and the same photos return the tune there is, and repair its files. A photo without a face is
     stored and listed by ``photos_without_face``; at least one needs a face. ``steps`` and ``training_face_correct`` are
-    stored and have no effect, as in the API. Raises TuneError, which names the field or the image.
+    stored and have no effect, as in the API. Raises TuneError, which names the field or the image, also when a tune
+    made from other photos has the title.
     """
     title, name = check_title(title), check_name(name)
     fields = checked(
@@ -79,19 +81,9 @@ def create_tune(
     if tune is None:
         analysis = analyse(photos, pack, on_photo)
         tune = store.create(analysis.tune(title, name, **fields), analysis.files)
-    if photos and not same_photos(tune, photos):
-        _log.warning(
-            "tune %d (%r) exists already and was made from other photos; it is used as it is. "
-            "Choose another title to make a new one.",
-            tune.id,
-            tune.title,
-        )
+    if photos:
+        refuse_other_photos(store, tune, photos)
     return tune
-
-
-def same_photos(tune: Tune, photos: Sequence[bytes]) -> bool:
-    """Whether the tune was made from exactly these files."""
-    return [photo.sha256 for photo in tune.photos] == [_sha256(data) for data in photos]
 
 
 def analyse(photos: Sequence[bytes], pack: FacePack, on_photo: Callable[[int, int], None] | None = None) -> Analysis:

@@ -41,6 +41,14 @@ class Database:
         with _explained(self._engine.url), self._writer.begin() as connection:
             yield connection
 
+    def problems(self) -> tuple[str, ...]:
+        """What SQLite's ``integrity_check`` finds; empty when the file is whole, and for a database server."""
+        if self._engine.dialect.name != "sqlite":
+            return ()
+        with self.reading() as connection:
+            found = connection.exec_driver_sql("PRAGMA integrity_check(20)").scalars().all()
+        return () if found == ["ok"] else tuple(found)
+
     def close(self) -> None:
         self._engine.dispose()
 

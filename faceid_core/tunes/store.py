@@ -159,6 +159,15 @@ class TuneStore:
             number = tune.photos.index(photo) + 1
             raise TuneError(f"Image {number} of tune {tune.id} ({tune.title!r}): {error}") from error
 
+    def files_of(self, tune_id: int) -> frozenset[str]:
+        """The sha256 of every file the tune needs: its photos, and what each face pack found in them."""
+        with self._database.reading() as connection:
+            return frozenset(_files_of(connection, [tune_id]))
+
+    def database_problems(self) -> tuple[str, ...]:
+        """What SQLite's own check finds wrong with the database; empty when it is whole, and on a server."""
+        return self._database.problems()
+
     # -- writing --------------------------------------------------------------------------------------------------
 
     def create(self, draft: Tune, files: Sequence[bytes]) -> Tune:
@@ -240,7 +249,7 @@ class TuneStore:
         self, tune: Tune, pack: str, space: str, found: Sequence[TuneFace | None], files: Sequence[bytes]
     ) -> None:
         """Store what another pack found in the tune's photos; replaces an earlier analysis by that pack."""
-        kept = {self.blobs.put(data, replace=True): data for data in files}
+        kept = {self.blobs.put(data): data for data in files}
         try:
             with self._database.writing() as connection:
                 self._claim(connection, kept)

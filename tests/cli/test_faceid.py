@@ -6,6 +6,7 @@ import io
 import subprocess
 import sys
 from importlib.resources import files
+from pathlib import Path
 
 import pytest
 import skimage.data
@@ -48,7 +49,35 @@ def test_a_tune_is_created_listed_shown_and_found_again_by_its_title(faceid, pho
     assert [line.split()[1] for line in faceid("tunes", "list").stdout.splitlines()] == ["Tom", "Eileen"]
     shown = faceid("tunes", "show", "Eileen").stdout
     assert "expires      never" in shown and "512x512 image/png, face, score 0.9" in shown
-    assert faceid("tunes", "create", TOM, "--title", "Eileen").stdout == created.stdout, "same title, same tune"
+    again = faceid("tunes", "create", astronaut, "--title", "Eileen")
+    assert again.stdout == created.stdout, "same title and photos, same tune"
+
+
+def test_other_photos_under_a_title_that_exists_are_refused(faceid, photo):
+    astronaut, cat = photo(skimage.data.astronaut(), "eileen.png"), photo(skimage.data.chelsea(), "cat.png")
+    faceid("tunes", "create", astronaut, cat, "--title", "Eileen")
+    for other in ((TOM,), (astronaut,), (astronaut, TOM), (TOM, astronaut, cat)):
+        refused = faceid("tunes", "create", *other, "--title", "Eileen")
+        assert (refused.returncode, refused.stdout) == (1, "")
+        assert refused.stderr.startswith("faceid: There already is a tune 'Eileen', made from other photos (")
+        assert "another title" in refused.stderr and refused.stderr.count("\n") == 1
+    swapped = faceid("tunes", "create", cat, astronaut, "--title", "Eileen")
+    assert swapped.returncode == 0 and "no face was found in photo 2 (cat.png)" in swapped.stdout
+
+
+def test_check_finds_a_flipped_bit_and_the_same_photo_heals_it(faceid, tmp_path):
+    faceid("tunes", "create", TOM, "--title", "Tom")
+    assert faceid("tunes", "check").stdout.endswith("nothing is damaged\n")
+    data = bytearray(Path(TOM).read_bytes())
+    (kept,) = [
+        path for path in (tmp_path / "home" / "blobs").rglob("*") if path.is_file() and path.read_bytes() == data
+    ]
+    data[1000] ^= 1
+    kept.write_bytes(data)
+    found = faceid("tunes", "check")
+    assert found.returncode == 1 and "tune 1 ('Tom'), photo 1: " in found.stdout and "repairs it" in found.stdout
+    assert faceid("tunes", "create", TOM, "--title", "Tom").returncode == 0
+    assert faceid("tunes", "check").returncode == 0
 
 
 def test_photos_without_a_face_are_named(faceid, photo):

@@ -62,14 +62,21 @@ def test_a_shortened_file_is_written_again(tmp_path: Path) -> None:
     assert blobs.get(name) == b"a photo"
 
 
-def test_a_changed_file_is_noticed_and_can_be_replaced(tmp_path: Path) -> None:
+def test_a_changed_file_is_noticed_and_written_again(tmp_path: Path) -> None:
     blobs = Blobs(str(tmp_path))
     name = blobs.put(b"a photo")
     (tmp_path / name[:2] / name).write_bytes(b"A photo")
     with pytest.raises(TuneError, match="damaged"):
         blobs.get(name)
-    blobs.put(b"a photo", replace=True)
+    blobs.put(b"a photo")
     assert blobs.get(name) == b"a photo"
+
+
+@pytest.mark.parametrize("name", ["", "../tunes.sqlite3", "a" * 63, "A" * 64, "../" + "a" * 61])
+def test_a_name_that_is_no_sha256_reaches_no_file(blobs: Blobs, name: str) -> None:
+    for use in (blobs.get, blobs.size, blobs.remove):
+        with pytest.raises(TuneError, match="not the name of a tune's file"):
+            use(name)
 
 
 def test_a_file_appears_only_when_it_is_whole_and_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,8 +14,9 @@ from faceid_tunes.faceid_core.errors import NoFaceError
 from faceid_tunes.faceid_core.faces import Faces, extract_faces, read_photo
 from faceid_tunes.faceid_core.faces import extract as extract_module
 from faceid_tunes.faceid_core.faces.packs import FacePack
-from faceid_tunes.faceid_core.tunes.create import create_tune, faces_of, same_photos
+from faceid_tunes.faceid_core.tunes.create import create_tune, faces_of
 from faceid_tunes.faceid_core.tunes.errors import TuneError
+from faceid_tunes.faceid_core.tunes.same_photos import same_photos
 from faceid_tunes.faceid_core.tunes.store import TuneStore, open_store
 from PIL import Image
 
@@ -148,10 +149,59 @@ def test_the_same_title_returns_the_tune_and_looks_at_nothing(
 
     assert create_tune(store, [photos.astronaut], "alice", "woman", pack) == tune
     assert caplog.records == []
-    assert create_tune(store, [photos.actor], "alice", "man", pack) == tune
-    assert "made from other photos" in caplog.text
+    with pytest.raises(TuneError, match=r"'alice', made from other photos \(image 1 not among them\).*another title"):
+        create_tune(store, [photos.actor], "alice", "man", pack)
+    assert store.list() == (tune,)
     assert same_photos(tune, [photos.astronaut])
     assert not same_photos(tune, [photos.actor])
+
+
+def test_the_same_photos_in_another_order_are_the_same_tune(store: TuneStore, photos, pack: FacePack) -> None:
+    tune = create_tune(store, [photos.astronaut, photos.coffee], "alice", "woman", pack)
+    assert create_tune(store, [photos.coffee, photos.astronaut], "alice", "woman", pack) == tune
+
+
+def test_the_same_pixels_in_another_file_are_the_same_photo(store: TuneStore, photos, pack: FacePack) -> None:
+    tune = create_tune(store, [photos.astronaut], "alice", "woman", pack)
+    again = io.BytesIO()
+    Image.open(io.BytesIO(photos.astronaut)).save(again, "PNG", compress_level=1)
+    assert again.getvalue() != photos.astronaut
+    assert create_tune(store, [again.getvalue()], "alice", "woman", pack) == tune
+
+
+@pytest.mark.parametrize("given", [("astronaut",), ("astronaut", "coffee", "coffee")], ids=["fewer", "more"])
+def test_fewer_or_more_photos_are_other_photos(store: TuneStore, photos, pack: FacePack, given) -> None:
+    create_tune(store, [photos.astronaut, photos.coffee], "alice", "woman", pack)
+    with pytest.raises(TuneError, match=rf"2 of them, and here are {len(given)}") as caught:
+        create_tune(store, [getattr(photos, name) for name in given], "alice", "woman", pack)
+    assert caught.value.field == "tune[title]"
+
+
+def test_the_photos_in_hand_repair_those_the_disk_has_lost(
+    store: TuneStore, photos, pack: FacePack, tmp_path: Path
+) -> None:
+    tune = create_tune(store, [photos.astronaut], "alice", "woman", pack)
+    flip_a_bit(tmp_path, tune.photos[0].sha256)
+
+    assert create_tune(store, [photos.astronaut], "alice", "woman", pack) == tune
+    assert store.photo_bytes(tune, tune.photos[0]) == photos.astronaut
+
+
+def test_a_new_tune_of_a_damaged_file_is_born_whole(store: TuneStore, photos, pack: FacePack, tmp_path: Path) -> None:
+    first = create_tune(store, [photos.astronaut], "alice", "woman", pack)
+    flip_a_bit(tmp_path, first.photos[0].sha256)
+    flip_a_bit(tmp_path, first.photos[0].face.sha256)
+
+    second = create_tune(store, [photos.astronaut], "alice again", "woman", pack)
+    assert store.photo_bytes(second, second.photos[0]) == photos.astronaut
+    assert store.blobs.problem(second.photos[0].face.sha256) is None
+
+
+def flip_a_bit(home: Path, sha256: str) -> None:
+    path = home / "blobs" / sha256[:2] / sha256
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
 
 
 def test_the_kept_faces_are_the_extracted_ones(
