@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import ast
 import re
+import shlex
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
+from faceid_tunes.cli import _parser
+from faceid_tunes.faceid_core.weights.manifest import groups
 from support.node_schemas import node_schemas
 
 ROOT = Path(__file__).parents[1]
@@ -129,3 +133,65 @@ def test_every_error_for_users_is_defined_in_the_core():
         for path in (ROOT / folder).rglob("*.py"):
             classes = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ClassDef)]
             assert not [node.name for node in classes if node.name.endswith("Error")], path
+
+
+# What people read; docs/facts describes other projects.
+PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "web" / "docs").glob("*.md")]
+FENCED = re.compile(r"(?ms)^```(\w*)\n(.*?)^```$")
+
+
+def page_id(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def parse_command(line: str, capsys) -> tuple[Namespace | None, str]:
+    """The options of a ``faceid ...`` line, or what the parser says against it."""
+    try:
+        return _parser().parse_args(shlex.split(line, comments=True)[1:]), ""
+    except SystemExit as stop:
+        return None, "" if stop.code == 0 else capsys.readouterr().err.splitlines()[-1]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
+def test_every_faceid_line_of_the_documents_parses(page, capsys):
+    text = page.read_text()
+    lines = [line for _, block in FENCED.findall(text) for line in re.findall(r"(?m)(?:^|bin/)(faceid .*)$", block)]
+    for line in lines:
+        options, problem = parse_command(line, capsys)
+        assert not problem, f"{line}: {problem}"
+        if group := getattr(options, "group", None):
+            assert group in groups(), line
+    for line in re.findall(r"`(faceid [^`]+)`", FENCED.sub("", text)):
+        _, problem = parse_command(line, capsys)
+        assert not problem or "are required" in problem, f"{line}: {problem}"  # a sentence may leave arguments out
+
+
+def test_the_readme_shows_commands():
+    assert len(re.findall(r"(?m)(?:^|bin/)faceid \w", (ROOT / "README.md").read_text())) >= 3
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
+def test_every_link_to_a_file_leads_to_one(page):
+    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", FENCED.sub("", page.read_text())):
+        if "://" not in target:
+            assert (page.parent / target).exists(), target
+
+
+CODE_PATH = re.compile(
+    r"((?:nodes|cli|faceid_core|weights|tests|benchmarks|docs|web|workflows|typings|\.ci)(?:/[\w.*-]+)*/?"
+    r"|(?:[\w*-]+/)*[\w*-]+\.(?:py|md))(?:: (\w+).*)?"
+)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
+def test_every_path_of_code_in_the_documents_exists(page):
+    """``faces/detect.py: CONFIDENT`` is below faceid_core and has that name in it; NAME.md stands for any page."""
+    for code in re.findall(r"`([^`\n]+)`", FENCED.sub("", page.read_text())):
+        found = CODE_PATH.fullmatch(code)
+        if not found or re.search(r"(^|/)(NAME|NODE)\.md$", found[1]):
+            continue
+        path, name = found.groups()
+        files = [*ROOT.glob(path), *(ROOT / "faceid_core").glob(path)]
+        assert files, f"{page_id(page)}: `{code}` is not there"
+        if name:
+            assert any(re.search(rf"\b{name}\b", file.read_text()) for file in files), f"{page_id(page)}: `{code}`"
