@@ -1,7 +1,7 @@
-"""FaceID Tunes: a person's identity, kept from one photo, in any picture ComfyUI draws.
+"""FaceID Tunes: keeps a person's identity from one photo in every picture that ComfyUI draws.
 
-This is ComfyUI's door: it looks for ``comfy_entrypoint`` and ``WEB_DIRECTORY`` here. Outside ComfyUI the folder is
-the package ``faceid_tunes``, whose core needs no ComfyUI.
+ComfyUI looks for ``comfy_entrypoint`` and ``WEB_DIRECTORY`` here. Outside ComfyUI the folder is the package
+``faceid_tunes``, whose core needs no ComfyUI.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ WEB_DIRECTORY = "./web"
 
 
 async def comfy_entrypoint() -> ComfyExtension:
-    """Called once by ComfyUI; nothing of ComfyUI is imported before."""
+    """ComfyUI calls this once; nothing of ComfyUI is imported before."""
     try:
         from comfy_api.latest import io  # noqa: F401
     except ImportError as error:

@@ -1,4 +1,4 @@
-"""The one place where results are kept between calls."""
+"""The cache that keeps results between calls."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ Value = TypeVar("Value")
 
 
 class LRUCache(Generic[Value]):
-    """A bounded, thread-safe cache that forgets what was not used for longest.
+    """A bounded, thread-safe cache that drops the least recently used values first.
 
-    limit: the total cost kept; cost: of one value (1 each when left out). The newest value is kept whatever it costs.
+    limit: the total cost kept; cost: of one value (1 if not given). The newest value is kept whatever it costs.
     """
 
     def __init__(self, limit: int, cost: Callable[[Value], int] = lambda value: 1) -> None:
@@ -24,7 +24,7 @@ class LRUCache(Generic[Value]):
         self._lock = threading.RLock()
 
     def get_or_make(self, key: Hashable, make: Callable[[], Value]) -> Value:
-        """The value under ``key``, made and kept when there is none. Values are made one at a time."""
+        """The value under ``key``; if there is none, it is made and kept. Values are made one at a time."""
         with self._lock:
             if key not in self._values:
                 self._keep(key, make())

@@ -1,12 +1,12 @@
-"""The remote side: Astria's image API, its wire format in both directions and a client that never pays twice.
+"""Astria's image API: its wire format in both directions, and a client that never pays twice for one request.
 
 settings.py   where the API is, and the key       secret.py   a key that no log, error or repr shows
 client.py     AstriaClient: tunes, prompts, gallery, account
-transport.py  one request, its answer, its faults  retry.py    RetryPolicy: when and how long to wait
-creation.py   create exactly once: look the work up before sending it again
+transport.py  one request, its answer, its errors  retry.py    RetryPolicy: when and how long to wait
+creation.py   create exactly once: look for the work before sending it again
 polling.py    until the images are there           images.py   the images themselves
 wire/         parameters and objects as the API writes them
-errors.py     AstriaError and what it can be
+errors.py     AstriaError and its kinds
 
-Needs aiohttp and tenacity; import the modules where they are used, not at registration.
+Needs aiohttp and tenacity; import its modules where they are used, not when nodes are registered.
 """

@@ -1,4 +1,4 @@
-"""Which local checkpoint looks like which base model of the remote gallery: a table the user may edit."""
+"""The local checkpoints for each base model of the remote gallery: a table that the user may edit."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SHIPPED = Path(__file__).with_name("base_models.toml")
 
 @dataclass(frozen=True)
 class BaseModel:
-    """A base model: its id in the remote gallery, and the files that are the same model here, the best first."""
+    """A base model: its id in the remote gallery, and the local files of the same model, the best first."""
 
     id: int
     title: str
@@ -33,18 +33,18 @@ class BaseModel:
 
 
 def base_models(table: Path) -> tuple[BaseModel, ...]:
-    """The base models of the user's table; the shipped ones while there is no such file.
+    """The base models of the user's table; without such a file, those of the shipped table.
 
     Raises:
-        FaceIDError: the table cannot be read; says where.
+        FaceIDError: the table cannot be read; the message says where.
     """
     file = table if table.exists() else SHIPPED
     try:
         entries = tomllib.loads(file.read_text(encoding="utf-8")).get("base_models", [])
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise FaceIDError(f"{file} cannot be read: {error}. Mend it, or delete it to get the shipped table.") from error
+        raise FaceIDError(f"{file} cannot be read: {error}. Correct it, or delete it.") from error
     if not isinstance(entries, list):
-        raise FaceIDError(f"{file}: each base model starts with a line [[base_models]], in double brackets.")
+        raise FaceIDError(f"{file}: each base model must start with a line [[base_models]], in double brackets.")
     return tuple(_base_model(entry, number, file) for number, entry in enumerate(entries, 1))
 
 

@@ -33,21 +33,21 @@ from .wire.tune_request import TuneRequest, tune_params
 Object = TypeVar("Object", RemoteTune, RemotePrompt)
 T = TypeVar("T")
 
-PAGE = 120  # the most the API gives
+PAGE = 120  # the API's maximum
 
-_CLOCKS_DIFFER = timedelta(seconds=10)  # at most, between the server's Date header and its database's created_at
-_MOST_LOOKED_AT = 10 * PAGE  # objects newer than the one that is looked for
+_CLOCKS_DIFFER = timedelta(seconds=10)  # at most, between the server's Date header and the created_at of its database
+_MOST_LOOKED_AT = 10 * PAGE  # objects that are newer than the one we look for
 
 _claims = Claims()
 
 
 def draw_seed() -> int:
-    """0 to 2^32 - 1. Every prompt goes out with a seed: by text and seed it is found again."""
+    """0 to 2^32 - 1. Every prompt is sent with a seed: its text and seed identify it later."""
     return secrets.randbelow(MAX_SEED + 1)
 
 
 class AstriaClient:
-    """The remote API with one key. Use ``async with``; all of it runs in one event loop and can be cancelled.
+    """The remote API with one key. Use ``async with``; everything runs in one event loop and can be cancelled.
 
         async with AstriaClient(read_settings()) as client:
             tune = await client.create_tune(TuneRequest(title, "woman", images=(file,), model_type="faceid"))
@@ -55,15 +55,15 @@ class AstriaClient:
             prompt = await wait_for_images(client, prompt)
             pictures = await download_images(client, prompt.images)
 
-    Every method raises AstriaError. No fault makes a tune or prompt twice (creation.py); requests that do no harm when
-    repeated are repeated as ``policy`` says.
+    Every method raises AstriaError. No error creates a tune or prompt twice (creation.py); requests that are
+    safe to repeat are repeated as ``policy`` says.
     """
 
     def __init__(self, settings: AstriaSettings, policy: RetryPolicy | None = None, claims: Claims = _claims) -> None:
         self.policy = policy or RetryPolicy()
         self._transport = Transport(settings, self.policy)
         self._claims = claims
-        # One call at a time for the same thing, so that a lost answer is not taken for that of its twin.
+        # One call at a time for the same thing, so that a lost answer is not confused with that of an equal call.
         self._turns: weakref.WeakValueDictionary[tuple, asyncio.Lock] = weakref.WeakValueDictionary()
 
     async def __aenter__(self) -> AstriaClient:
@@ -85,7 +85,7 @@ class AstriaClient:
     # Tunes
 
     async def create_tune(self, tune: TuneRequest) -> RemoteTune:
-        """Make a tune; a FaceID tune is ready at once. ``title`` has to be unique: it is found again by it."""
+        """Create a tune; a FaceID tune is ready at once. ``title`` must be unique: it identifies the tune later."""
 
         async def find(began: datetime) -> RemoteTune | None:
             return await self._find(RemoteTune, "/tunes", _titled(tune.title), began, {"title": tune.title})
@@ -97,11 +97,11 @@ class AstriaClient:
         return _object(RemoteTune, await self._transport.fetch("GET", f"/tunes/{tune_id:d}"))
 
     async def find_tune(self, title: str) -> RemoteTune | None:
-        """The newest tune of exactly that title, made at any time."""
+        """The newest tune of exactly that title, created at any time."""
         return await self._newest(RemoteTune, "/tunes", _titled(title), {"title": title})
 
     def list_tunes(self, **filters: str | int | bool) -> AsyncIterator[RemoteTune]:
-        """Own tunes, newest first; ``filters`` as the API has them: title, model_type, branch."""
+        """Own tunes, newest first; ``filters`` of the API: title, model_type, branch."""
         return self._pages(RemoteTune, "/tunes", filters)
 
     def gallery(self, **filters: str | int | bool) -> AsyncIterator[RemoteTune]:
@@ -117,7 +117,7 @@ class AstriaClient:
         auto_extend: bool | None = None,
         characteristics: Mapping[str, str] | None = None,
     ) -> RemoteTune:
-        """Change what is given; the rest stays."""
+        """Change the given fields; the others stay."""
         pairs = [("title", title), ("name", name), ("auto_extend", auto_extend)]
         body: Pairs = [(f"tune[{key}]", value) for key, value in pairs if value is not None]
         body += [(f"tune[characteristics][{key}]", value) for key, value in (characteristics or {}).items()]

@@ -27,7 +27,8 @@ class Frame:
     Attributes:
         pixels: [H, W, 3] uint8 RGB.
         caption: one short line.
-        likeness: to each person, with their name ("Anna"); empty for a photo or when there was nobody to compare.
+        likeness: the likeness to each person, with their name ("Anna"); empty for a photo, or without a person to
+        compare.
         is_photo: a photo of the person rather than a result.
     """
 
@@ -70,7 +71,7 @@ def _place(sheet: Image.Image, draw: ImageDraw.ImageDraw, frame: Frame, left: in
 
 
 def paste_whole(sheet: Image.Image, pixels: np.ndarray, left: int, top: int, side: int) -> None:
-    """The whole picture, in its own proportions, in the middle of a square."""
+    """The whole picture, in its aspect ratio, in the middle of a square."""
     from PIL import Image, ImageOps
 
     picture = ImageOps.contain(Image.fromarray(pixels), (side, side), Image.Resampling.LANCZOS)
@@ -78,7 +79,7 @@ def paste_whole(sheet: Image.Image, pixels: np.ndarray, left: int, top: int, sid
 
 
 def fitted(draw: ImageDraw.ImageDraw, text: str, width: float) -> str:
-    """``text`` in the current font, its end cut where it is wider than ``width`` pixels."""
+    """``text`` in the current font, cut at its end when it is wider than ``width`` pixels."""
     if draw.textlength(text) <= width:
         return text
     while text and draw.textlength(text + "…") > width:
@@ -87,7 +88,7 @@ def fitted(draw: ImageDraw.ImageDraw, text: str, width: float) -> str:
 
 
 def describe_likeness(person: str, found: Likeness) -> str:
-    """For example "Anna 0.63, same person"; "Anna: no face" when there was none to compare."""
+    """For example "Anna 0.63, same person"; "Anna: no face" when the picture shows no face."""
     if found.cosine is None:
         return f"{person}: {found.verdict.value}"
     return f"{person} {found.cosine:.2f}, {found.verdict.value}"

@@ -1,4 +1,4 @@
-"""PNG files that say what they were made from."""
+"""PNG files that contain the settings they were made with."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def save_png(path: Path, pixels: np.ndarray, texts: Mapping[str, str]) -> None:
-    """Write ``pixels`` ([H, W, 3] uint8 RGB) with ``texts`` as PNG text chunks; under ``path`` only once it is whole.
+    """Write ``pixels`` ([H, W, 3] uint8 RGB) with ``texts`` as PNG text chunks; ``path`` exists only once complete.
 
     Raises:
         FaceIDError: the folder cannot be written to, or the disk is full.
@@ -33,9 +33,11 @@ def save_png(path: Path, pixels: np.ndarray, texts: Mapping[str, str]) -> None:
                 # Level 4, as ComfyUI: half the time of Pillow's 6, and no larger for a photo.
                 Image.fromarray(pixels).save(file, "PNG", pnginfo=info, compress_level=4)
                 file.flush()
-                unfinished.chmod(0o666 & ~_umask())  # a temporary file is for its owner only, a picture is not
+                unfinished.chmod(
+                    0o666 & ~_umask()
+                )  # only its owner can read a temporary file; a picture is for everybody
                 os.replace(unfinished, path)
-            except BaseException:  # Ctrl-C too leaves nothing half-written
+            except BaseException:  # so that Ctrl-C leaves no half-written file either
                 unfinished.unlink(missing_ok=True)
                 raise
     except OSError as error:
@@ -43,10 +45,10 @@ def save_png(path: Path, pixels: np.ndarray, texts: Mapping[str, str]) -> None:
 
 
 def writable_folder(folder: Path) -> Path:
-    """``folder``, created where it is missing.
+    """``folder``, created if it is missing.
 
     Raises:
-        FaceIDError: nothing can be written there; better told before an hour of drawing than after.
+        FaceIDError: nothing can be written there. Call this before an hour of drawing, not after.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Photos against results: a matrix of cosines that a person can read at a glance."""
+"""Photos compared with results: a matrix of cosines that a person can read at a glance."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 _CELL, _GAP, _CAPTION, _SECTION = 152, 8, 26, 28  # pixels; _SECTION: between photos, results and the mean
 _CELL_HEIGHT = _CELL + _CAPTION  # as high as a photo with its caption
 _MARGIN = 24
-_COLUMNS = 8  # results per band at most; more go into further bands below
+_COLUMNS = 8  # results per band at most; more results form further bands below
 _TITLE, _TEXT, _SMALL, _NUMBER = 26, 16, 15, 40  # font sizes
 _SWATCH, _LINE = 20, 30
-_MIN_WIDTH = 800  # what title and legend need, however few pictures there are
+_MIN_WIDTH = 800  # the least width of title and legend
 
 _Colour = tuple[int, int, int]
 
-# Fill and ink. Light to dark and blue-green to orange, so that it works for colour-blind readers and in grey too; the
-# verdict stands in every cell besides.
+# Fill and ink. Light to dark and blue-green to orange, so that it works for colour-blind readers and in grey too; every
+# cell also states the verdict.
 _COLOURS = {
     Verdict.SAME: ((0, 118, 101), (255, 255, 255)),
     Verdict.PROBABLY: ((150, 214, 190), INK),
@@ -42,8 +42,8 @@ def similarity_plot(
 ) -> np.ndarray:
     """[H, W, 3] uint8 RGB: a row for each photo, a column for each result, the row's mean at its end.
 
-    Every cell has the cosine, the verdict in words and the verdict's colour; the legend says from which cosine on a
-    verdict holds in the matrix's embedding space, and who says so. More than 8 results go on in a band below.
+    Every cell has the cosine, the verdict in words and the verdict's colour; the legend gives the least cosine of each
+    verdict in the matrix's embedding space, and its source. More than 8 results continue in a band below.
     """
     from PIL import Image, ImageDraw
 
@@ -65,7 +65,7 @@ def similarity_plot(
 
 
 def _bands(results: int) -> Iterator[range]:
-    """The results of each band, as evenly as they go."""
+    """The results of each band, in bands of nearly equal length."""
     columns = math.ceil(results / math.ceil(results / _COLUMNS))
     for start in range(0, results, columns):
         yield range(start, min(start + columns, results))
@@ -98,7 +98,7 @@ class _Layout:
 
 @dataclass(frozen=True)
 class _Entry:
-    """One verdict of the legend: its text, and its place in it."""
+    """One verdict of the legend: its text and its place."""
 
     verdict: Verdict
     text: str

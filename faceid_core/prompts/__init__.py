@@ -1,10 +1,10 @@
 """Prompts: what to draw, as text with tags and flags and the API's parameters.
 
 prompt.py      the value: Prompt, checked at construction
-text.py        the text taken apart: Tag, Flag, PromptText
+text.py        a parsed text: Tag, Flag, PromptText
 grammar.py     string -> PromptText and back
 flags.py       the known --flags and their values
-defaults.py    what a prompt leaves open, settled for a local engine
+defaults.py    the local engines' defaults for what a prompt leaves open
 seeds.py       which seed draws what
 schedulers.py  the API's scheduler names, in ComfyUI's and diffusers' terms
 styles.py      the API's styles, as words around a text

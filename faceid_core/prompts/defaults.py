@@ -1,13 +1,10 @@
-"""What a prompt leaves open, settled for a local engine. The only place where these defaults live.
+"""The local engines' defaults for what a prompt leaves open. They are defined here only.
 
-| left open | becomes | because |
-|---|---|---|
-| cfg_scale | 3 with a face tag, 7.5 without | the FaceID page; Stable Diffusion's own default |
-| cfg_scale with lcm | 1.5 | LCM has guidance distilled in; 3 burns out |
-| steps | 30; 6 with lcm | the API's examples; its LCM page (5 to 6) |
-| scheduler | dpm++2m_karras | few steps, no noise of its own: a batch equals single runs |
-| seed | 42 | what the API's worker uses; a prompt without a seed is still reproducible |
-| size | the base resolution's area in the asked aspect ratio | what the checkpoint was trained on |
+| left open | becomes | because | |---|---|---| | cfg_scale | 3 with a face tag, 7.5 without | the FaceID page; Stable
+Diffusion's own default | | cfg_scale with lcm | 1.5 | the LCM model already includes guidance; 3 overexposes | | steps
+| 30; 6 with lcm | the API's examples; its LCM page (5 to 6) | | scheduler | dpm++2m_karras | few steps, adds no noise:
+a batch equals single runs | | seed | 42 | what the API's worker uses; a prompt without a seed is still reproducible | |
+size | the base resolution's area in the asked aspect ratio | what the checkpoint was trained on |
 """
 
 from __future__ import annotations
@@ -31,13 +28,13 @@ SEED = 42
 SD15_RESOLUTION = 512
 SDXL_RESOLUTION = 1024
 
-# The API does not say which ratios its legacy names mean; these are the photographer's.
+# The API does not say which ratios its legacy names mean; these are the ones photographers use.
 LEGACY_RATIOS = {"portrait": "2:3", "landscape": "3:2"}
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything a sampler needs to know, nothing left open. ``seeds`` has one entry per image."""
+    """Every value that a sampler needs. ``seeds`` has one entry per image."""
 
     width: int
     height: int
@@ -48,7 +45,9 @@ class Settings:
 
 
 def resolve(prompt: Prompt, base_resolution: int) -> Settings:
-    """Settle what ``prompt`` leaves open, for a checkpoint trained at ``base_resolution`` (512 SD1.5, 1024 SDXL).
+    """The values of ``prompt``, with defaults for what it leaves open.
+
+    base_resolution: the side in pixels that the checkpoint was trained at (512 SD1.5, 1024 SDXL).
 
     Raises:
         PromptError: a scheduler this machine cannot run, or a size as in ``resolve_size``.
@@ -84,7 +83,7 @@ def resolve_size(prompt: Prompt, base_resolution: int) -> tuple[int, int]:
 
     ``w`` and ``h`` when both are given; with one of them the other follows from the aspect ratio; with neither, the
     sides of that ratio whose area is nearest to ``base_resolution`` squared. Multiples of 8, not of 64, because on a
-    512 base a step of 64 would turn 16:9 into 1.67 or 1.83.
+    512 base a step of 64 changes 16:9 to 1.67 or 1.83.
 
     Raises:
         PromptError: one side was given and the ratio puts the other outside 64 to 4096.

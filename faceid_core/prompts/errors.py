@@ -1,13 +1,13 @@
-"""What is wrong with a prompt, where, and what to do.
+"""The error of a prompt that cannot be used: what is wrong, where, and what to do.
 
-Two shapes, one class. A fault in the text points at its place:
+One class, two forms. An error in the text points at its place:
 
     prompt[text], column 13: the tag has no closing '>'.
         a photo of <faceid:12:1 woman
                    ^
     Close it: <faceid:12:1>.
 
-A fault in another field names the field: ``prompt[w]: 500 is not a multiple of 8. Use 496 or 504.``
+An error in another field names the field: ``prompt[w]: 500 is not a multiple of 8. Use 496 or 504.``
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ _LONGEST_QUOTE = 40
 
 
 class PromptError(FaceIDError):
-    """A prompt cannot be used as it is.
+    """A prompt cannot be used.
 
     ``field`` is the API's name of the parameter (``text``, ``w``). ``position`` is the 0-based offset into the text,
-    ``line`` and ``column`` are its 1-based coordinates in code points; all three are None for a fault without a place.
+    ``line`` and ``column`` are its 1-based coordinates in code points; all three are None for an error without a place.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class PromptError(FaceIDError):
 
 
 def error_at(text: str, position: int, problem: str, remedy: str) -> PromptError:
-    """A fault at ``text[position]`` of ``prompt[text]``; ``problem`` has no full stop, ``remedy`` is a sentence."""
+    """An error at ``text[position]`` of ``prompt[text]``; ``problem`` has no full stop, ``remedy`` is a sentence."""
     line = text.count("\n", 0, position) + 1
     column = position - text.rfind("\n", 0, position)
     where = f"line {line}, column {column}" if "\n" in text else f"column {column}"
@@ -55,24 +55,24 @@ def error_at(text: str, position: int, problem: str, remedy: str) -> PromptError
 
 
 def error_in(field: str, problem: str, remedy: str) -> PromptError:
-    """A fault of the parameter ``prompt[field]``."""
+    """An error of the parameter ``prompt[field]``."""
     return PromptError(f"prompt[{field}]: {problem}. {remedy}", field=field)
 
 
 def quoted(value: str) -> str:
-    """``value`` between quotes and short enough for a message."""
+    """``value`` in quotes, shortened for a message."""
     return repr(value if len(value) <= _LONGEST_QUOTE else value[: _LONGEST_QUOTE - 1] + "…")
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
-    """`` Did you mean 'x'?``, or nothing when nothing known is near ``name``."""
+    """`` Did you mean 'x'?``, or "" when no known name is similar to ``name``."""
     by_lower = {option.lower(): option for option in known}
     close = difflib.get_close_matches(name[:_LONGEST_QUOTE].lower(), by_lower, n=1)
     return f" Did you mean {by_lower[close[0]]!r}?" if close else ""
 
 
 def _pointer(text: str, position: int) -> str:
-    """The line around ``position`` and, under it, a caret."""
+    """The line around ``position``, and a caret below it."""
     line_start = text.rfind("\n", 0, position) + 1
     line_end = text.find("\n", position)
     start = max(line_start, position - _BEFORE)

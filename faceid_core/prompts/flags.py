@@ -1,8 +1,8 @@
-"""The ``--flags`` a prompt text may carry, and how each value is read.
+"""The ``--flags`` that a prompt text may contain, and how each value is read.
 
 Source: Astria's feature pages (prompt masking, outpainting, tiled upscale, FaceID) and its Flux worker's option list
-(docs/facts/astria.md 6). Ranges are the documented ones; where the source gives none, the bound only keeps
-typing slips out and the comment says so.
+(docs/facts/astria.md 6). Ranges are the documented ones; where the source gives none, the bound only catches typing
+mistakes and a comment says so.
 
 Flags that make videos are refused by name, as is every flag not listed here.
 """
@@ -57,7 +57,7 @@ class FlagSpec:
     """One known flag.
 
     ``takes``: how many shell words follow. ``read`` turns one word into its value or raises ValueError; ``expects``
-    says in words what it accepts. ``absent`` is the value when the word that may follow is not there.
+    says in words what it accepts. ``absent`` is the value when an optional word does not follow.
     """
 
     name: str
@@ -75,14 +75,14 @@ def is_decimal(word: str) -> bool:
 def unknown_flag(name: str) -> tuple[str, str]:
     """The problem and the remedy to report for a flag that is not in FLAGS."""
     if name in _VIDEO_FLAGS:
-        return f"--{name} makes a video", "This package draws pictures: remove the flag."
+        return f"--{name} makes a video", "This package draws pictures only: remove the flag."
     if name in _FIELDS_TAKEN_FOR_FLAGS:
         field = _FIELDS_TAKEN_FOR_FLAGS[name]
         return f"--{name} is not a flag", f"Set the prompt's field prompt[{field}] instead."
     remedy = suggestion(name, FLAGS) or f" Known flags: {', '.join('--' + known for known in sorted(FLAGS))}."
     return (
         f"unknown flag {quoted('--' + name)}",
-        remedy.lstrip() + " To keep it as words, put a space after the dashes.",
+        remedy.lstrip() + " To use it as words, put a space after the dashes.",
     )
 
 
@@ -163,7 +163,7 @@ _FLAGS = (
     FlagSpec("background_color", "one", _matching(_COLOUR), "a colour such as #fff or #00ff00"),
     # FaceID.
     _switch("faceid_portrait"),
-    FlagSpec("input_faceid", "perhaps one", _number(0, 10), "a scale from 0 to 10, or nothing", absent=1.0),
+    FlagSpec("input_faceid", "perhaps one", _number(0, 10), "a scale from 0 to 10, or no value", absent=1.0),
     # ControlNet.
     FlagSpec("controlnets", "many", _one_of(CONTROLNETS), f"some of {', '.join(CONTROLNETS)}"),
     FlagSpec("controlnet_weights", "many", _number(0, 10), "one number for each of --controlnets, as in 0.5 1"),
@@ -185,7 +185,7 @@ FLAGS: dict[str, FlagSpec] = {spec.name: spec for spec in _FLAGS}
 
 _VIDEO_FLAGS = frozenset({"video", "video_model", "video_prompt", "video_duration", "duration"})
 
-# What people type as a flag, from other programs or by mistake, and the field that does it here.
+# Flags that people type because of other programs or by mistake, and the field that has the same effect here.
 _FIELDS_TAKEN_FOR_FLAGS = {
     field: field
     for field in (

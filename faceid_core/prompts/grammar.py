@@ -10,10 +10,10 @@ r"""The prompt text: words, ``<faceid:REF:STRENGTH>`` and ``<lora:REF:STRENGTH>`
 
 A tag may stand anywhere and there may be several. Everything else is words and stays as written: the class word after
 a tag, ``(weights:1.2)``, ``{{templates}}``, ``<3`` and ``<1>``. What looks like a tag or a flag but is not one is an
-error, never words: a mistyped tag would otherwise draw a stranger without a sign of it. So ``<faceid`` and ``<lora``
+error, never words: otherwise a mistyped tag would draw another person without a warning. So ``<faceid`` and ``<lora``
 cannot be written as words; there is no escape.
 
-Apostrophes are letters and only double quotes group words, as in the API's own reading of flags ("a man's hat").
+Apostrophes are letters and only double quotes group words, as where the API reads flags ("a man's hat").
 
 ``format`` writes tags and flags in one canonical spelling (``1.0`` becomes ``1``, ``--a=b`` becomes ``--a b``) and
 words as they are: ``parse(format(p)) == p`` for every value, ``format(parse(s)) == s`` for every text in that spelling.
@@ -34,13 +34,13 @@ from .flags import FLAGS, FlagSpec, is_decimal, unknown_flag
 from .text import BARE_WORD, FLAG_AHEAD, MAX_STRENGTH, TAG_KINDS, Flag, PromptText, Tag, ref_fault, strength_fault
 
 # Where a tag or a flag may start: "<" before a name, two or more hyphens or a long dash before a name. The lookbehind
-# keeps a run of dashes from being tried again from each of its dashes.
+# makes a run of dashes match once, not again from each of its dashes.
 _DASH = r"[-\u2013\u2014]"
 _MARK = re.compile(rf"<(?=\s*[A-Za-z_])|(?<!{_DASH})(?:{_DASH}{{2,}}|[\u2013\u2014])(?=[A-Za-z])")
 _TAG_NAME = re.compile(r"(\s*)([A-Za-z_][A-Za-z0-9_]*)")
 _TAG_BODY = re.compile(r"[^<>\r\n]*")
 _UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
-_FLAG_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")  # without hyphens: runs of a-a-a would be read again and again
+_FLAG_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")  # without hyphens, because runs of a-a-a would be read many times
 _UNKNOWN_FLAG_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 _SPACES = re.compile(r"\s*")
 _QUOTED_WORD = re.compile(r'"([^"\\]*(?:\\.[^"\\]*)*)"', re.DOTALL)
@@ -48,11 +48,11 @@ _ESCAPE = re.compile(r'\\(["\\])')
 
 
 def parse(text: str) -> PromptText:
-    """Take a prompt text apart.
+    """The parts of a prompt text.
 
     Raises:
-        PromptError: with ``position`` and ``column``, for anything that starts like a tag or a flag and is not one, a
-            value out of its range, a flag given twice, and characters no store can hold (NUL, half surrogates).
+        PromptError: with ``position`` and ``column``, for text that starts like a tag or a flag and is not one, a
+            value out of its range, a flag given twice, and characters that cannot be stored (NUL, half surrogates).
     """
     if unstorable := _UNSTORABLE.search(text):
         raise error_at(
@@ -70,14 +70,14 @@ def format(prompt_text: PromptText) -> str:
     """Write a prompt text in its canonical spelling; the inverse of ``parse``.
 
     Raises:
-        PromptError: when the pieces would read back as others: words that hold a tag or a flag, a flag glued to a
+        PromptError: the pieces would be parsed as other pieces: words that contain a tag or a flag, a flag joined to a
             word, empty or neighbouring strings.
     """
     text = "".join(map(str, prompt_text.pieces))
     if parse(text) != prompt_text:
         raise PromptError(
-            f"These pieces do not read back as themselves: {quoted(text)}. "
-            "Put spaces around flags, and keep tags and flags out of the strings.",
+            f"These pieces are parsed as other pieces: {quoted(text)}. "
+            "Put spaces around flags, and remove tags and flags from the strings.",
             field="text",
         )
     return text
@@ -86,7 +86,7 @@ def format(prompt_text: PromptText) -> str:
 def rewrite_refs(text: str, new_ref: Callable[[Tag], str]) -> str:
     """``text`` with the ref of each tag replaced by ``new_ref(tag)``; a tag whose ref does not change stays as written.
 
-    Used on the way to the remote API, where a local tune's id becomes the id it has there.
+    For the remote API: a local tune's id is replaced by the tune's id there.
 
     Raises:
         PromptError: when ``text`` does not parse, or a new ref cannot be written in a tag.
@@ -101,7 +101,7 @@ def rewrite_refs(text: str, new_ref: Callable[[Tag], str]) -> str:
 
 
 def with_tag(text: str, tag: Tag) -> str:
-    """``text`` with ``tag`` in front, or as it is when it already names that ref (at whatever strength)."""
+    """``text`` with ``tag`` in front, or unchanged if it already names that ref (at any strength)."""
     if any((other.kind, other.ref) == (tag.kind, tag.ref) for other in parse(text).tags):
         return text
     return f"{tag} {text}".rstrip()
@@ -137,7 +137,7 @@ def _read_tag(text: str, start: int) -> Tag | None:
             return None
         remedy = suggestion(kind, TAG_KINDS).lstrip() or "The tags are <faceid:...> and <lora:...>."
         raise error_at(
-            text, start + 1, f"unknown tag {quoted(kind)}", f"{remedy} To keep it as words, put a space after '<'."
+            text, start + 1, f"unknown tag {quoted(kind)}", f"{remedy} To use it as words, put a space after '<'."
         )
     if spaces or kind != kind.lower():
         problem = "a space inside the tag" if spaces else f"tag names are lower case, not {quoted(kind)}"
@@ -161,7 +161,7 @@ def _read_tag_body(text: str, start: int, body_start: int, kind: str) -> Tag:
         raise error_at(text, end, "the tag has no strength", f"Write it last: <{kind}:{_short(ref)}:1>.")
     strength_start = body_start + len(ref) + 1
     if len(rest) > 1:
-        remedy = f"Write <{kind}:REF:STRENGTH>; for a title that holds ':' write the tune's id."
+        remedy = f"Write <{kind}:REF:STRENGTH>; for a title that contains ':', write the tune's id."
         raise error_at(text, strength_start + len(rest[0]), "the tag has more than three parts", remedy)
     if not is_decimal(rest[0]) or rest[0].startswith("-"):
         problem = f"the strength {quoted(rest[0])} is not a plain decimal number"
@@ -199,14 +199,14 @@ def _read_flag(text: str, dashes: re.Match[str]) -> Flag | None:
 
 
 def _looks_like_flag(dashes: str, is_apart: bool) -> bool:
-    """Two or more hyphens anywhere, or the long dash that word processors make of two hyphens, set apart."""
+    """Two or more hyphens anywhere, or a separate long dash, which word processors insert for two hyphens."""
     return is_apart or set(dashes) == {"-"}
 
 
 def _read_flag_value(text: str, start: int, name_end: int, spec: FlagSpec) -> Flag:
     equals = text.startswith("=", name_end)
     if not equals and name_end < len(text) and not text[name_end].isspace():
-        raise error_at(text, name_end, f"--{spec.name} runs into {text[name_end]!r}", "Put a space after the flag.")
+        raise error_at(text, name_end, f"--{spec.name} is joined to {text[name_end]!r}", "Put a space after the flag.")
     if equals and spec.takes == "nothing":
         raise error_at(text, name_end, f"--{spec.name} takes no value", f"Write --{spec.name}.")
     if spec.takes == "nothing":
@@ -218,7 +218,7 @@ def _read_flag_value(text: str, start: int, name_end: int, spec: FlagSpec) -> Fl
 
 
 def _read_words(text: str, end: int, spec: FlagSpec, glued: bool) -> tuple[list, int]:
-    """The values of a flag from ``text[end]`` on, and where the last one ends; at least one, or PromptError."""
+    """The values of a flag from ``text[end]`` on, and where the last one ends. Without a value: PromptError."""
     values: list = []
     while not values or spec.takes == "many":
         start = end if glued and not values else _SPACES.match(text, end).end()
@@ -238,7 +238,7 @@ def _read_words(text: str, end: int, spec: FlagSpec, glued: bool) -> tuple[list,
 
 
 def _read_word(text: str, start: int, spec: FlagSpec) -> tuple[str, int] | None:
-    """One shell word at ``start`` and its end; None where there is none (a tag, a flag, the end)."""
+    """One shell word at ``start`` and its end; None if there is no word (a tag, a flag, the end)."""
     if FLAG_AHEAD.match(text, start):
         return None
     if text.startswith("'", start):
@@ -255,7 +255,7 @@ def _read_word(text: str, start: int, spec: FlagSpec) -> tuple[str, int] | None:
         word = match.group()
     end = match.end()
     if end < len(text) and not text[end].isspace():
-        problem = f"the value of --{spec.name} runs into {text[end]!r}"
+        problem = f"the value of --{spec.name} is joined to {text[end]!r}"
         raise error_at(text, end, problem, "Put a space after the value, or the whole value in double quotes.")
     return word, end
 

@@ -1,7 +1,7 @@
-"""What an engine would draw, but probably not as meant.
+"""Advice on prompts that an engine can draw, but probably not as the user wants.
 
-The advice is the API's own (docs/facts/astria.md 6, 7 and 17; the FaceID page), one short function for each
-subject. A lint never stops a prompt; what cannot be drawn at all is refused by ``Prompt`` itself.
+The advice is the API's own (docs/facts/astria.md 6, 7 and 17; the FaceID page), one short function for each subject.
+Lint never refuses a prompt; ``Prompt`` itself refuses what cannot be drawn.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _WEIGHT = re.compile(r"(?<![0-9]):\s*[0-9.]+\s*\)")  # "(word:1.2)", not "(16:9)
 
 
 class TuneFacts(Protocol):
-    """What lint needs to know of a tune; ``Tune`` of faceid_core.tunes has it, as has the API's tune object."""
+    """What lint reads of a tune: ``Tune`` of faceid_core.tunes and the API's tune object have these attributes."""
 
     @property
     def name(self) -> str | None: ...
@@ -76,7 +76,7 @@ def _cfg_scale(prompt: Prompt, tunes: _Tunes) -> Iterator[Lint]:
         return
     if prompt.scheduler == "lcm":
         if prompt.cfg_scale > MAX_LCM_CFG_SCALE:
-            message = f"LCM burns out at cfg_scale {prompt.cfg_scale:g}; use 1 to {MAX_LCM_CFG_SCALE:g}."
+            message = f"LCM overexposes at cfg_scale {prompt.cfg_scale:g}; use 1 to {MAX_LCM_CFG_SCALE:g}."
             yield Lint("lcm-cfg-scale", message, "cfg_scale")
     elif prompt.has_face and prompt.cfg_scale != FACE_CFG_SCALE:
         message = f"FaceID keeps a face best at cfg_scale {FACE_CFG_SCALE:g}; this prompt has {prompt.cfg_scale:g}."
@@ -85,13 +85,13 @@ def _cfg_scale(prompt: Prompt, tunes: _Tunes) -> Iterator[Lint]:
 
 def _steps(prompt: Prompt, tunes: _Tunes) -> Iterator[Lint]:
     if prompt.scheduler == "lcm" and (prompt.steps or 0) > MAX_LCM_STEPS:
-        yield Lint("lcm-steps", f"LCM is done in 5 or 6 steps; {prompt.steps} only take longer.", "steps")
+        yield Lint("lcm-steps", f"LCM needs 5 or 6 steps; {prompt.steps} only take longer.", "steps")
 
 
 def _scheduler(prompt: Prompt, tunes: _Tunes) -> Iterator[Lint]:
     reason = SCHEDULERS[prompt.scheduler].why_not_local if prompt.scheduler else ""
     if reason:
-        message = f"{prompt.scheduler!r} is drawn by the remote API only ({reason}); 'lcm' is as fast here."
+        message = f"{prompt.scheduler!r} is available on the remote API only ({reason}); 'lcm' is as fast here."
         yield Lint("remote-scheduler", message, "scheduler")
 
 
@@ -124,12 +124,14 @@ def _image_input(prompt: Prompt, tunes: _Tunes) -> Iterator[Lint]:
     if prompt.controlnet and prompt.input_image is None:
         yield Lint("controlnet-without-image", f"controlnet {prompt.controlnet!r} needs an input_image.", "controlnet")
     if prompt.mask_image is not None and prompt.input_image is None:
-        yield Lint("mask-without-image", "mask_image is the mask of an input_image, and there is none.", "mask_image")
+        yield Lint(
+            "mask-without-image", "mask_image is the mask of an input_image, and input_image is not set.", "mask_image"
+        )
 
 
 def _size(prompt: Prompt, tunes: _Tunes) -> Iterator[Lint]:
     if prompt.w and prompt.h and prompt.aspect_ratio:
-        message = f"w and h ({prompt.w}x{prompt.h}) win over aspect_ratio {prompt.aspect_ratio}."
+        message = f"w and h ({prompt.w}x{prompt.h}) are used instead of aspect_ratio {prompt.aspect_ratio}."
         yield Lint("size-given-twice", message, "aspect_ratio")
     if prompt.resolution:
         message = f"resolution {prompt.resolution} is read by the remote API only; set w, h or aspect_ratio."
@@ -138,7 +140,7 @@ def _size(prompt: Prompt, tunes: _Tunes) -> Iterator[Lint]:
 
 def _negative_tags(prompt: Prompt, tunes: _Tunes) -> Iterator[Lint]:
     if re.search(r"<(?:faceid|lora):", prompt.negative_prompt):
-        message = "Tags work in the text only; in the negative prompt they are read as words."
+        message = "Tags work in the text only; the negative prompt reads them as words."
         yield Lint("tag-in-negative-prompt", message, "negative_prompt")
 
 
@@ -206,7 +208,7 @@ def _tune_fields(prompt: Prompt, tunes: _Tunes) -> Iterator[Lint]:
             continue
         for name in ("steps", "training_face_correct"):
             if getattr(tune, name):
-                message = f"tune[{name}] of {tag.ref!r} has no effect: a FaceID tune is not trained."
+                message = f"tune[{name}] of {tag.ref!r} has no effect, because a FaceID tune is not trained."
                 yield Lint("tune-not-trained", message, start=tag.start, end=tag.end)
 
 

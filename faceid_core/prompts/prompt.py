@@ -1,13 +1,13 @@
 """The Prompt value: what to draw, with every parameter of the API that concerns pictures.
 
-Names, ranges and defaults are those of ``POST /tunes/:id/prompts`` (docs/facts/astria.md 5.1), so a Prompt goes out to
-the remote API and comes in from the service as it is. None is the API's null: "decide for me"; what that means on this
-machine is decided in defaults.py and nowhere else.
+Names, ranges and defaults are those of ``POST /tunes/:id/prompts`` (docs/facts/astria.md 5.1), so a Prompt goes to the
+remote API and comes from the service unchanged. None is the API's null: the engine chooses. defaults.py alone says what
+a local engine chooses.
 
 Where this differs from the API on purpose:
 
 - ``num_images`` defaults to 1; the API draws 8 when it is omitted.
-- ``seed`` ends at 2^32 - 1; the API writes "0 to 2^32", whose last value does not fit the 32 bits every other seed has.
+- ``seed`` ends at 2^32 - 1; the API writes "0 to 2^32", whose last value does not fit into 32 bits.
 - ``w`` and ``h`` have bounds (64 to 4096), which the API does not state.
 - video parameters, and those that only file a prompt (workspace, pack, community, theme), are left out.
 """
@@ -45,12 +45,15 @@ MAX_IMAGES = 8
 MAX_SEED = 2**32 - 1
 MAX_STEPS = 50
 MAX_CFG_SCALE = 15
-MIN_SIDE, MAX_SIDE = 64, 4096  # pixels; below 64 the UNet has nothing left to halve, above 4096 is the API's "4K" tier
+MIN_SIDE, MAX_SIDE = (
+    64,
+    4096,
+)  # pixels; below 64 the UNet cannot halve the latent any more; the API's "4K" tier ends at 4096
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """One order of pictures. Construction refuses what no engine could draw; see ``lint`` for what is merely unwise.
+    """What to draw. Construction refuses what no engine can draw; ``lint`` gives advice on the rest.
 
     Raises:
         PromptError: naming the field as the API does (``prompt[w]``), and for ``text`` the column.
@@ -67,9 +70,9 @@ class Prompt:
 
     w: int | None = None  # pixels, a multiple of 8
     h: int | None = None
-    aspect_ratio: str | None = None  # of ASPECT_RATIOS; w and h win over it
-    ar: str = "1:1"  # of LEGACY_ASPECT_RATIOS; aspect_ratio wins over it
-    resolution: str | None = None  # of RESOLUTIONS; remote only: a tier of models that do not run here
+    aspect_ratio: str | None = None  # of ASPECT_RATIOS; not used when w and h are set
+    ar: str = "1:1"  # of LEGACY_ASPECT_RATIOS; not used when aspect_ratio is set
+    resolution: str | None = None  # of RESOLUTIONS; remote only: a size class of models that do not run here
 
     super_resolution: bool = False
     hires_fix: bool = False
@@ -101,7 +104,7 @@ class Prompt:
 
     @cached_property
     def parsed(self) -> PromptText:
-        """``text`` taken apart: tags, flags, words."""
+        """The parts of ``text``: tags, flags, words."""
         return parse(self.text)
 
     @property
@@ -167,7 +170,7 @@ def _side(name: str, value: object) -> None:
 
 def _one_of(choices: tuple) -> _Check:
     def check(name: str, value: object) -> None:
-        # The type too: `True == 1`, and an array has no single answer to `in`.
+        # The type is checked too: `True == 1`, and `in` has no single answer for an array.
         if type(value) is not type(choices[0]) or value not in choices:
             hint = suggestion(value, choices) if isinstance(value, str) else ""
             known = ", ".join(map(str, choices))

@@ -1,9 +1,9 @@
-"""The API's scheduler names and what each is called in ComfyUI and in diffusers.
+"""The API's scheduler names, and the names of each in ComfyUI and in diffusers.
 
-Plain values: nothing here imports ComfyUI or diffusers. Both columns step through the same sigmas, so one prompt looks
-alike on both engines: with ``timestep_spacing="linspace"`` diffusers spaces its Euler solvers as ComfyUI's "normal"
-does, its multistep solver as "sgm_uniform" does. ``dpm++sde`` is k-diffusion's stochastic solver, which evaluates the
-model twice a step (diffusers needs ``torchsde`` for it).
+Plain values: nothing here imports ComfyUI or diffusers. Both columns use the same sigmas, so a prompt gives similar
+pictures on both engines: with ``timestep_spacing="linspace"`` diffusers spaces its Euler solvers as ComfyUI's "normal"
+does, its multistep solver as "sgm_uniform" does. ``dpm++sde`` is k-diffusion's stochastic solver, which runs the model
+twice per step (diffusers needs ``torchsde`` for it).
 
 Names: docs/facts/astria.md 5.1. Sources: DPM-Solver++ (arXiv:2211.01095), Karras et al. (arXiv:2206.00364),
 Latent Consistency Models (arXiv:2310.04378), Trajectory Consistency Distillation (arXiv:2402.19159).
@@ -24,8 +24,8 @@ class Scheduler:
     """One sampling method.
 
     ``comfy_sampler`` and ``comfy_schedule`` name ComfyUI's sampler and sigma schedule; ``diffusers_class`` is built
-    ``from_config(pipe.scheduler.config, **diffusers_kwargs)``. ``needs_lcm``: the model must be patched to the LCM
-    parametrisation and carry the LCM LoRA. ``why_not_local`` is empty, or why this machine cannot run it.
+    ``from_config(pipe.scheduler.config, **diffusers_kwargs)``. ``needs_lcm``: the model must use the LCM
+    parametrisation and the LCM LoRA. ``why_not_local`` says why this machine cannot run it, or is empty.
     """
 
     name: str

@@ -1,8 +1,8 @@
-"""The API's ``style``: words around a prompt's own that ask for a look.
+"""The API's ``style``: words added around a prompt's text that ask for a look.
 
-Said of the whole picture, never of the person: an age, a hairdo or make-up in a style would fight the face of the
-tune. Short, for the text encoder reads 75 tokens at a time and the user's words should be among the first. No
-weights, so the text means the same with and without ``use_lpw``.
+The words describe the whole picture, never the person: an age, a hairstyle or make-up in a style would work against the
+face of the tune. They are short, because the text encoder reads 75 tokens at a time and the user's words should be
+among the first. They have no weights, so the text means the same with and without ``use_lpw``.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class _Style:
-    """What stands before and after the text, and what is added to the negative one."""
+    """The words before and after the text, and those added to the negative text."""
 
     before: str
     after: str
@@ -81,7 +81,7 @@ def styled(text: str, negative: str, style: str | None) -> tuple[str, str]:
     """The texts for the text encoder, positive and negative, in a style of ``prompt.STYLES``; None leaves both alone.
 
     ``text`` is a prompt's ``parsed.plain_text``, without tags and flags; it and ``negative`` stay as written, weights
-    and all. ``styled(prompt.parsed.plain_text, prompt.negative_prompt, prompt.style)`` is all that an engine does.
+    included. ``styled(prompt.parsed.plain_text, prompt.negative_prompt, prompt.style)`` is all that an engine does.
     """
     if style is None:
         return text, negative
@@ -91,7 +91,7 @@ def styled(text: str, negative: str, style: str | None) -> tuple[str, str]:
 
 
 def _joined(text: str, more: str) -> str:
-    """``more`` after ``text``, with one comma between them unless the text ends a clause itself."""
+    """``more`` after ``text``, with one comma between them unless the text ends with punctuation."""
     if not text.strip():
         return more
     return f"{text} {more}" if text.rstrip().endswith((",", ".", ";", "!", "?")) else f"{text}, {more}"

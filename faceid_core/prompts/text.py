@@ -1,6 +1,6 @@
-"""A prompt text taken apart: words, tags and flags, and how a tag or a flag is written.
+"""A parsed prompt text: words, tags and flags, and how a tag or a flag is written.
 
-Reading is in grammar.py.
+grammar.py reads it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from .flags import FlagScalar, FlagValue
 
 TAG_KINDS = ("faceid", "lora")
 
-# The API documents no range. Strengths in use are 0.2 to 1.5, LoRA sliders go to about 8; beyond 10 it is a slip.
+# The API documents no range. Strengths in use are 0.2 to 1.5, LoRA sliders go to about 8; more than 10 is a typing
+# mistake.
 MAX_STRENGTH = 10.0
 
 BARE_WORD = re.compile(r'[^\s<>"\\]+')
@@ -74,7 +75,7 @@ class Flag:
 
 @dataclass(frozen=True)
 class PromptText:
-    """A prompt text taken apart, in order: strings of words, tags, and flags."""
+    """The parts of a prompt text, in order: strings of words, tags, and flags."""
 
     pieces: tuple[str | Tag | Flag, ...]
 
@@ -97,20 +98,20 @@ class PromptText:
         return tuple(tag for tag in self.tags if tag.kind == "lora")
 
     def flag(self, name: str, default: FlagValue | None = None) -> FlagValue | None:
-        """The value of ``--name``, or ``default`` when the text does not carry it."""
+        """The value of ``--name``, or ``default`` when the text does not contain it."""
         return next((flag.value for flag in self.flags if flag.name == name), default)
 
     @cached_property
     def plain_text(self) -> str:
-        """The words for the text encoder: no tags, no flags, runs of white space made one space, ends trimmed.
+        """The words for the text encoder: no tags, no flags, every run of white space as one space, trimmed.
 
-        The class word and ``(weights:1.2)`` stay. Words that only a tag kept apart are kept apart by a space.
+        The class word and ``(weights:1.2)`` stay. A space stands between words that only a tag separated.
         """
         return " ".join(_join_words(self.pieces).split())
 
 
 def ref_fault(ref: str) -> tuple[str, str, int] | None:
-    """What is wrong with a reference: problem, remedy, offset of the place in it; None when nothing is."""
+    """What is wrong with a reference: problem, remedy, offset of its place in the reference; None if it is valid."""
     if not ref:
         return "the tag has no reference", "Name a tune's id, its title, or a LoRA file, as in <faceid:12:1>.", 0
     if ref != ref.strip():
@@ -119,7 +120,7 @@ def ref_fault(ref: str) -> tuple[str, str, int] | None:
         return "a reference ends with a space", "Remove it.", len(ref.rstrip())
     if bad := _NOT_IN_REF.search(ref):
         return (
-            f"a reference cannot hold {bad.group()!r}",
+            f"a reference cannot contain {bad.group()!r}",
             "Write the tune's id instead of its title, or rename the file.",
             bad.start(),
         )
@@ -133,7 +134,7 @@ def strength_fault(strength: float) -> tuple[str, str, int] | None:
 
 
 def _decimal(number: float) -> str:
-    """The shortest decimal that reads back as ``number``, without exponent."""
+    """The shortest decimal, without exponent, that is read as ``number``."""
     digits = f"{Decimal(repr(float(number) + 0.0)):f}"
     return digits.rstrip("0").rstrip(".") if "." in digits else digits
 

@@ -26,7 +26,7 @@ def test_the_first_of_its_checkpoints_that_is_here_is_the_model_in_whatever_fold
 
 
 BROKEN = {
-    "[[base_models]\n": "cannot be read: .*line 1.*Mend it, or delete it",
+    "[[base_models]\n": "cannot be read: .*line 1.*Correct it, or delete it",
     "[base_models]\nid = 1\n": r"\[\[base_models\]\], in double brackets",
     "base_models = 3\n": r"\[\[base_models\]\], in double brackets",
     '[[base_models]]\nid = "1"\ntitle = "One"\ncheckpoints = ["a.ckpt"]\n': "base model 1 needs an id",
@@ -54,7 +54,7 @@ def test_a_table_that_is_not_text_says_so(tmp_path: Path):
 
 
 def test_a_table_that_cannot_be_read_says_so(tmp_path: Path):
-    with pytest.raises(FaceIDError, match=r"cannot be read: .*Mend it"):
+    with pytest.raises(FaceIDError, match=r"cannot be read: .*Correct it"):
         base_models(tmp_path)  # a folder
 
 
