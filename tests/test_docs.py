@@ -195,3 +195,27 @@ def test_every_path_of_code_in_the_documents_exists(page):
         assert files, f"{page_id(page)}: `{code}` is not there"
         if name:
             assert any(re.search(rf"\b{name}\b", file.read_text()) for file in files), f"{page_id(page)}: `{code}`"
+
+
+def messages() -> set[str]:
+    """Every text in the code, with an ellipsis where a value stands."""
+    found = set()
+    for path in [*SOURCES, ROOT / "install.py"]:
+        if ROOT / "tests" in path.parents:
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.JoinedStr):
+                found.add("".join(part.value if isinstance(part, ast.Constant) else "…" for part in node.values))
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                found.add(node.value)
+    return found
+
+
+def test_every_message_of_the_troubleshooting_page_is_one_of_the_code():
+    rows = re.findall(r"(?m)^\| (`.*?) \|", (ROOT / "docs" / "troubleshooting.md").read_text())
+    quoted = [message for row in rows for message in re.findall(r"`([^`]+)`", row)]
+    texts = messages()
+    assert len(quoted) >= 15
+    for message in quoted:
+        parts = [part.strip() for part in message.split("…")]
+        assert any(all(part in text for part in parts) for text in texts), message
