@@ -30,7 +30,7 @@ _CHOICES = {
 _SWITCHES = ("face_swap", "face_correct", "super_resolution", "hires_fix", "inpaint_faces", "film_grain")
 
 
-def add_to(subjects: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_to(subjects: argparse._SubParsersAction) -> None:
     parser = subjects.add_parser("generate", help="draw a person from photos and a text")
     parser.add_argument("photos", nargs="*", type=Path, metavar="PHOTO", help="none: the text names people kept before")
     parser.add_argument("--text", required=True, help="for example '<faceid:me:1> woman trekking in the alps'")

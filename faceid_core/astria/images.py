@@ -10,8 +10,7 @@ import asyncio
 import io
 import re
 import warnings
-from collections.abc import Callable, Coroutine, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import aiohttp
 
@@ -49,7 +48,7 @@ async def download_images(
         nonlocal done
         async with slots:
             part = _Part(client.session, address, f"Image {number} of {len(addresses)}", max_bytes)
-            image: bytes = await client.policy.retrying()(part.fetch)
+            image = await client.policy.retrying()(part.fetch)
         done += 1
         if on_image:
             on_image(done, len(addresses))
@@ -123,7 +122,7 @@ class _Part:
         )
 
 
-async def _all_of(downloads: list[Coroutine[Any, Any, bytes]]) -> list[bytes]:
+async def _all_of(downloads: list) -> list[bytes]:
     tasks = [asyncio.ensure_future(download) for download in downloads]
     try:
         return list(await asyncio.gather(*tasks))
@@ -135,12 +134,12 @@ async def _all_of(downloads: list[Coroutine[Any, Any, bytes]]) -> list[bytes]:
 
 def _goes_on_at(response: aiohttp.ClientResponse, place: int) -> bool:
     match = _START.match(response.headers.get("Content-Range", ""))
-    return match is not None and int(match[1]) == place
+    return bool(match) and int(match[1]) == place
 
 
 def _problem(data: bytes) -> str | None:
     """What is wrong with an image file, in words that follow "Image 3 of 8 is"."""
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image
 
     if kind := impostor(data):
         return f"{kind.value}, not an image"
@@ -156,7 +155,7 @@ def _problem(data: bytes) -> str | None:
                 picture.load()  # verify() does not see that a JPEG was cut
     except Image.DecompressionBombError:
         return "too large to open"
-    except UnidentifiedImageError:
+    except Image.UnidentifiedImageError:
         return "not a JPEG, PNG or WebP image"
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         return f"damaged or cut short ({error})"

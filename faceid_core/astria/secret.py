@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hmac
 import re
-from typing import NoReturn
 
 from .errors import AstriaSettingsError
 
@@ -60,10 +59,10 @@ class Secret:
     def __hash__(self) -> int:
         return hash(self._characters)
 
-    def __deepcopy__(self, memo: dict[int, object]) -> Secret:
+    def __deepcopy__(self, memo: dict) -> Secret:
         return self
 
-    def __reduce__(self) -> NoReturn:
+    def __reduce__(self):
         raise TypeError("A key is not pickled: it would be written in the clear.")
 
 

@@ -14,8 +14,7 @@ from typing import Literal
 from .errors import PromptError, quoted
 from .flags import FlagScalar, FlagValue
 
-TagKind = Literal["faceid", "lora"]
-TAG_KINDS: tuple[TagKind, ...] = ("faceid", "lora")
+TAG_KINDS = ("faceid", "lora")
 
 # The API documents no range. Strengths in use are 0.2 to 1.5, LoRA sliders go to about 8; more than 10 is a typing
 # mistake.
@@ -36,7 +35,7 @@ class Tag:
     character or a space at an end, a strength outside 0 to 10.
     """
 
-    kind: TagKind
+    kind: Literal["faceid", "lora"]
     ref: str
     strength: float = 1.0
     start: int = field(default=0, compare=False)

@@ -83,9 +83,7 @@ def fetch_each(
         StorageError: the disk is full, or the folder cannot be written to.
     """
     if bar is None:
-        from tqdm import tqdm
-
-        bar = tqdm
+        from tqdm import tqdm as bar
     entries = list(dict.fromkeys(entries))
     agree((entry for entry in entries if _wanting(look(entry, folders))), accept)
     done: set[ModelFile] = set()
@@ -123,7 +121,7 @@ def _fetch_together(
                 yield Fetched(entry, target, True, sha256)
             part.unlink(missing_ok=True)  # the zip
     for check in (look(entry, folders) for entry in entries if entry not in targets):
-        yield Fetched(check.entry, check.path or folders.target(check.entry), False, check=check)
+        yield Fetched(check.entry, check.path, False, check=check)
 
 
 def _targets(entries: list[ModelFile], folders: ModelFolders) -> dict[ModelFile, Path]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 import torch
-from diffusers import UNet2DConditionModel
 from faceid_tunes.faceid_core.adapter.layers import Base, layers
 
 SDXL = {
@@ -18,6 +17,8 @@ CONFIGS = {Base.SD15: {}, Base.SDXL: SDXL}
 
 @pytest.mark.parametrize("base", Base)
 def test_key_numbers_are_positions_in_diffusers_attn_processors(base):
+    from diffusers import UNet2DConditionModel
+
     with torch.device("meta"):
         processors = list(UNet2DConditionModel(**CONFIGS[base]).attn_processors)
     assert {layer.index: layer.processor for layer in layers(base)} == {

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+pytestmark = pytest.mark.full_size
+
 DEMO = [sys.executable, "-c", "import sys; from faceid_tunes.cli import main; sys.exit(main(['demo']))"]
 
 

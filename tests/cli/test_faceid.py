@@ -5,12 +5,12 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
-from importlib.resources import files
 from pathlib import Path
 
 import pytest
 import skimage.data
 from PIL import Image
+from support.photos import INSIGHTFACE
 
 FACEID = [sys.executable, "-c", "import sys; from faceid_tunes.cli import main; sys.exit(main())"]
 
@@ -37,7 +37,7 @@ def photo(tmp_path):
     return write
 
 
-TOM = str(files("insightface") / "data" / "images" / "Tom_Hanks_54745.png")
+TOM = str(INSIGHTFACE / "Tom_Hanks_54745.png")
 
 
 def test_a_tune_is_created_listed_shown_and_found_again_by_its_title(faceid, photo):

@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
-import diffusers
+from functools import cache
+
 import numpy as np
 import pytest
 from faceid_tunes.faceid_core.prompts import SCHEDULERS, PromptError, Scheduler, local_scheduler
 
-# The scheduler of the Stable Diffusion 1.5 checkpoint (scheduler/scheduler_config.json).
-SD15 = diffusers.DDIMScheduler(
-    beta_start=0.00085,
-    beta_end=0.012,
-    beta_schedule="scaled_linear",
-    steps_offset=1,
-    clip_sample=False,
-    set_alpha_to_one=False,
-)
 LOCAL = [scheduler for scheduler in SCHEDULERS.values() if not scheduler.why_not_local]
 
 
+@cache
+def sd15():
+    """The scheduler of the Stable Diffusion 1.5 checkpoint (scheduler/scheduler_config.json)."""
+    from diffusers import DDIMScheduler
+
+    return DDIMScheduler(
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        steps_offset=1,
+        clip_sample=False,
+        set_alpha_to_one=False,
+    )
+
+
 def diffusers_scheduler(scheduler: Scheduler, steps: int):
-    made = getattr(diffusers, scheduler.diffusers_class).from_config(SD15.config, **scheduler.diffusers_kwargs)
+    import diffusers
+
+    made = getattr(diffusers, scheduler.diffusers_class).from_config(sd15().config, **scheduler.diffusers_kwargs)
     made.set_timesteps(steps)
     return made
 
@@ -44,7 +53,7 @@ def test_diffusers_takes_every_option(scheduler: Scheduler):
 def test_karras_sigmas_follow_the_paper(name: str):
     """Karras et al. 2022, equation 5, rho 7, over 20 steps; the SDE solver repeats all but the first and last."""
     sigmas = np.unique(np.asarray(diffusers_scheduler(local_scheduler(name), 20).sigmas))[::-1]
-    alphas = np.asarray(SD15.alphas_cumprod, dtype=np.float64)
+    alphas = np.asarray(sd15().alphas_cumprod, dtype=np.float64)
     low, high = (((1 - alphas) / alphas) ** 0.5)[[0, -1]]
     expected = (high ** (1 / 7) + np.linspace(0, 1, 20) * (low ** (1 / 7) - high ** (1 / 7))) ** 7
     np.testing.assert_allclose(sigmas[:-1], expected, rtol=1e-4)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 
-import diffusers
 import numpy as np
 import pytest
 from faceid_tunes.faceid_core.prompts import SCHEDULERS
@@ -59,6 +58,8 @@ def comfyui() -> dict:
 
 @pytest.mark.parametrize("scheduler", LOCAL, ids=lambda scheduler: scheduler.name)
 def test_comfyui_draws_with_the_steps_of_diffusers(comfyui: dict, scheduler):
+    import diffusers
+
     assert scheduler.comfy_sampler in comfyui["samplers"]
     config = diffusers.DDIMScheduler(
         beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", steps_offset=1, set_alpha_to_one=False

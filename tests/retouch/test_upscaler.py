@@ -9,7 +9,6 @@ import torch
 from faceid_tunes.faceid_core.retouch import RetouchError, load_upscaler, upscale
 from onnx import TensorProto, helper
 from safetensors.torch import save_file
-from spandrel.architectures.ESRGAN.__arch.RRDB import RRDBNet
 from support.retouch_models import write_restorer, write_swapper, write_upscaler
 
 CPU = torch.device("cpu")
@@ -18,6 +17,8 @@ CPU = torch.device("cpu")
 @pytest.fixture(scope="module")
 def random_esrgan(tmp_path_factory):
     """The architecture of RealESRGAN_x4plus with one block, in the wrapping of its published file."""
+    from spandrel.architectures.ESRGAN.__arch.RRDB import RRDBNet
+
     torch.manual_seed(0)
     file = tmp_path_factory.mktemp("upscaler") / "RealESRGAN_x4plus.pth"
     network = RRDBNet(num_filters=16, num_blocks=1)
@@ -72,6 +73,8 @@ def onnx_upscaler(folder):
 
 
 def grey_upscaler(folder):
+    from spandrel.architectures.ESRGAN.__arch.RRDB import RRDBNet
+
     save_file(RRDBNet(in_nc=1, out_nc=1, num_filters=8, num_blocks=1).state_dict(), folder / "grey.safetensors")
     return folder / "grey.safetensors"
 

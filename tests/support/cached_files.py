@@ -7,6 +7,8 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from filelock import FileLock
+
 
 def cache_dir() -> Path:
     """``$XDG_CACHE_HOME/faceid-tunes-tests``, else ``~/.cache/faceid-tunes-tests``. Created."""
@@ -17,14 +19,20 @@ def cache_dir() -> Path:
 
 
 def cached(name: str, write: Callable[[Path], object]) -> Path:
-    """The cached file ``name``, made once by ``write(path)``. Never seen half-written: it is renamed into place."""
+    """The cached file ``name``, made once by ``write(path)``, whoever else asks meanwhile.
+
+    Never seen half-written: it is renamed into place.
+    """
     target = cache_dir() / name
-    if not target.exists():
-        handle, temporary = tempfile.mkstemp(prefix=f".{name}.", dir=target.parent)
-        os.close(handle)
-        try:
-            write(Path(temporary))
-            os.replace(temporary, target)
-        finally:
-            Path(temporary).unlink(missing_ok=True)
+    if target.exists():
+        return target
+    with FileLock(target.with_name(f".{name}.lock")):
+        if not target.exists():
+            handle, temporary = tempfile.mkstemp(prefix=f".{name}.", dir=target.parent)
+            os.close(handle)
+            try:
+                write(Path(temporary))
+                os.replace(temporary, target)
+            finally:
+                Path(temporary).unlink(missing_ok=True)
     return target

@@ -6,35 +6,29 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import skimage.data
 import torch
-from diffusers import AutoencoderKL, DPMSolverMultistepScheduler, PNDMScheduler, StableDiffusionPipeline
 from faceid_tunes.faceid_core.adapter.model import load_adapter
 from faceid_tunes.faceid_core.adapter.tokens import ClipFeatures
 from faceid_tunes.faceid_core.adapter.variants import Variant
 from faceid_tunes.faceid_core.engines.embedded import DiffusersEngine, EmbeddedModels
-from faceid_tunes.faceid_core.engines.embedded.pipeline import SD15
 from faceid_tunes.faceid_core.faces import Faces
 from faceid_tunes.faceid_core.faces.packs import embedded_pack
 from faceid_tunes.faceid_core.prompts import Prompt
 from faceid_tunes.faceid_core.tunes.create import create_tune, faces_of
 from faceid_tunes.faceid_core.tunes.store import TuneStore
 from torch import Tensor
-from transformers import (
-    CLIPImageProcessor,
-    CLIPTextConfig,
-    CLIPTextModel,
-    CLIPTokenizer,
-    CLIPVisionConfig,
-    CLIPVisionModelWithProjection,
-)
 
 from .adapters import cached_adapter
 from .checkpoint import clip_vision_h, sd15_checkpoint
 from .oracle import relative_l2
 from .photos import INSIGHTFACE, encoded
 from .unet import SD15_REDUCED, sd15_unet
+
+if TYPE_CHECKING:
+    from diffusers import StableDiffusionPipeline
 
 PEOPLE = ("astronaut", "actor")
 
@@ -79,6 +73,10 @@ def keep_people(store: TuneStore) -> None:
 
 def small_pipeline(seed: int = 0) -> StableDiffusionPipeline:
     """The topology of SD 1.5 at a tenth of its width, reading text of its real width, with its real tokenizer."""
+    from diffusers import AutoencoderKL, PNDMScheduler, StableDiffusionPipeline
+    from faceid_tunes.faceid_core.engines.embedded.pipeline import SD15
+    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
     unet = sd15_unet(SD15_REDUCED, seed=seed)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -141,6 +139,8 @@ class DiffusersIPAdapter:
 
     @contextmanager
     def loaded(self) -> Iterator[DiffusersIPAdapter]:
+        from diffusers import StableDiffusionPipeline
+
         unet = self._parts.unet
         before, config_type = dict(unet.attn_processors), unet.config.encoder_hid_dim_type
         self.pipeline = StableDiffusionPipeline(**self._parts.components, requires_safety_checker=False)
@@ -158,6 +158,8 @@ class DiffusersIPAdapter:
 
     def latent(self, text: str, negative: str, *, steps: int, cfg: float, seed: int, size: int, strength: float):
         """The final latent of one picture by diffusers' ``__call__``, with the scheduler of ``dpm++2m_karras``."""
+        from diffusers import DPMSolverMultistepScheduler
+
         self.pipeline.set_ip_adapter_scale(strength)
         self.pipeline.scheduler = DPMSolverMultistepScheduler.from_config(
             self._parts.scheduler.config, timestep_spacing="linspace", use_karras_sigmas=True
@@ -222,6 +224,8 @@ def engine_errors(engine: DiffusersEngine, variant: str, store: TuneStore, *, si
 
 def transformers_clip_features(faces: Faces) -> ClipFeatures:
     """As IP-Adapter's own code has them: CLIPImageProcessor, hidden_states[-2], and zeros for nobody's pixels."""
+    from transformers import CLIPImageProcessor, CLIPVisionConfig, CLIPVisionModelWithProjection
+
     processor = CLIPImageProcessor(size={"shortest_edge": 224}, crop_size={"height": 224, "width": 224})
     pixels = processor([face.crop for face in faces.faces], return_tensors="pt").pixel_values
     sizes = {"hidden_size": 1280, "intermediate_size": 5120, "num_attention_heads": 16, "num_hidden_layers": 32}

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from diffusers import UNet2DConditionModel
 from faceid_tunes.faceid_core.adapter.attention import IdentityAttention, identity_kv
 from faceid_tunes.faceid_core.adapter.model import Adapter, load_adapter
 from faceid_tunes.faceid_core.adapter.tokens import ClipFeatures, identity_tokens
@@ -22,6 +22,9 @@ from torch import Tensor
 from .adapters import AdapterTensors, adapter_tensors, write_safetensors
 from .oracle import diffusers_ip_adapter, plain_formula, relative_l2
 from .unet import inputs
+
+if TYPE_CHECKING:
+    from diffusers import UNet2DConditionModel
 
 POSITIVE_ROWS = (False, True)  # diffusers' order: negative first
 

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import torch
-from diffusers import UNet2DConditionModel
-from diffusers.loaders import StableDiffusionLoraLoaderMixin
 from torch import Tensor
 from torch.nn.functional import linear
+
+if TYPE_CHECKING:
+    from diffusers import UNet2DConditionModel
 
 Sections = dict[str, dict[str, Tensor]]
 
@@ -32,6 +34,8 @@ def diffusers_ip_adapter(
     Call it with ``added_cond_kwargs={"image_embeds": [...]}``: [B, n, 512] for FaceID and Portrait. For Plus variants
     set ``unet.encoder_hid_proj.image_projection_layers[0].clip_embeds``, ``.shortcut`` and ``.shortcut_scale`` first.
     """
+    from diffusers.loaders import StableDiffusionLoraLoaderMixin
+
     before, config_type = dict(unet.attn_processors), unet.config.encoder_hid_dim_type
     unet._load_ip_adapter_weights([sections], low_cpu_mem_usage=False)
     loras = unet._load_ip_adapter_loras([sections])

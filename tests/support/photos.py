@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from importlib.resources import files
+from importlib.util import find_spec
 from itertools import combinations
 from pathlib import Path
 
@@ -13,8 +13,14 @@ import skimage.data
 from faceid_tunes.faceid_core.faces import FacePack, extract_faces, find_faces, read_photo
 from PIL import Image
 
-INSIGHTFACE = Path(str(files("insightface"))) / "data" / "images"
-SKIMAGE = Path(str(files("skimage"))) / "data"
+
+def _data_of(package: str) -> Path:
+    """Its folder of data; the package itself stays unloaded, for that takes long."""
+    return Path(find_spec(package).origin).parent / "data"
+
+
+INSIGHTFACE = _data_of("insightface") / "images"
+SKIMAGE = _data_of("skimage")
 
 
 def t1() -> np.ndarray:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
-from diffusers import UNet2DConditionModel
+
+if TYPE_CHECKING:
+    from diffusers import UNet2DConditionModel
 
 SD15_TRUE = (320, 640, 1280, 1280)
 SD15_REDUCED = (32, 64, 128, 128)
@@ -40,6 +44,8 @@ def sdxl_unet(channels: tuple[int, ...] = SDXL_REDUCED, context: int = 128, seed
 
 
 def _random(seed: int, **config) -> UNet2DConditionModel:
+    from diffusers import UNet2DConditionModel
+
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         return UNet2DConditionModel(**config).eval().requires_grad_(False)

@@ -9,15 +9,15 @@ import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import insightface
 import numpy as np
 import pytest
-import skimage
+import skimage.data
 from faceid_tunes.faceid_core.faces.packs import FacePack, embedded_pack
 from faceid_tunes.faceid_core.tunes.create import Analysis, analyse
 from faceid_tunes.faceid_core.tunes.store import TuneStore, open_store
 from faceid_tunes.faceid_core.tunes.tune import Tune
 from PIL import Image
+from support.photos import INSIGHTFACE
 
 SERVER = "FACEID_TEST_DATABASE_URL"  # a PostgreSQL server, for example postgresql+psycopg://user@127.0.0.1/postgres
 
@@ -34,11 +34,10 @@ class Photos:
 
 @pytest.fixture(scope="session")
 def photos() -> Photos:
-    images = Path(insightface.__file__).parent / "data" / "images"
     return Photos(
         astronaut=_png(skimage.data.astronaut()),
-        actor=(images / "Tom_Hanks_54745.png").read_bytes(),
-        friends=(images / "t1.jpg").read_bytes(),
+        actor=(INSIGHTFACE / "Tom_Hanks_54745.png").read_bytes(),
+        friends=(INSIGHTFACE / "t1.jpg").read_bytes(),
         coffee=_png(skimage.data.coffee()),
     )
 

@@ -53,7 +53,7 @@ async def _read_form(request: web.BaseRequest) -> list[tuple[str, Nested]]:
         raise MalformedRequestError(f"The form is broken: {error}.") from None
 
 
-def _form_value(name: str, value: str | bytes | bytearray | web.FileField) -> Nested:
+def _form_value(name: str, value: object) -> Nested:
     from aiohttp.web import FileField
 
     if isinstance(value, FileField):

@@ -12,11 +12,9 @@ import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import diffusers
 import torch
-from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import Tensor
 
 from ...errors import FaceIDError
@@ -25,6 +23,9 @@ from ...prompts.schedulers import Scheduler
 from ...prompts.seeds import step_noise_seed
 from ...retouch.resample import partial_steps
 from .unet import UNetBatch
+
+if TYPE_CHECKING:
+    from diffusers import AutoencoderKL, UNet2DConditionModel
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,6 +111,8 @@ def _schedule(
     settings: Settings, seed: int, config: dict[str, Any], noise: Tensor, denoise: float
 ) -> tuple[Any, Tensor]:
     """The scheduler, and those of its timesteps that are run."""
+    import diffusers
+
     chosen: Scheduler = settings.scheduler
     scheduler = getattr(diffusers, chosen.diffusers_class).from_config(config, **chosen.diffusers_kwargs)
     steps, run = partial_steps(settings.steps, denoise)
