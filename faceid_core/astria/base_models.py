@@ -42,7 +42,9 @@ def base_models(table: Path) -> tuple[BaseModel, ...]:
     try:
         entries = tomllib.loads(file.read_text(encoding="utf-8")).get("base_models", [])
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise FaceIDError(f"{file} cannot be read: {error}. Correct it, or delete it.") from error
+        raise FaceIDError(
+            f"{file} cannot be read: {error}. Correct it, or delete it to use the shipped table."
+        ) from error
     if not isinstance(entries, list):
         raise FaceIDError(f"{file}: each base model must start with a line [[base_models]], in double brackets.")
     return tuple(_base_model(entry, number, file) for number, entry in enumerate(entries, 1))

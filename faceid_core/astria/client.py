@@ -125,16 +125,16 @@ class AstriaClient:
         return _object(RemoteTune, changed)
 
     async def delete_tune(self, tune_id: int) -> None:
-        """Deletes its photos and, with a base model, its prompts. Raises NotFoundError when there is none."""
+        """Delete it with its photos and, for a base model, its prompts. Raises NotFoundError if it does not exist."""
         await self._delete(f"/tunes/{tune_id:d}")
 
     # Prompts
 
     async def create_prompt(self, base_tune_id: int, prompt: Prompt) -> RemotePrompt:
-        """Send a prompt to a base model (690204 is Realistic Vision v5.1); without a seed one is drawn.
+        """Send a prompt to a base model (690204 is Realistic Vision v5.1); without a seed, a random one is used.
 
         The answer comes before the images: see ``polling.wait_for_images``. Two calls with the same text and seed are
-        two prompts, unless the account has idempotency switched on.
+        two prompts, unless idempotency is on for the account.
         """
         seed = draw_seed() if prompt.seed is None else prompt.seed
         params = prompt_params(dataclasses.replace(prompt, seed=seed))
@@ -148,7 +148,7 @@ class AstriaClient:
         return made if made.seed is not None else dataclasses.replace(made, seed=seed)
 
     async def find_prompt(self, base_tune_id: int, text: str, seed: int, since: datetime) -> RemotePrompt | None:
-        """The newest prompt of that text and seed sent after ``since`` (by our clock), by an earlier process, too."""
+        """The newest prompt of that text and seed sent after ``since`` (by our clock), also by an earlier process."""
         path, is_it = f"/tunes/{base_tune_id:d}/prompts", _saying(text, seed)
         return await self._newest(RemotePrompt, path, lambda made: is_it(made) and not self._is_older(made, since))
 
@@ -156,7 +156,7 @@ class AstriaClient:
         return _object(RemotePrompt, await self._transport.fetch("GET", f"/prompts/{prompt_id:d}"))
 
     async def get_prompt_once(self, prompt_id: int) -> RemotePrompt:
-        """As ``get_prompt``, in one request: for those who ask again by themselves."""
+        """As ``get_prompt``, in one request, without retries: for callers that ask again themselves."""
         return _object(RemotePrompt, await self._transport.ask("GET", f"/prompts/{prompt_id:d}"))
 
     def list_prompts(self, tune_id: int | None = None, **filters: str | int | bool) -> AsyncIterator[RemotePrompt]:
@@ -165,13 +165,13 @@ class AstriaClient:
         return self._pages(RemotePrompt, path, filters)
 
     async def delete_prompt(self, prompt_id: int) -> None:
-        """Deletes its images, too. Raises NotFoundError when there is none."""
+        """Delete it and its images. Raises NotFoundError if it does not exist."""
         await self._delete(f"/prompts/{prompt_id:d}")
 
     # Account
 
     async def account(self) -> Account:
-        """Whose key it is, and the balance."""
+        """The owner of the key, and the balance."""
         return _object(Account, await self._transport.fetch("GET", "/users"))
 
     async def _create(
@@ -205,7 +205,7 @@ class AstriaClient:
         began: datetime,
         query: Mapping[str, str] = MappingProxyType({}),
     ) -> Object | None:
-        """What a lost answer of a call that ``began`` then has made."""
+        """The object that a call, begun at ``began``, created although its answer was lost."""
 
         def is_ours(made: Object) -> bool:
             is_claimed = (self.base_url, kind.__name__, made.id) in self._claims
@@ -232,7 +232,7 @@ class AstriaClient:
         return None
 
     def _is_older(self, made: RemoteTune | RemotePrompt, moment: datetime) -> bool:
-        # Without the server's time nothing counts as older: better an old twin, which is free, than a second one.
+        # Without the server's time nothing counts as older: an equal old object costs nothing, a second one does.
         theirs = self._transport.server_time(moment)
         return theirs is not None and made.created_at is not None and made.created_at < theirs - _CLOCKS_DIFFER
 
@@ -248,7 +248,7 @@ class AstriaClient:
             objects = [_object(kind, value) for value in page]
             for item in objects:
                 yield item
-            # An older server does not know before_id and would give the same page for ever.
+            # An older server does not know before_id and would return the same page forever.
             if not objects or (last is not None and objects[-1].id >= last):
                 return
             last = objects[-1].id
@@ -291,5 +291,5 @@ def _saying(text: str, seed: int) -> Callable[[RemotePrompt], bool]:
 
 
 def _normal(text: str) -> str:
-    """The API keeps a text as it is; line ends and Unicode forms may still change on the way."""
+    """The API stores a text unchanged; line ends and Unicode forms may change in transit."""
     return " ".join(unicodedata.normalize("NFC", text).split())

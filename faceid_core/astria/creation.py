@@ -1,12 +1,12 @@
-"""Create exactly once: after a lost answer the work is looked up before it is sent again.
+"""Create exactly once: after a lost answer, the client looks for the work before it sends it again.
 
-A POST whose answer is lost (a 5xx, a reset, a timeout, half an answer) may have been done, or may be done yet. Sending
-it again would make, and charge, a second one. So it is looked up, at once and then at growing intervals until the
-server has had the time it may take (RetryPolicy.settle), and only what is still not there is sent again. When looking
-fails as well nothing is sent, and OutcomeUnknownError says so.
+A POST whose answer is lost (a 5xx, a reset, a timeout, half an answer) may have been done, or may still be done. To
+send it again would create, and charge, a second one. So the client looks for the work, at once and then at growing
+intervals until the server has had its full time (RetryPolicy.settle), and sends again only what still does not exist.
+If the search fails as well, nothing is sent, and OutcomeUnknownError says so.
 
-What was made is recognised by its title (tunes), or text and seed (prompts), by having been made after we began, and
-by not being the answer to another call of this process.
+The work is recognised by its title (tunes), or by text and seed (prompts). It must be newer than our call, and must not
+be the answer to another call of this process.
 """
 
 from __future__ import annotations
@@ -26,11 +26,16 @@ T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
-_LOOKS = (1 / 8, 1 / 8, 1 / 4, 1 / 2)  # of the time to settle, between one look and the next; together all of it
+_LOOKS = (
+    1 / 8,
+    1 / 8,
+    1 / 4,
+    1 / 2,
+)  # parts of the time to settle, between one search and the next; together the whole time
 
 
 class Claims:
-    """Ids that are the answer to some call already; shared by all clients of a process, and bounded."""
+    """Ids that already are the answer to a call; shared by all clients of a process, and bounded."""
 
     def __init__(self, most: int = 4096) -> None:
         self._most = most
@@ -51,11 +56,11 @@ class Claims:
 async def create_once(
     send: Callable[[], Awaitable[T]], find: Callable[[], Awaitable[T | None]], what: str, policy: RetryPolicy
 ) -> T:
-    """The one object that ``send`` makes, whatever happens on the way; ``find`` looks for it.
+    """The one object that ``send`` creates, also when its answer is lost: ``find`` looks for it.
 
     Raises:
         OutcomeUnknownError: the answer was lost and ``find`` failed.
-        AstriaError: the API refused, or could not do it in ``policy.attempts``; then nothing was made.
+        AstriaError: the API refused, or failed ``policy.attempts`` times; then nothing was created.
     """
     async for attempt in policy.retrying(_wait_unless_looked(policy)):
         with attempt:
@@ -71,10 +76,10 @@ async def _send_or_find(send, find, what: str, policy: RetryPolicy, attempt: int
             raise
         lost = error
     settle = policy.settle_after(lost, attempt)
-    _log.info("%s Looking whether %s was made, for %.1f s at most.", lost, what, settle)
+    _log.info("%s Checking whether %s was created, for %.1f s at most.", lost, what, settle)
     found = await _look(find, settle, what, lost)
     if found is None:
-        raise lost.with_advice(f"It was looked up since: {what} was not made, and nothing is charged.")
+        raise lost.with_advice(f"Checked afterwards: {what} was not created, and nothing is charged.")
     return found
 
 
@@ -90,12 +95,12 @@ async def _look(find: Callable[[], Awaitable[T | None]], settle: float, what: st
     except AstriaError as error:
         fault = error
     raise OutcomeUnknownError(
-        f"{lost} {what[0].upper()}{what[1:]} may have been made all the same; looking for it failed too ({fault}) "
-        "It is not sent again, so that it is not paid twice: look on the API's site before you repeat it.",
+        f"{lost} {what[0].upper()}{what[1:]} may have been created nevertheless; searching for it failed ({fault}) "
+        "It is not sent again, so that it is not paid twice: check the API's site before you repeat it.",
         status=lost.status,
     )
 
 
 def _wait_unless_looked(policy: RetryPolicy) -> Callable[[AstriaError, int], float]:
-    """Looking has taken the time already."""
+    """No wait: the search has already taken the time."""
     return lambda error, attempt: 0.0 if error.again is Again.UNSURE else policy.wait_after(error, attempt)

@@ -1,16 +1,16 @@
-"""What can go wrong between here and the remote API.
+"""The errors of the remote API and of the connection to it.
 
 AstriaError
-├── AstriaSettingsError   no key, a key file others can read, an address without TLS
+├── AstriaSettingsError   no key, a key file that others can read, an address without TLS
 ├── AstriaTransportError  not reached, timed out, cut off
-│   └── OutcomeUnknownError  ... and it could not be found out whether the work was done
+│   └── OutcomeUnknownError  ... and it is unknown whether the work was done
 ├── AuthenticationError   401, 403
 ├── NoCreditError         402, or the API says so
 ├── NotFoundError         404
-├── ValidationError       400, 422: the API's own words, and the remedy where we know it
+├── ValidationError       400, 422: the API's own words, and the remedy if we know it
 ├── RateLimitedError      429
 ├── ServerError           5xx, or an answer that is not the API's
-├── DeadlineError         the images are not there yet; the work goes on
+├── DeadlineError         the images are not ready yet; the work continues
 └── ResultError           the work ended without usable images
 """
 
@@ -31,10 +31,10 @@ class Again(Enum):
 
 
 class AstriaError(FaceIDError):
-    """The remote API could not do what was asked.
+    """A request to the remote API failed.
 
     ``status`` is the HTTP status, None without an answer. ``messages`` are the API's own, word for word.
-    ``retry_after`` is what the API asked to wait, in seconds.
+    ``retry_after`` is the wait that the API asked for, in seconds.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class AstriaTransportError(AstriaError):
 
 
 class OutcomeUnknownError(AstriaTransportError):
-    """The answer was lost and so were the attempts to look the work up: it may exist and must not be sent again."""
+    """The answer was lost and the search for the work failed: it may exist and must not be sent again."""
 
 
 class AuthenticationError(AstriaError):
@@ -80,7 +80,7 @@ class NoCreditError(AstriaError):
 
 
 class NotFoundError(AstriaError):
-    """The tune or prompt does not exist, or belongs to somebody else."""
+    """The tune or prompt does not exist, or belongs to another account."""
 
 
 class ValidationError(AstriaError):
@@ -96,7 +96,7 @@ class ServerError(AstriaError):
 
 
 class DeadlineError(AstriaError):
-    """The images are not there yet; the prompt ``prompt_id`` goes on and waiting for it can be resumed."""
+    """The images are not ready yet; the prompt ``prompt_id`` continues and the wait can be resumed."""
 
     def __init__(self, message: str, prompt_id: int) -> None:
         super().__init__(message)

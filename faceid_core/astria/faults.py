@@ -1,4 +1,4 @@
-"""What went wrong with a request, as an AstriaError that says what to do."""
+"""From a failed request to an AstriaError that says what to do."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .errors import (
 )
 from .settings import BASE_URL_VARIABLE, KEY_VARIABLE
 
-# What a connection raises; OSError for the sockets below aiohttp.
+# The exceptions of a connection; OSError comes from the sockets below aiohttp.
 CONNECTION_FAULTS = (aiohttp.ClientError, asyncio.TimeoutError, OSError)
 
 _NOT_A_CHECKPOINT = "Use a checkpoint instead"
@@ -39,14 +39,14 @@ _REMEDIES = {
 
 
 class ConnectionLostError(aiohttp.ClientError):
-    """The connection ended after the request was on its way."""
+    """The connection ended after the request was sent."""
 
 
 class Response(aiohttp.ClientResponse):
-    """A lost connection under a name that aiohttp does not take for its own.
+    """A lost connection, under a name that aiohttp does not treat as its own.
 
-    aiohttp sends a GET again by itself, at once, when its connection is lost; how often and how fast we ask is for
-    ``RetryPolicy`` and ``polling.py`` to say.
+    aiohttp itself sends a GET again at once when its connection is lost; but ``RetryPolicy`` and ``polling.py`` decide
+    how often and how fast we ask.
     """
 
     async def start(self, connection):
@@ -57,7 +57,7 @@ class Response(aiohttp.ClientResponse):
 
 
 def connection_fault(error: BaseException, what: str, host: str) -> AstriaError:
-    """A connection that failed while ``what`` (``POST /tunes``) was asked of ``host``."""
+    """The error for a connection to ``host`` that failed during ``what`` (``POST /tunes``)."""
     if isinstance(error, aiohttp.ClientSSLError | aiohttp.ServerFingerprintMismatch):
         return AstriaTransportError(
             f"{what}: {host} does not show a certificate this machine trusts ({error}). Check the address, and this "
@@ -76,7 +76,7 @@ def connection_fault(error: BaseException, what: str, host: str) -> AstriaError:
 
 
 def status_fault(status: int, messages: tuple[str, ...], headers: Mapping[str, str], what: str) -> AstriaError:
-    """An answer that is not 2xx; ``messages`` are the API's words."""
+    """The error for an answer that is not 2xx; ``messages`` are the API's words."""
     said = "; ".join(messages)
     retry_after = _retry_after(headers.get("Retry-After"))
     known = {"status": status, "messages": messages, "retry_after": retry_after}
@@ -92,7 +92,7 @@ def status_fault(status: int, messages: tuple[str, ...], headers: Mapping[str, s
         )
     if status == 404:
         return NotFoundError(
-            f"{what}: not found{_quoted(said)}. It was deleted, has expired, or is another account's.",
+            f"{what}: not found{_quoted(said)}. It was deleted, has expired, or belongs to another account.",
             **known,
         )
     if status == 429:
@@ -105,8 +105,8 @@ def status_fault(status: int, messages: tuple[str, ...], headers: Mapping[str, s
         return ServerError(f"{what}: the remote API failed ({status}{_quoted(said)}).", again=Again.UNSURE, **known)
     if 300 <= status < 400:
         return AstriaSettingsError(
-            f"{what}: the API redirects to {_address(headers.get('Location'))}; the key is not sent after it. "
-            f"Set {BASE_URL_VARIABLE} to the address that answers itself.",
+            f"{what}: the API redirects to {_address(headers.get('Location'))}; the key is not sent there. "
+            f"Set {BASE_URL_VARIABLE} to the final address.",
             status=status,
         )
     remedy = next((f" {remedy}" for sign, remedy in _REMEDIES.items() if sign in said), "")
@@ -116,10 +116,10 @@ def status_fault(status: int, messages: tuple[str, ...], headers: Mapping[str, s
 
 
 def not_the_api(what: str, status: int, content_type: str) -> AstriaError:
-    """A 2xx answer that is not JSON: a proxy's or portal's page, or one that was cut."""
+    """The error for a 2xx answer that is not JSON: a proxy's or portal's page, or an answer that was cut."""
     return ServerError(
         f"{what}: the answer is not the API's ({status}, {content_type or 'no type'}). Check {BASE_URL_VARIABLE}, and "
-        "whether a proxy or a sign-in page stands in between.",
+        "whether a proxy or a sign-in page answers instead.",
         status=status,
         again=Again.UNSURE,
     )
@@ -150,5 +150,5 @@ def _stop(said: str) -> str:
 
 
 def _address(location: str | None) -> str:
-    """Without a query, which may hold anything."""
+    """Without the query, which may contain anything."""
     return (location or "another address").partition("?")[0][:200]

@@ -1,7 +1,7 @@
-"""The images of a prompt: downloaded side by side, resumed when cut, and looked at before they count.
+"""The images of a prompt: downloaded in parallel, resumed when cut, and checked.
 
-Their addresses are public and have no suffix (docs/facts/astria.md 12), so they are fetched without the key
-and what they are is read from the bytes.
+Their addresses are public and have no suffix (docs/facts/astria.md 12), so they are fetched without the key, and their
+type is read from the bytes.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ async def download_images(
 ) -> list[bytes]:
     """The image files (JPEG, PNG or WebP, whole and readable) at ``addresses``, in their order.
 
-    ``on_image(done, of)`` is called after each. Cancelling, or the first that fails, stops the others.
+    ``on_image(done, of)`` is called after each. Cancelling, or the first failure, stops the others.
 
     Raises:
-        ResultError: an address that is not (any more) an image; names which.
-        AstriaError: it could not be reached, in ``client.policy.attempts``.
+        ResultError: an address that is not, or no longer, an image; the message names it.
+        AstriaError: it was not reached in ``client.policy.attempts`` attempts.
     """
     slots, done = asyncio.Semaphore(AT_ONCE), 0
 
@@ -58,15 +58,15 @@ async def download_images(
 
 
 class _Part:
-    """What has arrived of one image."""
+    """The bytes of one image that have arrived."""
 
     def __init__(self, session: aiohttp.ClientSession, address: str, name: str, max_bytes: int) -> None:
         self.session, self.address, self.name, self.max_bytes = session, address, name, max_bytes
         self.data = bytearray()
-        self.tag: str | None = None  # of the file the data is of
+        self.tag: str | None = None  # of the file that the data belongs to
 
     async def fetch(self) -> bytes:
-        """Try once, going on where the last try ended."""
+        """Try once, from where the last try ended."""
         try:
             fault = await self._fetch()
         except CONNECTION_FAULTS as error:
@@ -93,9 +93,9 @@ class _Part:
             if response.status not in (200, 206):
                 return self._refused(response)
             if response.status == 200 or not _goes_on_at(response, len(self.data)):
-                self.data.clear()  # the server sends it from the start
+                self.data.clear()  # the server sends it from the beginning
                 if response.status == 206:
-                    return ResultError(f"{self.name}: the server resumes at another place.", again=Again.SAFE)
+                    return ResultError(f"{self.name}: the server resumes at another position.", again=Again.SAFE)
             self.tag = response.headers.get("ETag") if not response.headers.get("ETag", "").startswith("W/") else None
             return await self._receive(response)
 
@@ -116,7 +116,7 @@ class _Part:
                 retry_after=float(after) if after.isascii() and after.isdigit() else None,
             )
         return ResultError(
-            f"{self.name} is not there any more ({response.status}): the remote side keeps images for 30 days. "
+            f"{self.name} no longer exists ({response.status}): the remote API keeps images for 30 days. "
             "Run the prompt again.",
             status=response.status,
         )
@@ -145,14 +145,14 @@ def _problem(data: bytes) -> str | None:
         return f"{kind.value}, not an image"
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # MAX_PIXELS is our guard
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # MAX_PIXELS is checked instead
             with Image.open(io.BytesIO(data), formats=_KINDS) as picture:
                 if picture.width * picture.height > MAX_PIXELS:
                     return f"{picture.width}x{picture.height} pixels, too large to open"
                 picture.draft(
                     picture.mode, (1, 1)
-                )  # a JPEG at an eighth: read to its end all the same, three times faster
-                picture.load()  # verify() does not see that a JPEG was cut
+                )  # a JPEG at an eighth of its size: still read to its end, three times faster
+                picture.load()  # verify() does not notice a truncated JPEG
     except Image.DecompressionBombError:
         return "too large to open"
     except Image.UnidentifiedImageError:
@@ -163,5 +163,5 @@ def _problem(data: bytes) -> str | None:
 
 
 def _host(address: str) -> str:
-    """Scheme and host of an address; a signed address keeps its signature to itself."""
+    """Scheme and host of an address; the signature of a signed address is not shown."""
     return "/".join(address.split("/", 3)[:3])

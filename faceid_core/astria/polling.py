@@ -1,4 +1,4 @@
-"""Waiting for a prompt's images: ask, never faster than the stated rate, until they are there."""
+"""Waiting for a prompt's images: ask, never faster than the stated rate, until they are ready."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from .errors import Again, AstriaError, DeadlineError, ResultError
 from .wire.objects import RemotePrompt
 
 _MOST_FAULTS = 8  # in a row; with the waits between them some minutes
-_MOST_ENDED = 3  # answers that it has ended, without an image
+_MOST_ENDED = 3  # answers that say it has ended, without an image
 
 
 @dataclass(frozen=True)
 class PollPolicy:
-    """Seconds. ``interval`` is the stated rate: the least between an answer and the next question for one prompt.
+    """Seconds. ``interval`` is the stated rate: the least time between an answer and the next request for one prompt.
 
-    The API answers tight polling with 429; 5 s and some jitter is its own advice (docs/facts/astria.md 17, item 9).
+    The API answers tight polling with 429; it advises 5 s and some jitter (docs/facts/astria.md 17, item 9).
     """
 
     interval: float = 5.0
     growth: float = 1.15  # of the interval, each time
     longest: float = 20.0
-    jitter: float = 0.2  # at most this part of the wait is added
-    deadline: float = 1800.0  # for all of it
+    jitter: float = 0.2  # at most this part of the wait is added at random
+    deadline: float = 1800.0  # for the whole wait
 
     def wait(self, asked: int) -> float:
-        """Before the question after ``asked`` others."""
+        """The wait before the next request, after ``asked`` requests."""
         wait = min(self.interval * self.growth ** min(asked, 100), max(self.longest, self.interval))
         return wait * (1 + random.uniform(0, self.jitter))
 
@@ -42,13 +42,13 @@ async def wait_for_images(
     on_progress: Callable[[RemotePrompt], None] | None = None,
     policy: PollPolicy | None = None,
 ) -> RemotePrompt:
-    """The prompt once its images are there. Give its id alone to resume: the first question then goes at once.
+    """The prompt when its images are ready. Give its id alone to resume: the first request is then sent at once.
 
-    ``on_progress`` gets every answer; its ``state`` tells how far it is. Cancelling the task stops the waiting, not
-    the drawing. A connection that fails is asked again at the same pace.
+    ``on_progress`` gets every answer; its ``state`` says how far it is. Cancelling the task stops the wait, not the
+    drawing. After a failed connection the next request follows at the same pace.
 
     Raises:
-        DeadlineError: not there in ``policy.deadline`` seconds; the prompt goes on.
+        DeadlineError: not ready in ``policy.deadline`` seconds; the prompt continues.
         ResultError: it failed (``user_error``, word for word), or ended without an image.
         NotFoundError: it was deleted.
         AstriaError: another refusal, or the API failed several times in a row.
@@ -69,7 +69,7 @@ async def wait_for_images(
 
 
 class _Watch:
-    """One prompt that is waited for: what has been answered so far."""
+    """The wait for one prompt: the answers so far."""
 
     def __init__(
         self,
@@ -102,7 +102,7 @@ class _Watch:
         return isinstance(error, AstriaError) and error.again is not Again.NEVER and self.faults < _MOST_FAULTS
 
     def goes_on(self, prompt: RemotePrompt) -> bool:
-        # Images may be told a moment after the end.
+        # Images may appear a moment after the end.
         return prompt.state in ("queued", "running") or (prompt.state == "ended" and self.ended < _MOST_ENDED)
 
     def wait(self, state: RetryCallState) -> float:
@@ -124,13 +124,11 @@ def _finished(prompt: RemotePrompt) -> RemotePrompt:
         )
     if prompt.state == "ended":
         raise ResultError(
-            f"Prompt {prompt.id} ended with 0 images and no reason given. Run it again with another seed, and look at "
+            f"Prompt {prompt.id} ended with 0 images and without a reason. Run it again with another seed, and look at "
             "it on the API's site."
         )
     return prompt
 
 
 def _goes_on(prompt_id: int) -> str:
-    return (
-        f"It goes on at the remote side and is paid for: wait for prompt {prompt_id} again instead of sending it anew."
-    )
+    return f"It continues on the remote API and is paid for: wait for prompt {prompt_id} again, do not send a new one."

@@ -1,4 +1,4 @@
-"""How often a request is sent, and how long is waited in between.
+"""How often a request is sent, and the wait between attempts.
 
 The API's own rules (docs/facts/astria.md 10): after a 500 wait, starting at 30 s; after a 504 the work was
 probably done, wait 60 s; after a 429 as long as Retry-After says; a 422 is never sent again. All other waits are
@@ -26,22 +26,22 @@ class RetryPolicy:
     attempts: int = 5
     first_wait: float = 1.0  # at most; doubles
     longest_wait: float = 60.0
-    longest_retry_after: float = 300.0  # asked for more than that, the error is told instead
-    settle: float = 30.0  # how long the server may still work on a request whose answer was lost: its own limit
+    longest_retry_after: float = 300.0  # if the API asks for more, the error is raised instead
+    settle: float = 30.0  # the time the server may still work on a request whose answer was lost: its own limit
     settle_after_500: float = 30.0  # doubles
     settle_after_504: float = 60.0
 
     connect_timeout: float = 15.0
     read_timeout: float = 60.0  # without a byte; the server's own limit is 30
-    total_timeout: float = 300.0  # of one request, photos going up included
+    total_timeout: float = 300.0  # of one request, upload of photos included
 
     def wait_after(self, error: AstriaError, attempt: int) -> float:
-        """Before sending again what was surely not done, or does no harm when done twice; ``attempt`` is from 1."""
+        """The wait before a request is sent again that was not done, or is safe to repeat; ``attempt`` is from 1."""
         backoff = random.uniform(0, min(self.longest_wait, self.first_wait * 2 ** (attempt - 1)))
         return max(backoff, error.retry_after or 0)
 
     def settle_after(self, error: AstriaError, attempt: int) -> float:
-        """For how long work whose answer was lost is looked for before it counts as not done."""
+        """How long to search for work whose answer was lost before it counts as not done."""
         if error.status == 500:
             return self.settle_after_500 * 2 ** (attempt - 1)
         return self.settle_after_504 if error.status == 504 else self.settle
@@ -52,7 +52,7 @@ class RetryPolicy:
         return (error.retry_after or 0) <= self.longest_retry_after
 
     def retrying(self, wait: Callable[[AstriaError, int], float] | None = None) -> AsyncRetrying:
-        """Calls again as often as the policy says; the last error is raised as it is."""
+        """Calls again as often as the policy says; raises the last error unchanged."""
         wait = wait or self.wait_after
         return AsyncRetrying(
             stop=stop_after_attempt(self.attempts),

@@ -1,4 +1,4 @@
-"""A key that does not show: in no log, error, traceback, ``repr``, pickle or workflow."""
+"""A key that never appears in a log, error, traceback, ``repr``, pickle or workflow."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from .errors import AstriaSettingsError
 
 HIDDEN = "••••"
 
-# The API's keys start with sd_; the length is not documented. A model's name (sd_xl_base_1.0) has short words instead.
+# The API's keys start with sd_; the length is not documented. A model's name (sd_xl_base_1.0) has only short words.
 _KEY = re.compile(r"(?<![A-Za-z0-9_])sd_[A-Za-z0-9]{16,}(?![A-Za-z0-9])")
 _BEARER = re.compile(r"\bBearer\s+[A-Za-z0-9._~+/-]{16,}", re.IGNORECASE)
 _MAX_LENGTH = 512
 
 
 class Secret:
-    """An API key. ``reveal`` is the only way to its characters; everything else shows ``••••``.
+    """An API key. Only ``reveal`` returns its characters; everything else shows ``••••``.
 
-    Raises AstriaSettingsError, which does not show the key either, for one that no HTTP header can carry.
+    Raises AstriaSettingsError, which does not show the key either, for a key that an HTTP header cannot contain.
     """
 
     __slots__ = ("_characters",)
@@ -35,7 +35,7 @@ class Secret:
         return self._characters
 
     def redact_bytes(self, content: bytes, others: bool = False) -> bytes:
-        """An answer that may echo the key, without it; ``others``: and without what else looks like one."""
+        """An answer that may repeat the key, without it; ``others``: also without other text that looks like a key."""
         content = content.replace(self._characters.encode(), HIDDEN.encode())
         if not others:
             return content
@@ -63,11 +63,11 @@ class Secret:
         return self
 
     def __reduce__(self):
-        raise TypeError("A key is not pickled: it would be written in the clear.")
+        raise TypeError("A key is not pickled: it would be written as plain text.")
 
 
 def looks_like_key(text: str, key: Secret | None = None) -> bool:
-    """Whether ``text`` (a prompt, a whole workflow as JSON) holds something that looks like an API key, or ``key``."""
+    """Whether ``text`` (a prompt, a whole workflow as JSON) contains ``key`` or something that looks like one."""
     return bool(_KEY.search(text) or _BEARER.search(text) or (key and key.reveal() in text))
 
 
@@ -75,7 +75,7 @@ def _problem(characters: object) -> str | None:
     if not isinstance(characters, str) or not characters.strip():
         return "is empty"
     if any(character.isspace() for character in characters):
-        return "has a space or line break in it"
+        return "contains a space or line break"
     if not (characters.isascii() and characters.isprintable()):
-        return "has characters that no key has"
+        return "contains characters that a key cannot have"
     return f"is longer than {_MAX_LENGTH} characters" if len(characters) > _MAX_LENGTH else None

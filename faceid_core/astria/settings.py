@@ -1,4 +1,4 @@
-"""Where the remote API is and with which key it is asked. Never from a widget: workflows and pictures are shared."""
+"""The address of the remote API, and the key. Never from a widget: workflows and pictures are shared."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BASE_URL_VARIABLE = "ASTRIA_BASE_URL"
 WORKSPACE_VARIABLE = "ASTRIA_WORKSPACE_ID"
 INSECURE_VARIABLE = "ASTRIA_ALLOW_INSECURE"
 
-_MAX_KEY_FILE = 4096  # bytes; a key is a line
+_MAX_KEY_FILE = 4096  # bytes; a key is one line
 _WORKSPACE = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -50,11 +50,11 @@ def read_settings(environ: Mapping[str, str] | None = None, key_file: str | Path
     """Settings from the environment; the key from ``ASTRIA_API_KEY``, else from ``key_file``.
 
     Variables: ``ASTRIA_API_KEY``, ``ASTRIA_BASE_URL`` (default https://api.astria.ai), ``ASTRIA_WORKSPACE_ID``,
-    ``ASTRIA_ALLOW_INSECURE`` (1: an address without TLS is allowed). ``key_file`` holds the key on one line and must
-    be readable by its owner only.
+    ``ASTRIA_ALLOW_INSECURE`` (1: an address without TLS is allowed). ``key_file`` contains the key on one line and only
+    its owner may be able to read it.
 
     Raises:
-        AstriaSettingsError: no key, or one of them cannot be used; says where to put it right.
+        AstriaSettingsError: there is no key, or one of them cannot be used; the message says where to correct it.
     """
     environ = os.environ if environ is None else environ
     return AstriaSettings(
@@ -66,13 +66,13 @@ def read_settings(environ: Mapping[str, str] | None = None, key_file: str | Path
 
 
 def has_key(environ: Mapping[str, str] | None = None, key_file: str | Path | None = None) -> bool:
-    """Whether there is a key to be read, usable or not."""
+    """Whether there is a key, usable or not."""
     environ = os.environ if environ is None else environ
     return bool(environ.get(KEY_VARIABLE, "").strip()) or bool(key_file and Path(key_file).exists())
 
 
 def read_key_file(path: str | Path) -> Secret:
-    """The key in a file that only its owner may read. Raises AstriaSettingsError, with the command that mends it."""
+    """The key in a file that only its owner may read. Raises AstriaSettingsError, with the command that corrects it."""
     try:
         with open(path, "rb") as file:
             _refuse_shared_file(os.fstat(file.fileno()), path)
@@ -80,7 +80,9 @@ def read_key_file(path: str | Path) -> Secret:
     except OSError as error:
         raise AstriaSettingsError(f'The key file "{path}" cannot be read: {error.strerror or error}.') from None
     if len(content) > _MAX_KEY_FILE:
-        raise AstriaSettingsError(f'The key file "{path}" is too long: it holds the key on one line, nothing else.')
+        raise AstriaSettingsError(
+            f'The key file "{path}" is too long: it must contain the key on one line, nothing else.'
+        )
     try:
         return Secret(content.decode("utf-8-sig", "replace").strip())
     except AstriaSettingsError as error:
@@ -117,12 +119,12 @@ def _checked_base_url(base_url: str, allow_insecure: bool) -> str:
         )
     if url.username or url.password or url.query or url.fragment:
         raise AstriaSettingsError(
-            f"{BASE_URL_VARIABLE} is only the address, without a user, password, '?' or '#': the key comes from "
+            f"{BASE_URL_VARIABLE} must be only the address, without a user, password, '?' or '#': the key comes from "
             f"{KEY_VARIABLE}."
         )
     if url.scheme == "http" and not _is_this_machine(host) and not allow_insecure:
         raise AstriaSettingsError(
-            f"{BASE_URL_VARIABLE} is http://{host}: without TLS everyone on the way could read the key. "
+            f"{BASE_URL_VARIABLE} is http://{host}: without TLS everyone on the network path could read the key. "
             f"Use https://, or set {INSECURE_VARIABLE}=1 if you trust the network."
         )
     return f"{url.scheme}://{url.netloc}{url.path.rstrip('/')}"

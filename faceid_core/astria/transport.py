@@ -18,7 +18,7 @@ from .retry import RetryPolicy
 from .settings import AstriaSettings
 from .wire.problems import read_messages
 
-_MAX_BODY = 32 * 1024 * 1024  # bytes of JSON; 120 prompts are some 200 kB
+_MAX_BODY = 32 * 1024 * 1024  # bytes of JSON; 120 prompts are about 200 kB
 _MAX_ERROR = 64 * 1024
 
 Body = Callable[[], aiohttp.FormData]
@@ -27,15 +27,15 @@ Body = Callable[[], aiohttp.FormData]
 class Transport:
     """The session to one API with one key; open it with ``async with``.
 
-    The key travels in the header of requests to the API and nowhere else: redirects are not followed, and whoever
-    uses ``session`` for another address sends no key.
+    The key is sent in the header of requests to the API and nowhere else: redirects are not followed, and requests to
+    other addresses through ``session`` contain no key.
     """
 
     def __init__(self, settings: AstriaSettings, policy: RetryPolicy) -> None:
         self.settings = settings
         self.policy = policy
         self._session: aiohttp.ClientSession | None = None
-        self._ahead: timedelta | None = None  # of the server's clock before ours
+        self._ahead: timedelta | None = None  # by which the server's clock is ahead of ours
 
     async def __aenter__(self) -> Transport:
         timeout = aiohttp.ClientTimeout(
@@ -82,17 +82,17 @@ class Transport:
                 except (ValueError, RecursionError):
                     fault = not_the_api(what, status, headers.get("Content-Type", ""))
         if fault is not None:
-            raise fault  # here, where no exception of a library's, with our headers in it, becomes its context
+            raise fault  # outside `except`: a library's exception, which holds our headers, must not become its context
         return value
 
     async def fetch(
         self, method: str, path: str, query: Mapping[str, str] | None = None, body: Body | None = None
     ) -> Any:
-        """Send, and send again as the policy says: for what does no harm when done twice (GET, DELETE, PATCH)."""
+        """Send, and send again as the policy says: for requests that are safe to repeat (GET, DELETE, PATCH)."""
         return await self.policy.retrying()(self.ask, method, path, query, body)
 
     def server_time(self, ours: datetime) -> datetime | None:
-        """What the server's clock showed at a moment of ours, to some seconds; None when it has never told its time."""
+        """The time on the server's clock at a time of ours, to a few seconds; None if its time is unknown."""
         return None if self._ahead is None else ours + self._ahead
 
     async def _exchange(
@@ -135,7 +135,7 @@ async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
 
 
 async def _read_some(response: aiohttp.ClientResponse) -> bytes:
-    """The body of an error; its status counts even if the body is cut."""
+    """The body of an error; its status is used even if the body is cut."""
     try:
         return await _read(response, _MAX_ERROR)
     except (aiohttp.ClientError, asyncio.TimeoutError, OSError):

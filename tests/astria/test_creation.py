@@ -97,7 +97,7 @@ def test_a_server_that_is_not_there_makes_nothing():
 
 def test_when_the_attempts_are_spent_the_error_says_that_nothing_was_made(api: FakeAstria):
     api.will(Fault(status=500), "POST", "/prompts", times=QUICK.attempts)
-    with pytest.raises(ServerError, match=r"500: Something went wrong.* the prompt \(seed 7\) was not made"):
+    with pytest.raises(ServerError, match=r"500: Something went wrong.* the prompt \(seed 7\) was not created"):
         ask(api, lambda client: client.create_prompt(BASE, PROMPT), dataclasses.replace(QUICK, settle_after_500=0.001))
     assert posts(api) == QUICK.attempts and not api.prompts
 
@@ -105,7 +105,7 @@ def test_when_the_attempts_are_spent_the_error_says_that_nothing_was_made(api: F
 def test_when_looking_fails_too_it_is_not_sent_again(api: FakeAstria):
     api.will(Fault(how="reset", work="done"), "POST", "/prompts")
     api.will(Fault(status=503), "GET", "/prompts", times=QUICK.attempts)
-    with pytest.raises(OutcomeUnknownError, match=r"The prompt \(seed 7\) may have been made all the same"):
+    with pytest.raises(OutcomeUnknownError, match=r"The prompt \(seed 7\) may have been created nevertheless"):
         ask(api, lambda client: client.create_prompt(BASE, PROMPT))
     assert posts(api) == 1
 

@@ -113,7 +113,7 @@ def tiff() -> bytes:
         (Fault(status=200, body=b"", content_type="image/jpeg"), "is an empty file, not an image"),
         (Fault(status=200, body=tiff(), content_type="image/jpeg"), "is not a JPEG, PNG or WebP image"),
         (Fault(shorten=True), "is damaged or cut short"),
-        (Fault(status=404), r"is not there any more \(404\): the remote side keeps images for 30 days"),
+        (Fault(status=404), r"no longer exists \(404\): the remote API keeps images for 30 days"),
         (Fault(status=503), "cannot be downloaded: http://127.0.0.1:.* answers 503"),
     ],
 )

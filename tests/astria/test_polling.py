@@ -80,7 +80,7 @@ def test_an_end_without_images_or_reason_is_an_error_after_a_few_looks(api: Fake
 
 def test_after_the_deadline_the_prompt_goes_on(api: FakeAstria):
     api.polls_until_done = 10**9
-    with pytest.raises(DeadlineError, match=r"has no images after .* It goes on at the remote side") as caught:
+    with pytest.raises(DeadlineError, match=r"has no images after .* It continues on the remote API") as caught:
         draw(api, PollPolicy(interval=0.001, longest=0.001, deadline=0.05))
     api.polls_until_done = 1
     resumed = ask(api, lambda client: wait_for_images(client, caught.value.prompt_id, policy=QUICK_POLLS))
@@ -116,7 +116,7 @@ def test_half_an_answer_is_asked_for_again(api: FakeAstria):
 )
 def test_a_server_that_is_gone_ends_it_and_the_error_says_how_to_go_on(api: FakeAstria, fault: Fault, kind: type):
     api.will(fault, "GET", r"/prompts/\d", times=99)
-    with pytest.raises(kind, match=r"8 times in a row\. It goes on at the remote side.*wait for prompt \d+ again"):
+    with pytest.raises(kind, match=r"8 times in a row\. It continues on the remote API.*wait for prompt \d+ again"):
         draw(api)
 
 

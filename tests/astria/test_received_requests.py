@@ -154,8 +154,8 @@ def test_a_tune_that_cannot_be_read_names_the_field(values: dict, field: str):
         ("application/json", b'{"prompt":', "not JSON"),
         ("application/json", b"[1]", "not an object"),
         ("text/csv", b"a,b", "text/csv"),
-        ("multipart/form-data", b"--x", "form is broken"),
-        ("multipart/form-data; boundary=x", b"--x\r\n\r\nno name\r\n--x--\r\n", "form is broken"),
+        ("multipart/form-data", b"--x", "form cannot be read"),
+        ("multipart/form-data; boundary=x", b"--x\r\n\r\nno name\r\n--x--\r\n", "form cannot be read"),
     ],
 )
 def test_a_body_that_cannot_be_read_is_answered_with_400(api: FakeAstria, content_type: str, body: bytes, reason: str):

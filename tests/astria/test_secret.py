@@ -131,6 +131,6 @@ def test_a_run_shows_it_neither_in_logs_nor_in_errors(
 def test_a_redirect_of_the_api_is_not_followed(api: FakeAstria, status: str):
     with RawServer() as elsewhere:
         api.will(Fault(status=int(status[:3]), headers={"Location": elsewhere.url}), times=9)
-        with pytest.raises(AstriaSettingsError, match="the key is not sent after it"):
+        with pytest.raises(AstriaSettingsError, match="the key is not sent there"):
             ask(api, lambda client: client.account())
         assert not elsewhere.requests

@@ -84,7 +84,7 @@ def test_this_machine_needs_no_tls(base_url: str):
     "base_url", ["http://api.astria.ai", "http://192.168.1.4:8080", "http://127.0.0.1.example.com"]
 )
 def test_another_machine_needs_tls_unless_allowed(base_url: str):
-    with pytest.raises(AstriaSettingsError, match="without TLS everyone on the way could read the key"):
+    with pytest.raises(AstriaSettingsError, match="without TLS everyone on the network path could read the key"):
         read_settings({"ASTRIA_API_KEY": KEY, "ASTRIA_BASE_URL": base_url})
     allowed = read_settings({"ASTRIA_API_KEY": KEY, "ASTRIA_BASE_URL": base_url, "ASTRIA_ALLOW_INSECURE": "1"})
     assert allowed.base_url == base_url

@@ -216,7 +216,7 @@ def test_a_side_that_is_chosen_but_not_connected_is_named(comfyui, api):
 
 
 def test_a_broken_table_of_base_models_is_told_of_and_every_node_is_there(comfyui):
-    assert re.search(r"base_models\.toml cannot be read: .*Mend it, or delete it", comfyui.log())
+    assert re.search(r"base_models\.toml cannot be read: .*Correct it, or delete it", comfyui.log())
     for kind in ("FaceIDBaseModel", "FaceIDRemotePrompt", "FaceIDSwitch", "FaceIDApply"):
         assert comfyui.object_info(kind)["name"] == kind
 

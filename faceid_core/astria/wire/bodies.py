@@ -1,4 +1,4 @@
-"""A request's body to parameters: every form that clients of the API send (docs/facts/astria.md 3)."""
+"""From a request's body to parameters, for every form that clients of the API send (docs/facts/astria.md 3)."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 async def read_params(request: web.BaseRequest) -> dict[str, Nested]:
     """The nested parameters of a multipart, urlencoded or JSON body; {} without a body.
 
-    How large a body may be is the server's ``client_max_size``; more raises aiohttp's HTTPRequestEntityTooLarge.
+    The server's ``client_max_size`` limits the body; a larger one raises aiohttp's HTTPRequestEntityTooLarge.
 
     Raises:
-        MalformedRequestError: it is none of the three, or broken.
+        MalformedRequestError: it is none of these, or damaged.
     """
     if not request.can_read_body:
         return {}
@@ -29,7 +29,7 @@ async def read_params(request: web.BaseRequest) -> dict[str, Nested]:
         return _read_json(await request.read())
     if request.content_type not in _FORMS:
         raise MalformedRequestError(
-            f"A body of type {request.content_type} is not understood: send multipart/form-data, "
+            f"A body of type {request.content_type} cannot be read: send multipart/form-data, "
             "application/x-www-form-urlencoded or application/json."
         )
     return nest(await _read_form(request))
@@ -42,15 +42,19 @@ def _read_json(body: bytes) -> dict[str, Nested]:
         raise MalformedRequestError(f"The body is not JSON: {error}.") from None
     if not isinstance(values, Mapping):
         raise MalformedRequestError("The JSON body is not an object.")
-    # Some clients write the form's names into JSON: {"tune[title]": "x"}.
+    # Some clients use the form's names in JSON: {"tune[title]": "x"}.
     return nest(values.items())
 
 
 async def _read_form(request: web.BaseRequest) -> list[tuple[str, Nested]]:
     try:
         return [(name, _form_value(name, value)) for name, value in (await request.post()).items()]
-    except (ValueError, AssertionError, LookupError) as error:  # what aiohttp's reader raises, by version
-        raise MalformedRequestError(f"The form is broken: {error}.") from None
+    except (
+        ValueError,
+        AssertionError,
+        LookupError,
+    ) as error:  # aiohttp's reader raises these, depending on its version
+        raise MalformedRequestError(f"The form cannot be read: {error}.") from None
 
 
 def _form_value(name: str, value: object) -> Nested:

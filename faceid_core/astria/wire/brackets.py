@@ -26,11 +26,11 @@ _DEEPEST = 8  # levels; the API's own names have four
 
 
 class MalformedRequestError(FaceIDError):
-    """A request's body or names cannot be understood; the HTTP status is 400."""
+    """A request's body or names cannot be read; the HTTP status is 400."""
 
 
 def nest(pairs: Iterable[tuple[str, Nested]]) -> dict[str, Nested]:
-    """Pairs, in the order they were sent, to nested values. Raises MalformedRequestError."""
+    """Nested values from pairs in the order they were sent. Raises MalformedRequestError."""
     nested: dict[str, Nested] = {}
     for name, value in pairs:
         _put(nested, _keys(name), value, name)
@@ -38,7 +38,7 @@ def nest(pairs: Iterable[tuple[str, Nested]]) -> dict[str, Nested]:
 
 
 def as_list(value: Nested) -> list[Nested]:
-    """What stands where a list belongs: a list, a hash with the keys 0, 1, ..., one value, or nothing."""
+    """The list from any of its forms: a list, a hash with the keys 0, 1, ..., one value, or nothing."""
     if value is None or value == "":
         return []
     if isinstance(value, Mapping) and value and all(key.isascii() and key.isdigit() for key in value):
@@ -47,7 +47,7 @@ def as_list(value: Nested) -> list[Nested]:
 
 
 def _keys(name: str) -> list[str]:
-    """``a[b][]`` to a, b and "" (the next element of a list); what has no such form is one key."""
+    """``a[b][]`` as a, b and "" (the next element of a list); a name without brackets is one key."""
     match = _NAME.fullmatch(name)
     if not match:
         return [name]
@@ -79,7 +79,7 @@ def _append(elements: list[Nested], keys: list[str], value: Nested, name: str) -
 def _has(element: Nested, keys: list[str]) -> bool:
     for key in keys:
         if key == "":
-            return False  # a list inside the element goes on
+            return False  # a list inside the element continues
         if not isinstance(element, dict) or key not in element:
             return False
         element = element[key]

@@ -1,4 +1,4 @@
-"""Callbacks: ``{"prompt": {...}}``, ``{"tune": {...}}``, either of them bare, or a list of prompts.
+"""Callbacks: ``{"prompt": {...}}``, ``{"tune": {...}}``, the object alone, or a list of prompts.
 
 The wrapped prompt is shorter than the object that GET returns (docs/facts/astria.md 8): no ``callback``,
 ``seed`` or ``url``.
@@ -38,7 +38,7 @@ _TUNE_KEYS = (
 
 
 def read_callback(value: Any) -> tuple[RemotePrompt | RemoteTune, ...]:
-    """The objects a callback's JSON tells of. Raises UnexpectedObjectError."""
+    """The objects in a callback's JSON. Raises UnexpectedObjectError."""
     if isinstance(value, list):
         return tuple(item for element in value for item in read_callback(element))
     if not isinstance(value, Mapping):
@@ -53,7 +53,7 @@ def read_callback(value: Any) -> tuple[RemotePrompt | RemoteTune, ...]:
 
 
 def callback_json(item: RemotePrompt | RemoteTune) -> dict[str, Any]:
-    """The body the API posts to a callback."""
+    """The body that the API posts to a callback."""
     if isinstance(item, RemotePrompt):
         written = prompt_json(item)
         return {"prompt": {key: written[key] for key in _PROMPT_KEYS}}

@@ -1,4 +1,4 @@
-"""A file as it is uploaded."""
+"""An uploaded file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _KINDS = (
 
 @dataclass(frozen=True)
 class File:
-    """One file part. ``filename`` and ``media_type`` are what the sender claims."""
+    """One file part. ``filename`` and ``media_type`` come from the sender and are not checked."""
 
     data: bytes = field(repr=False)
     filename: str

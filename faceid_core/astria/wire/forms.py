@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def multipart(pairs: Pairs) -> aiohttp.FormData:
-    """``multipart/form-data``, which every sample of the API uses. Good for one sending: make it anew for the next."""
+    """``multipart/form-data``, which every sample of the API uses. It can be sent once: make a new one for each try."""
     import aiohttp
 
     form = aiohttp.FormData(quote_fields=False, default_to_multipart=True)
@@ -30,12 +30,12 @@ def multipart(pairs: Pairs) -> aiohttp.FormData:
 
 
 def urlencoded(pairs: Pairs) -> bytes:
-    """``application/x-www-form-urlencoded``. Raises MalformedRequestError for a file, which it cannot carry."""
+    """``application/x-www-form-urlencoded``. Raises MalformedRequestError for a file, which it cannot contain."""
     return urlencode([(name, as_text(_no_file(name, value))) for name, value in pairs if value is not None]).encode()
 
 
 def json_body(pairs: Pairs) -> bytes:
-    """``application/json``; a prompt's input image goes as its ``_base64`` twin, other files are refused."""
+    """``application/json``; a prompt's input image is sent as its ``_base64`` parameter, other files are refused."""
     return json.dumps(nest(_json_pairs(pairs)), ensure_ascii=False).encode()
 
 

@@ -1,6 +1,6 @@
 """The API's objects as values (docs/facts/astria.md 4.2, 5.2). Times are timezone-aware UTC.
 
-``extra`` holds the keys we do not know, so that an object goes out as it came in.
+``extra`` holds unknown keys, so that an object is written with every key it was read with.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Extra = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class RemoteTune:
-    """A tune on the remote side; a FaceID tune is ready from the start (``trained_at`` set)."""
+    """A tune on the remote API; a FaceID tune is ready from the start (``trained_at`` set)."""
 
     id: int
     title: str | None = None
@@ -47,7 +47,7 @@ class RemoteTune:
 
 @dataclass(frozen=True)
 class RemotePrompt:
-    """A prompt on the remote side.
+    """A prompt on the remote API.
 
     ``tune_id`` is the base model it was posted to, not the FaceID tune. ``cfg_scale`` is a decimal because the API
     writes it as a string (``"3.0"``). ``images`` are plain addresses without a suffix; ``url`` is this object's own.
@@ -82,8 +82,9 @@ class RemotePrompt:
     def state(self) -> str:
         """``queued``, ``running``, ``done`` or ``failed``; the API has no field for it.
 
-        An image may be told before the others: done is when the API says when (``trained_at``) or all are there.
-        ``ended`` is the moment in between: it is over, and there is neither an image nor an error yet.
+        One image may appear before the others: the prompt is done when the API gives a time (``trained_at``) or all
+        images are there. ``ended`` is the moment between: the work is over, and there is neither an image nor an error
+        yet.
         """
         if self.user_error:
             return "failed"
@@ -96,7 +97,7 @@ class RemotePrompt:
 
 @dataclass(frozen=True)
 class Account:
-    """Whose key it is, and what is left. ``balance_mc``: 100,000 = US$1; None when the API does not say."""
+    """The owner of the key, and the balance. ``balance_mc``: 100,000 = US$1; None when the API does not say."""
 
     id: int | None
     name: str | None

@@ -1,7 +1,7 @@
 """The API's objects, from JSON and back.
 
-Reading forgives: a field of another type than observed is None, an unknown one is kept. Writing is exact: every key
-that real answers have, times in UTC with milliseconds and ``Z``, ``cfg_scale`` as a string.
+Reading is tolerant: a field of an unexpected type is None, an unknown one is kept. Writing is exact: every key that
+real answers have, times in UTC with milliseconds and ``Z``, ``cfg_scale`` as a string.
 """
 
 from __future__ import annotations
@@ -18,26 +18,26 @@ from .objects import Account, RemotePrompt, RemoteTune
 
 Object = TypeVar("Object", RemoteTune, RemotePrompt)
 
-# Keys that came later than the logs of 2024: written only when they say something.
+# Keys that are newer than the logs of 2024: written only when they have a value.
 _LATER = {"cost_mc", "content_types", "training_face_correct"}
 
 
 class UnexpectedObjectError(FaceIDError):
-    """JSON that is not the object it should be."""
+    """JSON that is not the expected object."""
 
 
 def tune_from_json(value: Any) -> RemoteTune:
-    """Raises UnexpectedObjectError when ``value`` is no object with an ``id``."""
+    """Raises UnexpectedObjectError if ``value`` is not an object with an ``id``."""
     return _read(RemoteTune, value)
 
 
 def prompt_from_json(value: Any) -> RemotePrompt:
-    """Raises UnexpectedObjectError when ``value`` is no object with an ``id``."""
+    """Raises UnexpectedObjectError if ``value`` is not an object with an ``id``."""
     return _read(RemotePrompt, value)
 
 
 def account_from_json(value: Any) -> Account:
-    """``GET /users``: an object, or a list that holds it. Raises UnexpectedObjectError."""
+    """``GET /users``: an object, or a list that contains it. Raises UnexpectedObjectError."""
     user = value[0] if isinstance(value, list) and len(value) == 1 else value
     if not isinstance(user, Mapping):
         raise UnexpectedObjectError("The account is not a JSON object.")
@@ -62,7 +62,7 @@ def prompt_json(prompt: RemotePrompt) -> dict[str, Any]:
 def read_time(text: Any) -> datetime | None:
     """ISO 8601, as the API writes it; None for anything else."""
     try:
-        # Python 3.10 knows neither Z nor fractions of any other length than 3 or 6.
+        # Python 3.10 reads neither Z nor fractions of a length other than 3 or 6.
         time = datetime.fromisoformat(text.replace("Z", "+00:00"))
     except (AttributeError, ValueError):
         return None

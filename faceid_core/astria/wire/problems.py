@@ -6,13 +6,13 @@ import json
 
 from ...impostor import Impostor, impostor
 
-_LONGEST = 2000  # characters of one message; a stack trace is no message
+_LONGEST = 2000  # characters of one message; a stack trace is not a message
 
 
 def read_messages(body: bytes) -> tuple[str, ...]:
     """``{"error": ...}``, ``{"message": ...}``, ``{"errors": ...}``, a field map, or plain text; () for anything else.
 
-    A field map gives one message a fault, with the field in front: ``cfg_scale must be less than 5``.
+    A field map gives one message per error, with the field in front: ``cfg_scale must be less than 5``.
     """
     try:
         value = json.loads(body)
@@ -27,7 +27,7 @@ def read_messages(body: bytes) -> tuple[str, ...]:
 
 
 def problems_json(messages: list[tuple[str, str]] | str) -> dict[str, object]:
-    """The other direction: a sentence as ``{"error": ...}``, (field, fault) pairs as a field map."""
+    """The body for messages: a sentence as ``{"error": ...}``, (field, fault) pairs as a field map."""
     if isinstance(messages, str):
         return {"error": messages}
     fields: dict[str, list[str]] = {}
@@ -39,7 +39,7 @@ def problems_json(messages: list[tuple[str, str]] | str) -> dict[str, object]:
 def _messages(value: object, field: str = "") -> tuple[str, ...]:
     if isinstance(value, str):
         message = value.strip()[:_LONGEST]
-        about = "" if field == "base" else field  # Rails' name for a fault of the whole record
+        about = "" if field == "base" else field  # Rails' name for an error of the whole record
         return (f"{about} {message}".strip(),) if message else ()
     if isinstance(value, list):
         return tuple(message for item in value for message in _messages(item, field))

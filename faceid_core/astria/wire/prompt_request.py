@@ -20,9 +20,9 @@ _IMAGES = ("input_image", "mask_image")
 
 
 def prompt_params(prompt: Prompt, within: str = "prompt") -> Pairs:
-    """The parameters of a prompt, ``text`` first; what is at the API's own default is left out.
+    """The parameters of a prompt, ``text`` first; values equal to the API's default are left out.
 
-    ``num_images`` always goes, because the API draws 8 without it. ``within`` is what the names start with:
+    ``num_images`` is always sent, because the API draws 8 without it. ``within`` is the beginning of the names:
     ``tune[prompts_attributes][]`` for prompts that come with a tune.
     """
     pairs: Pairs = []
@@ -36,7 +36,7 @@ def prompt_params(prompt: Prompt, within: str = "prompt") -> Pairs:
 
 
 def read_prompt(params: Mapping[str, Nested]) -> Prompt:
-    """The prompt in a request's parameters, wrapped in ``prompt`` or not; what the API does not know is ignored.
+    """The prompt in a request's parameters, wrapped in ``prompt`` or not; unknown parameters are ignored.
 
     Raises:
         PromptError: naming the field, as ``prompt[w]``.
@@ -78,7 +78,7 @@ def _image_param(within: str, name: str, value: str | bytes | None) -> Pairs:
         return [(f"{within}[{name}_url]", value)]
     if name == "input_image":
         return [(f"{within}[{name}_base64]", value)]
-    return [(f"{within}[{name}]", picture_file(_data_url_bytes(name, value), name))]  # a mask has no _base64 twin
+    return [(f"{within}[{name}]", picture_file(_data_url_bytes(name, value), name))]  # a mask has no _base64 parameter
 
 
 def _data_url_bytes(name: str, url: str) -> bytes:

@@ -1,4 +1,4 @@
-"""Values as forms carry them, and back: "True", "3.0", "".
+"""Values as text in forms, and back: "True", "3.0", "".
 
 An empty string is "not set", as in the API's own samples (``prompt[callback]=``).
 """

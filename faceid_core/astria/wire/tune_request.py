@@ -1,4 +1,4 @@
-"""What ``POST /tunes`` asks for, as a value, as parameters, and back (docs/facts/astria.md 4.1)."""
+"""The request ``POST /tunes`` as a value and as parameters (docs/facts/astria.md 4.1)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .scalars import READERS, is_unset
 
 @dataclass(frozen=True)
 class TuneRequest:
-    """A tune to be made. ``title`` is what it is found by again: make it unique.
+    """A tune to create. ``title`` identifies it later: make it unique.
 
     ``images`` or ``image_urls``: at least one picture. ``name`` is the class word. ``prompts`` are drawn once the
     tune is ready. ``characteristics`` fill ``{{key}}`` in prompt texts.
@@ -44,7 +44,7 @@ _PLAIN = {field.name: field for field in fields(TuneRequest) if field.type in RE
 
 
 def tune_params(tune: TuneRequest) -> Pairs:
-    """The parameters of a tune; what is not set is left out. Raises TuneError for a name no form can carry."""
+    """The parameters of a tune; unset values are left out. Raises TuneError for a name that a form cannot contain."""
     if odd := next((key for key, _ in tune.characteristics if not key or "[" in key or "]" in key), None):
         raise TuneError(f"tune[characteristics] has the key {odd!r}: use letters only.", "tune[characteristics]")
     pairs: Pairs = [(f"tune[{name}]", getattr(tune, name)) for name in _PLAIN if not is_unset(getattr(tune, name))]
@@ -57,9 +57,9 @@ def tune_params(tune: TuneRequest) -> Pairs:
 
 
 def read_tune(params: Mapping[str, Nested]) -> TuneRequest:
-    """The tune in a request's parameters, wrapped in ``tune`` or not; what the API does not know is ignored.
+    """The tune in a request's parameters, wrapped in ``tune`` or not; unknown parameters are ignored.
 
-    Whether title, name and pictures are there is the store's to check.
+    The store checks that title, name and pictures are given.
 
     Raises:
         TuneError: naming the field, as ``tune[images][]``.
