@@ -219,3 +219,12 @@ def test_every_message_of_the_troubleshooting_page_is_one_of_the_code():
     for message in quoted:
         parts = [part.strip() for part in message.split("…")]
         assert any(all(part in text for part in parts) for text in texts), message
+
+
+def test_every_environment_variable_has_a_line_in_the_documents_and_the_other_way_round():
+    name = re.compile(r"(?:ASTRIA|FACEID|HF)_[A-Z_]+")
+    sockets = re.findall(r'"(FACEID_\w+)"', (ROOT / "nodes" / "types.py").read_text())
+    read = {text for text in messages() if name.fullmatch(text)} - set(sockets)
+    described = set(re.findall(r"`([A-Z_]+)(?:=\w+)?`", "".join(page.read_text() for page in PAGES)))
+    assert len(read) >= 9
+    assert read == {variable for variable in described if name.fullmatch(variable)}
