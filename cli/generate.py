@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..faceid_core.errors import FaceIDError
 from ..faceid_core.faces.packs import TRAINED_SPACE, list_packs
-from ..faceid_core.prompts import SCHEDULERS, Prompt, lint, parse
+from ..faceid_core.prompts import RETOUCH_SWITCHES, SCHEDULERS, Prompt, lint, parse
 from ..faceid_core.prompts.prompt import ASPECT_RATIOS, COLOR_GRADINGS, STYLES
 from .engines import add_engine_options, chosen_engine, face_pack, model_roots
 from .home import add_home_option, opened_store, photo_bytes
@@ -27,7 +27,6 @@ _CHOICES = {
     "style": STYLES,
     "color_grading": COLOR_GRADINGS,
 }
-_SWITCHES = ("face_swap", "face_correct", "super_resolution", "hires_fix", "inpaint_faces", "film_grain")
 
 
 def add_to(subjects: argparse._SubParsersAction) -> None:
@@ -49,7 +48,7 @@ def _add_prompt_options(group: argparse._ArgumentGroup) -> None:
         group.add_argument(_option(name), type=kind, metavar="N")
     for name, choices in _CHOICES.items():
         group.add_argument(_option(name), choices=choices, metavar="NAME", help=", ".join(choices))
-    for name in _SWITCHES:
+    for name in RETOUCH_SWITCHES:
         group.add_argument(_option(name), action="store_true")
 
 
@@ -83,14 +82,14 @@ def draw_and_save(
     """Draw with progress bars and write everything into ``folder``; yields what a person should read."""
     from ..faceid_core.tunes.refs import tunes_by_ref
     from .progress import Bars
-    from .results import Run, save_results
+    from .results import Provenance, save_results
 
     yield from (f"advice: {found.message}" for found in lint(prompt, tunes_by_ref(store, prompt.parsed)))
     yield f"drawing with {engine.name}"
     with Bars() as bars:
         drawn = engine.draw(prompt, store, bars)
     yield from (f"note: {note}" for note in drawn.notes)
-    yield from save_results(folder, Run(prompt, engine.name, recognisers, placeholder), drawn, store)
+    yield from save_results(folder, Provenance(prompt, engine.name, recognisers, placeholder), drawn, store)
 
 
 def _recognisers(options: argparse.Namespace) -> Recognisers:
@@ -138,5 +137,5 @@ def _naming(text: str, tune: Tune) -> str:
 def _prompt(options: argparse.Namespace, text: str) -> Prompt:
     given = {name: getattr(options, name) for name in (*_NUMBERS, *_CHOICES)}
     given = {name: value for name, value in given.items() if value is not None}
-    switches = {name: getattr(options, name) for name in _SWITCHES}
+    switches = {name: getattr(options, name) for name in RETOUCH_SWITCHES}
     return Prompt(text, options.negative_prompt, **given, **switches)

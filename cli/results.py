@@ -36,8 +36,8 @@ class Recognisers:
 
 
 @dataclass(frozen=True)
-class Run:
-    """What was asked of which engine. ``placeholder``: it drew with random weights, which every file will say."""
+class Provenance:
+    """Where pictures come from. ``placeholder``: drawn with random weights, which every file will say."""
 
     prompt: Prompt
     engine: str
@@ -69,7 +69,7 @@ class _Measure:
         return f"{self.pack.name} ({self.pack.space}){f', {_CONDITIONED_TOO}' if self.conditioned_too else ''}"
 
 
-def save_results(folder: Path, run: Run, drawn: Drawn, store: TuneStore) -> Iterator[str]:
+def save_results(folder: Path, made: Provenance, drawn: Drawn, store: TuneStore) -> Iterator[str]:
     """Write every picture, the contact sheet and, of several photos or pictures, the similarity plot into ``folder``.
 
     Yields a line about each. A pack or photo that cannot be read costs the likeness it was for, never a picture.
@@ -81,27 +81,27 @@ def save_results(folder: Path, run: Run, drawn: Drawn, store: TuneStore) -> Iter
     from ..faceid_core.pictures.png import save_png
     from ..faceid_core.tunes.refs import tunes_by_ref
 
-    tunes = list({tune.id: tune for tune in tunes_by_ref(store, run.prompt.parsed).values()}.values())
+    tunes = list({tune.id: tune for tune in tunes_by_ref(store, made.prompt.parsed).values()}.values())
     notes: list[str] = []
-    measure = _measure(run.recognisers, tunes, store, notes)
+    measure = _measure(made.recognisers, tunes, store, notes)
     photos = [frame for tune in tunes for frame in _photo_frames(tune, store, notes)]
     yield from (f"note: {note}" for note in notes)
     if measure.people:
         yield f"likeness by {measure}"
-    first = _next_number(folder, run.prefix)
+    first = _next_number(folder, made.prefix)
     results = []
     for number, picture in enumerate(drawn.pictures, first):
         found = measure.of(picture.pixels)
-        path = folder / f"{run.prefix}_{number:05}.png"
-        save_png(path, picture.pixels, _texts(run, picture, measure, found))
+        path = folder / f"{made.prefix}_{number:05}.png"
+        save_png(path, picture.pixels, _texts(made, picture, measure, found))
         yield "  ".join([str(path), *(describe_likeness(*each) for each in found)])
         results.append(Frame(picture.pixels, f"seed {picture.seed}", found))
-    sheets = {"sheet": contact_sheet([*photos, *results], PLACEHOLDER_WARNING if run.placeholder else "")}
+    sheets = {"sheet": contact_sheet([*photos, *results], PLACEHOLDER_WARNING if made.placeholder else "")}
     if photos and len(photos) + len(results) > 2:
         sheets["likeness"] = _plot(photos, results, measure)
     for name, pixels in sheets.items():
-        path = folder / f"{run.prefix}_{first:05}_{name}.png"
-        save_png(path, pixels, _about(run))
+        path = folder / f"{made.prefix}_{first:05}_{name}.png"
+        save_png(path, pixels, _about(made))
         yield str(path)
 
 
@@ -148,13 +148,15 @@ def _plot(photos: Sequence[Frame], results: Sequence[Frame], measure: _Measure) 
     return similarity_plot(photos, results, matrix, f"Likeness by {measure}")
 
 
-def _texts(run: Run, picture: Picture, measure: _Measure, found: Sequence[tuple[str, Likeness]]) -> dict[str, str]:
+def _texts(
+    made: Provenance, picture: Picture, measure: _Measure, found: Sequence[tuple[str, Likeness]]
+) -> dict[str, str]:
     """``parameters`` as other programs write and read it, and ``faceid``, complete, as JSON."""
-    settings = resolve(run.prompt, SD15_RESOLUTION)
-    width, height = _sampled_size(run.prompt, settings, picture)
-    negative = f"\nNegative prompt: {run.prompt.negative_prompt}" if run.prompt.negative_prompt else ""
+    settings = resolve(made.prompt, SD15_RESOLUTION)
+    width, height = _sampled_size(made.prompt, settings, picture)
+    negative = f"\nNegative prompt: {made.prompt.negative_prompt}" if made.prompt.negative_prompt else ""
     parameters = (
-        f"{run.prompt.text}{negative}\nSteps: {settings.steps}, Sampler: {settings.scheduler.name}, "
+        f"{made.prompt.text}{negative}\nSteps: {settings.steps}, Sampler: {settings.scheduler.name}, "
         f"CFG scale: {settings.cfg_scale:g}, Seed: {picture.seed}, Size: {width}x{height}"
     )
     likeness = {
@@ -165,12 +167,12 @@ def _texts(run: Run, picture: Picture, measure: _Measure, found: Sequence[tuple[
         "embedding_space": measure.pack.space,
         "conditioned_too": measure.conditioned_too,
     }
-    return {"parameters": parameters, **_about(run, seed=picture.seed, likeness=likeness, measured_with=measured)}
+    return {"parameters": parameters, **_about(made, seed=picture.seed, likeness=likeness, measured_with=measured)}
 
 
 def _sampled_size(prompt: Prompt, settings: Settings, picture: Picture) -> tuple[int, int]:
     """Width and height to ask for to get this picture again: without what super_resolution made of it."""
-    from ..faceid_core.retouch.finish import UPSCALE
+    from ..faceid_core.retouch.by_prompt import UPSCALE
 
     height, width = picture.pixels.shape[:2]
     enlarged = (settings.width * UPSCALE, settings.height * UPSCALE)
@@ -179,11 +181,11 @@ def _sampled_size(prompt: Prompt, settings: Settings, picture: Picture) -> tuple
     return width, height
 
 
-def _about(run: Run, **more: object) -> dict[str, str]:
-    asked = {field.name: getattr(run.prompt, field.name) for field in fields(run.prompt)}
+def _about(made: Provenance, **more: object) -> dict[str, str]:
+    asked = {field.name: getattr(made.prompt, field.name) for field in fields(made.prompt)}
     said = {name: value for name, value in asked.items() if value and not isinstance(value, bytes)}
-    about = {"prompt": said, "engine": run.engine, **more}
-    if run.placeholder:
+    about = {"prompt": said, "engine": made.engine, **more}
+    if made.placeholder:
         about["placeholder_weights"] = True
     return {"faceid": json.dumps(about, ensure_ascii=False)}
 

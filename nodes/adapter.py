@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from comfy_api.latest import io
 
-from ..faceid_core.adapter.model import Adapter as AdapterModel
-from ..faceid_core.adapter.model import load_adapter
+from ..faceid_core.adapter.model import Adapter, load_adapter
 from ..faceid_core.adapter.variants import Variant
 from ..faceid_core.errors import AdapterError
-from ..faceid_core.faces.face import Faces as FacesValue
+from ..faceid_core.faces.face import Faces
 from .host import folders, progress
 from .identity import Person, describe, show_person
-from .types import Adapter, Faces
+from .sockets import AdapterSocket, FacesSocket
 
 
 class FaceIDLoadAdapter(io.ComfyNode):
@@ -38,7 +37,7 @@ class FaceIDLoadAdapter(io.ComfyNode):
                     tooltip="Only for a renamed FaceID Plus file, which looks the same as PlusV2.",
                 ),
             ],
-            outputs=[Adapter.Output(display_name="adapter", tooltip="For FaceID Apply and FaceID Apply Prompt.")],
+            outputs=[AdapterSocket.Output(display_name="adapter", tooltip="For FaceID Apply and FaceID Apply Prompt.")],
             hidden=[io.Hidden.unique_id],
         )
 
@@ -74,8 +73,8 @@ class FaceIDApply(io.ComfyNode):
             search_aliases=["ipadapter faceid apply", "face id", "same person", "likeness"],
             inputs=[
                 io.Model.Input("model", tooltip="The model of a checkpoint, with the same base model as the adapter."),
-                Adapter.Input("adapter", tooltip="From FaceID Load Adapter."),
-                Faces.Input("faces", tooltip="From FaceID Extract Face."),
+                AdapterSocket.Input("adapter", tooltip="From FaceID Load Adapter."),
+                FacesSocket.Input("faces", tooltip="From FaceID Extract Face."),
                 io.Float.Input(
                     "strength", default=1.0, min=0.0, max=3.0, step=0.05, tooltip="How strongly the person shows."
                 ),
@@ -132,8 +131,8 @@ class FaceIDApply(io.ComfyNode):
     def execute(
         cls,
         model,
-        adapter: AdapterModel,
-        faces: FacesValue,
+        adapter: Adapter,
+        faces: Faces,
         strength: float,
         lora_strength: float,
         structure: float,

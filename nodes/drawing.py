@@ -10,8 +10,8 @@ from torch import Tensor
 
 from ..faceid_core.adapter.layers import Base
 from ..faceid_core.adapter.model import Adapter
-from ..faceid_core.engines.after_sampling import remote_only, retouch_note
 from ..faceid_core.engines.lora_tags import lora_file
+from ..faceid_core.engines.notes import not_local_note, retouch_note
 from ..faceid_core.engines.people import TaggedPerson, tagged_people
 from ..faceid_core.faces import find_pack
 from ..faceid_core.prompts import Prompt, Settings, resolve
@@ -25,7 +25,7 @@ _RESOLUTION = {Base.SD15: SD15_RESOLUTION, Base.SDXL: SDXL_RESOLUTION}
 
 
 @dataclass(frozen=True)
-class Drawing:
+class SamplerInputs:
     """ComfyUI's NOISE, GUIDER, SAMPLER, SIGMAS and LATENT for one prompt, and a line that says what they will do."""
 
     noise: Any
@@ -47,7 +47,7 @@ def draw_settings(
     preview: bool,
     clip_vision: Any,
     masks: Tensor | None,
-) -> Drawing:
+) -> SamplerInputs:
     """Resolve a prompt's tags, text and parameters against a model.
 
     Raises:
@@ -71,14 +71,11 @@ def draw_settings(
         notes.append(f"LCM with {lora}" if lora else "LCM without its LoRA: put an lcm-lora file into models/loras")
     if prompt.style:
         notes.append(prompt.style)
-    if later := retouch_note(prompt):
-        notes.append(later)
-    if left_out := remote_only(prompt):
-        notes.append("not drawn locally yet: " + ", ".join(left_out))
+    notes += filter(None, (retouch_note(prompt), not_local_note(prompt)))
     texts = styled(prompt.parsed.plain_text, prompt.negative_prompt, prompt.style)
     positive, negative = (models.encode_text(clip, text) for text in texts)
     sigmas = sampling.sigmas(model, settings.scheduler.comfy_schedule, settings.steps)
-    return Drawing(
+    return SamplerInputs(
         noise=sampling.ImageNoise(settings.seeds),
         guider=sampling.cfg_guider(model, positive, negative, settings.cfg_scale),
         sampler=sampling.sampler(settings.scheduler.comfy_sampler, settings.seeds),

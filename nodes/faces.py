@@ -9,9 +9,9 @@ from ..faceid_core.errors import FaceIDError
 from ..faceid_core.faces import (
     ON_MISSING,
     PICKS,
+    annotated_photos,
     choose_faces,
     describe_faces,
-    draw_preview,
     find_faces,
     find_pack,
     list_packs,
@@ -19,7 +19,7 @@ from ..faceid_core.faces import (
     tensor_from_photos,
 )
 from .host import folders, progress
-from .types import Faces
+from .sockets import FacesSocket
 
 
 class FaceIDExtractFace(io.ComfyNode):
@@ -57,7 +57,7 @@ class FaceIDExtractFace(io.ComfyNode):
                 ),
             ],
             outputs=[
-                Faces.Output(display_name="faces", tooltip="The person's identity, for FaceID Apply."),
+                FacesSocket.Output(display_name="faces", tooltip="The person's identity, for FaceID Apply."),
                 io.Image.Output(display_name="crops", tooltip="The chosen faces, aligned, 224 x 224 pixels."),
                 io.Image.Output(display_name="preview", tooltip="The photos, with the faces that were found."),
             ],
@@ -72,7 +72,7 @@ class FaceIDExtractFace(io.ComfyNode):
         faces = choose_faces(found, pick, index, on_missing)
         progress.status(cls.hidden.unique_id, describe_faces(faces, found))
         crops = tensor_from_photos([face.crop for face in faces.faces])
-        return io.NodeOutput(faces, crops, tensor_from_photos(draw_preview(photos, found, faces)))
+        return io.NodeOutput(faces, crops, tensor_from_photos(annotated_photos(photos, found, faces)))
 
     @classmethod
     def validate_inputs(cls, face_pack: str) -> bool | str:

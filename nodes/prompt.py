@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from comfy_api.latest import io
 
-from ..faceid_core.prompts import PromptError, lint
+from ..faceid_core.prompts import Prompt, PromptError, lint
 from ..faceid_core.prompts.prompt import (
     ASPECT_RATIOS,
     COLOR_GRADINGS,
@@ -14,12 +14,11 @@ from ..faceid_core.prompts.prompt import (
     MAX_STEPS,
     STYLES,
 )
-from ..faceid_core.prompts.prompt import Prompt as PromptValue
 from ..faceid_core.prompts.schedulers import SCHEDULERS
 from ..faceid_core.tunes.refs import tunes_by_ref, with_tune
 from .drawing import draw_settings
 from .host import progress, storage
-from .types import Adapter, Prompt, Tune
+from .sockets import AdapterSocket, PromptSocket, TuneSocket
 
 AUTO, NONE = "auto", "none"
 
@@ -97,10 +96,12 @@ class FaceIDPrompt(io.ComfyNode):
                     advanced=True,
                     tooltip="Gives the picture the colours of a film stock.",
                 ),
-                Tune.Input("tune", optional=True, tooltip="Puts this person in front if the text does not name them."),
+                TuneSocket.Input(
+                    "tune", optional=True, tooltip="Puts this person in front if the text does not name them."
+                ),
             ],
             outputs=[
-                Prompt.Output(
+                PromptSocket.Output(
                     display_name="prompt", tooltip="For FaceID Apply Prompt, FaceID Retouch and FaceID Remote Prompt."
                 )
             ],
@@ -111,7 +112,7 @@ class FaceIDPrompt(io.ComfyNode):
     def execute(cls, text: str, tune=None, **fields) -> io.NodeOutput:
         if tune is not None:
             text = with_tune(text, tune)
-        prompt = PromptValue(text=text, **_as_api(fields))
+        prompt = Prompt(text=text, **_as_api(fields))
         advice = lint(prompt, tunes_by_ref(storage.tune_store(), prompt.parsed))
         progress.status(cls.hidden.unique_id, "\n".join([text, *(f"⚠ {found.message}" for found in advice)]))
         return io.NodeOutput(prompt)
@@ -121,7 +122,7 @@ class FaceIDPrompt(io.ComfyNode):
         if text is None:  # linked: checked when it arrives
             return True
         try:
-            PromptValue(text)
+            Prompt(text)
         except PromptError as error:
             return str(error)
         return True
@@ -131,7 +132,7 @@ class FaceIDPrompt(io.ComfyNode):
         """A tune deleted and made again under the same title is another person."""
         if text is None:
             return ""
-        named = tunes_by_ref(storage.tune_store(), PromptValue(text).parsed)
+        named = tunes_by_ref(storage.tune_store(), Prompt(text).parsed)
         return " ".join(f"{ref}={tune.id}@{tune.updated_at}" for ref, tune in sorted(named.items()))
 
 
@@ -155,8 +156,8 @@ class FaceIDApplyPrompt(io.ComfyNode):
             inputs=[
                 io.Model.Input("model", tooltip="The model of a checkpoint, with the same base model as the adapter."),
                 io.Clip.Input("clip", tooltip="The CLIP of the checkpoint, which reads the text."),
-                Prompt.Input("prompt", tooltip="From FaceID Prompt."),
-                Adapter.Input("adapter", tooltip="From FaceID Load Adapter."),
+                PromptSocket.Input("prompt", tooltip="From FaceID Prompt."),
+                AdapterSocket.Input("adapter", tooltip="From FaceID Load Adapter."),
                 io.Float.Input(
                     "lora_strength",
                     default=1.0,
@@ -194,7 +195,7 @@ class FaceIDApplyPrompt(io.ComfyNode):
                 io.Sampler.Output(tooltip="The sampler of the prompt's scheduler."),
                 io.Sigmas.Output(tooltip="The noise levels of the prompt's scheduler and steps."),
                 io.Latent.Output(tooltip="Empty latents of the prompt's size, one for each picture."),
-                Prompt.Output(display_name="prompt", tooltip="The same prompt, for FaceID Retouch."),
+                PromptSocket.Output(display_name="prompt", tooltip="The same prompt, for FaceID Retouch."),
             ],
             hidden=[io.Hidden.unique_id],
         )

@@ -11,7 +11,7 @@ from ..faceid_core.astria.secret import Secret, looks_like_key
 from ..faceid_core.errors import FaceIDError
 from .host import folders, progress, storage
 from .host.images import images_from_files
-from .types import Prompt
+from .sockets import PromptSocket
 
 
 class FaceIDRemotePrompt(io.ComfyNode):
@@ -25,7 +25,7 @@ class FaceIDRemotePrompt(io.ComfyNode):
             "key comes from the environment variable ASTRIA_API_KEY or a file, never from the graph.",
             search_aliases=["astria", "api", "cloud", "remote"],
             inputs=[
-                Prompt.Input("prompt", tooltip="From FaceID Prompt."),
+                PromptSocket.Input("prompt", tooltip="From FaceID Prompt."),
                 io.Int.Input(
                     "base_tune_id",
                     default=690204,

@@ -6,12 +6,12 @@ from comfy_api.latest import io
 
 from ..faceid_core.errors import FaceIDError
 from ..faceid_core.faces import find_faces, find_pack
-from ..faceid_core.retouch import CHOICES, load_restorer, load_swapper, restore_faces, swap_faces
+from ..faceid_core.retouch import CHOICES, FLAGS, load_restorer, load_swapper, restore_faces, swap_faces
 from .host import folders, progress
 from .host.folders import AUTO, NONE
 from .host.retouch import run_restorer
-from .retouching import finish_images, person_of, retouched, status_of
-from .types import Prompt, Tune
+from .retouch_batch import person_of, retouch_images, retouched, status_of
+from .sockets import PromptSocket, TuneSocket
 
 
 def _swap_model(*more: str) -> io.Combo.Input:
@@ -48,9 +48,8 @@ class FaceIDRetouch(io.ComfyNode):
             node_id="FaceIDRetouch",
             display_name="FaceID Retouch",
             category="FaceID",
-            description="Everything a FaceID Prompt asks for once its picture is drawn: hires_fix, face_swap, "
-            "super_resolution, inpaint_faces, face_correct, color_grading, film_grain. Without such a flag the "
-            "pictures pass as they are.",
+            description="Everything a FaceID Prompt asks for once its picture is drawn: "
+            f"{', '.join(FLAGS)}. Without such a flag the pictures pass as they are.",
             search_aliases=[
                 "face swap",
                 "face restore",
@@ -61,7 +60,7 @@ class FaceIDRetouch(io.ComfyNode):
             ],
             inputs=[
                 io.Image.Input("images", tooltip="Pictures drawn from the prompt."),
-                Prompt.Input("prompt", tooltip="The prompt that drew the pictures. Its flags say what is done."),
+                PromptSocket.Input("prompt", tooltip="The prompt that drew the pictures. Its flags say what is done."),
                 _swap_model(NONE),
                 _restore_model(NONE),
                 _preview(),
@@ -79,7 +78,7 @@ class FaceIDRetouch(io.ComfyNode):
     def execute(
         cls, images, prompt, swap_model, restore_model, preview, upscale_model=None, guider=None, vae=None
     ) -> io.NodeOutput:
-        finished, notes = finish_images(
+        finished, notes = retouch_images(
             images,
             prompt,
             swap_model=swap_model,
@@ -106,7 +105,7 @@ class FaceIDSwapFace(io.ComfyNode):
             search_aliases=["inswapper", "hyperswap", "reactor", "roop", "face swap"],
             inputs=[
                 io.Image.Input("images", tooltip="The pictures to change."),
-                Tune.Input("tune", tooltip="Whom to paint, the mean of all photos."),
+                TuneSocket.Input("tune", tooltip="Whom to paint, the mean of all photos."),
                 _swap_model(),
                 io.Combo.Input(
                     "choice", options=list(CHOICES), default=CHOICES[0], tooltip="Which faces become the person."
@@ -169,7 +168,7 @@ class FaceIDCorrectFace(io.ComfyNode):
                     step=0.05,
                     tooltip="How much of the restored face is shown; lowered where it would cost the likeness.",
                 ),
-                Tune.Input("tune", optional=True, tooltip="Whom the faces are to go on showing."),
+                TuneSocket.Input("tune", optional=True, tooltip="Whom the faces are to go on showing."),
             ],
             outputs=[io.Image.Output(display_name="images", tooltip="The pictures with sharp faces.")],
             hidden=[io.Hidden.unique_id],

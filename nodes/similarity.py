@@ -10,8 +10,8 @@ from ..faceid_core.faces.likeness import Likeness, likeness_matrix, measure_like
 from ..faceid_core.pictures.contact_sheet import Frame
 from ..faceid_core.pictures.similarity_plot import similarity_plot
 from .host import folders, graph, progress
-from .retouching import person_of, photos_of
-from .types import Tune
+from .retouch_batch import person_of, photos_of
+from .sockets import TuneSocket
 
 METADATA_KEY = "faceid_similarity"
 
@@ -28,7 +28,7 @@ class FaceIDSimilarity(io.ComfyNode):
             search_aliases=["face similarity", "likeness", "cosine", "face match", "identity score"],
             inputs=[
                 io.Image.Input("images", tooltip="The pictures to measure."),
-                Tune.Input("tune", tooltip="The person they should show."),
+                TuneSocket.Input("tune", tooltip="The person they should show."),
             ],
             outputs=[
                 io.Float.Output(

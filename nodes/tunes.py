@@ -11,18 +11,18 @@ from PIL import Image
 from ..faceid_core.errors import FaceIDError
 from ..faceid_core.faces import find_pack, photos_from_tensor
 from ..faceid_core.prompts.text import Tag
-from ..faceid_core.tunes.tune import Tune as TuneValue
+from ..faceid_core.tunes.tune import Tune
 from .host import folders, progress, storage
 from .remote import refuse_keys
+from .sockets import TuneSocket
 from .switch import LOCAL, REMOTE
-from .types import Tune
 
 CLASS_NAMES = ["person", "man", "woman", "boy", "girl", "child", "baby"]
 
 
 def tune_outputs() -> list[io.Output]:
     return [
-        Tune.Output(display_name="tune", tooltip="The person, for every node with an input called tune."),
+        TuneSocket.Output(display_name="tune", tooltip="The person, for every node with an input called tune."),
         io.Int.Output(display_name="tune_id", tooltip="The tune's number."),
         io.String.Output(display_name="tag", tooltip="Write it in a prompt to put the person in: <faceid:12:1>."),
     ]
@@ -103,7 +103,7 @@ class FaceIDLoadTune(io.ComfyNode):
         return f"{found.id} {found.updated_at}"
 
 
-async def _uploaded(tune: TuneValue, *graph: object) -> TuneValue:
+async def _uploaded(tune: Tune, *graph: object) -> Tune:
     from ..faceid_core.astria.client import AstriaClient
     from ..faceid_core.engines.remote import ensure_remote
 
@@ -120,7 +120,7 @@ def _png(photo) -> bytes:
     return file.getvalue()
 
 
-def _output(node: type[io.ComfyNode], tune: TuneValue, note: str = "") -> io.NodeOutput:
+def _output(node: type[io.ComfyNode], tune: Tune, note: str = "") -> io.NodeOutput:
     tag = str(Tag("faceid", str(tune.id)))
     text = f"{tag} is {tune.title!r}, {tune.name}, {len(tune.photos)} photo{'s' if len(tune.photos) > 1 else ''}"
     if tune.photos_without_face:

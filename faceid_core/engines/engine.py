@@ -3,7 +3,7 @@
 engine.py          the protocol, and the values that cross it
 people.py          the people a prompt's tags name, with the faces an adapter understands
 lora_tags.py       the LoRA files a prompt's tags name
-after_sampling.py  what a prompt asks for once its picture is sampled
+notes.py           what a person is told of what cannot be drawn here
 embedded/          draws here, over a single-file checkpoint
 comfyui/           draws in a running ComfyUI, through its queue
 astria/            has the remote API draw

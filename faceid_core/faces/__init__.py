@@ -6,16 +6,16 @@ models.py   FacePack                   -> two ONNX sessions
 detect.py   photo                      -> boxes and landmarks
 align.py    landmarks                  -> 112 and 224 pixel crops
 extract.py  photos                     -> Faces             (choose.py picks one face per photo)
-preview.py, report.py                  -> the picture and the line that the user sees
+annotated.py, report.py                -> the picture and the line that the user sees
 likeness.py pictures, a person         -> cosines           (verdict.py: what a cosine means)
 """
 
+from .annotated import annotated_photos
 from .choose import PICKS
 from .extract import ON_MISSING, FoundFaces, PhotoFaces, choose_faces, extract_faces, find_faces
 from .face import Face, Faces
 from .packs import EMBEDDED_PACK, FacePack, find_pack, list_packs
 from .photo import photos_from_tensor, read_photo, tensor_from_photos
-from .preview import draw_preview
 from .report import describe_faces
 
 __all__ = [
@@ -27,9 +27,9 @@ __all__ = [
     "Faces",
     "FoundFaces",
     "PhotoFaces",
+    "annotated_photos",
     "choose_faces",
     "describe_faces",
-    "draw_preview",
     "extract_faces",
     "find_faces",
     "find_pack",

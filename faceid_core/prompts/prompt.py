@@ -15,7 +15,7 @@ Where this differs from the API on purpose:
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 
 from .errors import error_in, quoted, suggestion
@@ -51,6 +51,10 @@ MIN_SIDE, MAX_SIDE = (
 )  # pixels; below 64 the UNet cannot halve the latent any more; the API's "4K" tier ends at 4096
 
 
+# Metadata of the fields that change a picture once it is sampled: what a text and a sampler know nothing of.
+_RETOUCHES = {"retouches": True}
+
+
 @dataclass(frozen=True)
 class Prompt:
     """What to draw. Construction refuses what no engine can draw; ``lint`` gives advice on the rest.
@@ -74,15 +78,15 @@ class Prompt:
     ar: str = "1:1"  # of LEGACY_ASPECT_RATIOS; not used when aspect_ratio is set
     resolution: str | None = None  # of RESOLUTIONS; remote only: a size class of models that do not run here
 
-    super_resolution: bool = False
-    hires_fix: bool = False
-    face_correct: bool = False
-    face_swap: bool = False
-    inpaint_faces: bool = False
+    super_resolution: bool = field(default=False, metadata=_RETOUCHES)
+    hires_fix: bool = field(default=False, metadata=_RETOUCHES)
+    face_correct: bool = field(default=False, metadata=_RETOUCHES)
+    face_swap: bool = field(default=False, metadata=_RETOUCHES)
+    inpaint_faces: bool = field(default=False, metadata=_RETOUCHES)
     use_lpw: bool = False
     style: str | None = None  # of STYLES
-    color_grading: str | None = None  # of COLOR_GRADINGS
-    film_grain: bool = False
+    color_grading: str | None = field(default=None, metadata=_RETOUCHES)  # of COLOR_GRADINGS
+    film_grain: bool = field(default=False, metadata=_RETOUCHES)
     prompt_expansion: bool = False
 
     input_image: str | bytes | None = None  # an http(s) or data URL, or an encoded image file's bytes
@@ -96,8 +100,8 @@ class Prompt:
     callback: str | None = None  # URL
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            _CHECKS[field.name](field.name, getattr(self, field.name))
+        for each in fields(self):
+            _CHECKS[each.name](each.name, getattr(self, each.name))
         if not self.text.strip():
             raise error_in("text", "is empty", "Say what to draw, as in '<faceid:12:1> woman trekking in the alps'.")
         _ = self.parsed
@@ -111,6 +115,15 @@ class Prompt:
     def has_face(self) -> bool:
         """Whether the text names a person."""
         return bool(self.parsed.faces)
+
+    @property
+    def retouch_flags(self) -> tuple[str, ...]:
+        """Those of RETOUCH_FLAGS that are asked for: ``retouch.retouch_picture`` and the node FaceID Retouch."""
+        return tuple(name for name in RETOUCH_FLAGS if getattr(self, name))
+
+
+RETOUCH_FLAGS = tuple(each.name for each in fields(Prompt) if "retouches" in each.metadata)
+RETOUCH_SWITCHES = tuple(each.name for each in fields(Prompt) if each.name in RETOUCH_FLAGS and each.default is False)
 
 
 _Check = Callable[[str, object], None]

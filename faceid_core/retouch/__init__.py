@@ -8,13 +8,14 @@ restorer.py  a .pth or ONNX file    -> Restorer
 restore.py   picture, its faces     -> the picture with sharp faces of the same people
 upscaler.py  a .pth file            -> Upscaler, which makes a picture larger
 resample.py  picture, a sampler     -> the picture with its detail or its faces drawn again
-finish.py    picture, prompt        -> all that the prompt's flags ask for, in order
+tools.py     a prompt, files        -> Tools: what there is to retouch with
+by_prompt.py picture, prompt, Tools -> all that the prompt's flags ask for, in order
 preferred.py file names             -> those of swappers and restorers, the preferred one first
 """
 
+from .by_prompt import FLAGS, check_result_size, needs_people, retouch_picture
 from .crop import TEMPLATES, crop_face
 from .errors import RetouchError
-from .finish import FLAGS, Tools, check_result_size, finish
 from .paste import make_patch, soft_mask
 from .picture import Retouched
 from .resample import Resample, hires_fix, inpaint_faces
@@ -22,6 +23,7 @@ from .restore import restore_faces
 from .restorer import Restorer, load_restorer
 from .swap import BOOSTS, CHOICES, check_swap_space, swap_faces
 from .swapper import Swapper, load_swapper
+from .tools import Tools, load_tools
 from .upscaler import Upscaler, load_upscaler, upscale
 
 __all__ = [
@@ -39,14 +41,16 @@ __all__ = [
     "check_result_size",
     "check_swap_space",
     "crop_face",
-    "finish",
     "hires_fix",
     "inpaint_faces",
     "load_restorer",
     "load_swapper",
+    "load_tools",
     "load_upscaler",
     "make_patch",
+    "needs_people",
     "restore_faces",
+    "retouch_picture",
     "soft_mask",
     "swap_faces",
     "upscale",

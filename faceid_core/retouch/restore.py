@@ -16,7 +16,7 @@ from .crop import crop_face
 from .errors import RetouchError
 from .paste import Patch, make_patch
 from .picture import MIN_SIDE, Retouched, check_mask, check_picture, check_share, large_enough
-from .restorer import Restorer, Run, restore_crop
+from .restorer import Restorer, RunModule, restore_crop
 
 TEMPLATE = "ffhq_512"
 
@@ -40,7 +40,7 @@ def restore_faces(
     pack: FacePack | None = None,
     min_side: int = MIN_SIDE,
     mask: np.ndarray | None = None,
-    run: Run | None = None,
+    run: RunModule | None = None,
 ) -> Retouched:
     """Restore faces of a picture.
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 Forward = Callable[[Tensor], Tensor]
-Run = Callable[[Forward, Tensor], Tensor]  # (forward, face on the CPU) -> what forward returns, anywhere
+RunModule = Callable[[Forward, Tensor], Tensor]  # (forward, face on the CPU) -> what forward returns, anywhere
 
 _LICENCES = {
     "gfpgan": "Apache-2.0 (StyleGAN2 parts under their own)",
@@ -82,7 +82,7 @@ def load_restorer(path: Path) -> Restorer:
     return _loaded.get_or_make(key, lambda: _load(open_model_file(path)))
 
 
-def restore_crop(crop: np.ndarray, restorer: Restorer, fidelity: float, run: Run | None = None) -> np.ndarray:
+def restore_crop(crop: np.ndarray, restorer: Restorer, fidelity: float, run: RunModule | None = None) -> np.ndarray:
     """The aligned crop restored: [S, S, 3] float32, 0 to 255.
 
     Args:
@@ -107,7 +107,7 @@ def restore_crop(crop: np.ndarray, restorer: Restorer, fidelity: float, run: Run
     return np.clip((restored[0].transpose(1, 2, 0) + 1) * 127.5, 0, 255)
 
 
-def _run_module(restorer: Restorer, face: Tensor, fidelity: float, run: Run | None) -> np.ndarray:
+def _run_module(restorer: Restorer, face: Tensor, fidelity: float, run: RunModule | None) -> np.ndarray:
     module = restorer.module
 
     def forward(face: Tensor) -> Tensor:

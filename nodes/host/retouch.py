@@ -23,7 +23,7 @@ from ...faceid_core.faces import photos_from_tensor, tensor_from_photos
 from ...faceid_core.prompts import Settings
 from ...faceid_core.retouch import Resample, Restorer
 from ...faceid_core.retouch.resample import partial_steps
-from ...faceid_core.retouch.restorer import Forward, Run
+from ...faceid_core.retouch.restorer import Forward, RunModule
 from ..patches import IDENTITIES
 from . import sampling
 from .identity import identities_on
@@ -33,7 +33,7 @@ _RESTORE_BYTES = 2 << 30  # activations of a restorer at 512 pixels, an upper bo
 _patchers: LRUCache[ModelPatcher] = LRUCache(limit=2)  # as many as restorers are kept
 
 
-def run_restorer(restorer: Restorer) -> Run | None:
+def run_restorer(restorer: Restorer) -> RunModule | None:
     """Runs a restorer where ComfyUI's memory management puts it; None for ONNX, which onnxruntime places itself."""
     if restorer.module is None:
         return None

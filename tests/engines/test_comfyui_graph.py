@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from faceid_tunes.faceid_core.engines.comfyui.client import ComfyUIError, comfyui_url, refusal
 from faceid_tunes.faceid_core.engines.comfyui.graph import (
-    Drawing,
+    DrawSettings,
     Job,
     ModelFiles,
     Stage,
@@ -101,7 +101,7 @@ def test_every_photo_reaches_the_tune_in_order(photos: int, batches: int):
 def test_the_drawing_graph_is_the_shipped_workflow_without_its_tune_and_its_output_folder():
     shipped = api_form("prompt_a_tune")
     prompt = Prompt("woman trekking in the alps", seed=42)
-    job = draw_job(prompt, prompt.text, 30, Drawing(FILES), "x")
+    job = draw_job(prompt, prompt.text, 30, DrawSettings(FILES), "x")
     ours = {node["class_type"]: node["inputs"].keys() for node in job.graph.values()}
     theirs = {node["class_type"]: node["inputs"].keys() for node in shipped.values()}
     assert ours.keys() - theirs.keys() == {"PreviewImage"}
@@ -112,7 +112,7 @@ def test_the_drawing_graph_is_the_shipped_workflow_without_its_tune_and_its_outp
 
 def test_the_image_encoder_is_connected_when_there_is_one():
     prompt = Prompt("woman")
-    job = draw_job(prompt, prompt.text, 30, Drawing(replace(FILES, clip_vision="h.safetensors")), "x")
+    job = draw_job(prompt, prompt.text, 30, DrawSettings(replace(FILES, clip_vision="h.safetensors")), "x")
     assert inputs(job.graph, "CLIPVisionLoader") == {"clip_name": "h.safetensors"}
     assert inputs(job.graph, "FaceIDApplyPrompt")["clip_vision"] == ["clip_vision", 0]
 
@@ -123,7 +123,7 @@ def test_the_image_encoder_is_connected_when_there_is_one():
 )
 def test_a_flag_that_comes_after_sampling_puts_retouching_before_the_pictures(flag: str):
     prompt = Prompt("woman", **{flag: "Ektar" if flag == "color_grading" else True})
-    job = draw_job(prompt, prompt.text, 30, Drawing(FILES, preview=True), "x")
+    job = draw_job(prompt, prompt.text, 30, DrawSettings(FILES, preview=True), "x")
     assert inputs(job.graph, "FaceIDRetouch") == {
         "images": [node_id(job.graph, "VAEDecode"), 0],
         "prompt": [node_id(job.graph, "FaceIDPrompt"), 0],
@@ -139,7 +139,7 @@ def test_a_flag_that_comes_after_sampling_puts_retouching_before_the_pictures(fl
 
 def test_the_drawing_and_retouching_graph_is_the_shipped_workflow_with_its_upscaler():
     prompt = Prompt("woman", super_resolution=True)
-    job = draw_job(prompt, prompt.text, 30, Drawing(replace(FILES, upscaler="x4.pth")), "x")
+    job = draw_job(prompt, prompt.text, 30, DrawSettings(replace(FILES, upscaler="x4.pth")), "x")
     shipped = api_form("retouch")
     assert set(inputs(job.graph, "FaceIDRetouch")) == set(inputs(shipped, "FaceIDRetouch"))
     assert inputs(job.graph, "UpscaleModelLoader") == {"model_name": "x4.pth"}
@@ -147,13 +147,13 @@ def test_the_drawing_and_retouching_graph_is_the_shipped_workflow_with_its_upsca
 
 def test_no_upscaler_is_loaded_for_a_prompt_that_does_not_ask_for_it():
     prompt = Prompt("woman", film_grain=True)
-    job = draw_job(prompt, prompt.text, 30, Drawing(replace(FILES, upscaler="x4.pth")), "x")
+    job = draw_job(prompt, prompt.text, 30, DrawSettings(replace(FILES, upscaler="x4.pth")), "x")
     assert "UpscaleModelLoader" not in kinds(job)
 
 
 def test_status_lines_are_heard_of_both_nodes_that_no_other_job_has():
     prompt = Prompt("woman", film_grain=True)
-    one, other = (draw_job(prompt, prompt.text, 30, Drawing(FILES), unique) for unique in ("x", "y"))
+    one, other = (draw_job(prompt, prompt.text, 30, DrawSettings(FILES), unique) for unique in ("x", "y"))
     assert [one.graph[node]["class_type"] for node in one.speakers] == ["FaceIDApplyPrompt", "FaceIDRetouch"]
     assert not set(one.speakers) & set(other.speakers)
 

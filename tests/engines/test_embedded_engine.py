@@ -276,7 +276,7 @@ def test_a_picture_is_drawn_again_as_those_who_are_to_be_seen_in_it(engine, stor
             seen[shown] = tools.resample(photo, 0.35, seed, shown)
         return Retouched(picture, ())
 
-    monkeypatch.setattr(embedded_engine, "finish", draw_again)
+    monkeypatch.setattr(embedded_engine, "retouch_picture", draw_again)
     engine.draw(order(WOMAN, steps=6), store)
     assert seen[None].shape == photo.shape
     assert np.array_equal(seen[None], seen[(0,)])

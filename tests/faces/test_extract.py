@@ -7,9 +7,9 @@ import pytest
 from faceid_tunes.faceid_core.errors import FaceIDError, NoFaceError, PhotoError
 from faceid_tunes.faceid_core.faces import (
     PICKS,
+    annotated_photos,
     choose_faces,
     describe_faces,
-    draw_preview,
     extract_faces,
     find_faces,
     models,
@@ -143,7 +143,7 @@ def test_one_detection_session_serves_every_size(astronaut, cat, pack):
 def test_the_preview_shows_the_chosen_face_in_green_and_is_legible_at_any_size(astronaut, t1, pack):
     for photo in (photos.single_faces()["Tom_Hanks"], astronaut, t1):
         found = find_faces([photo], pack)
-        preview = draw_preview([photo], found, choose_faces(found))[0]
+        preview = annotated_photos([photo], found, choose_faces(found))[0]
         assert preview.dtype == np.uint8
         assert 768 <= max(preview.shape) <= 1536
         assert (preview == (64, 220, 96)).all(axis=2).sum() > 1000
@@ -151,7 +151,7 @@ def test_the_preview_shows_the_chosen_face_in_green_and_is_legible_at_any_size(a
 
 def test_the_preview_of_a_skipped_photo_says_why(astronaut, cat, pack):
     found = find_faces([astronaut, cat, photos.drawn_face()], pack)
-    previews = draw_preview([astronaut, cat, photos.drawn_face()], found, choose_faces(found, on_missing="skip"))
+    previews = annotated_photos([astronaut, cat, photos.drawn_face()], found, choose_faces(found, on_missing="skip"))
     assert [bool((preview == (255, 140, 64)).all(axis=2).any()) for preview in previews] == [False, True, True]
 
 

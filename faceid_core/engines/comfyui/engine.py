@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 from ...prompts import Prompt, resolve, resolve_seeds
 from ...prompts.defaults import SD15_RESOLUTION
 from ...tunes.refs import named_tune
-from ..after_sampling import left_to_retouch, remote_only, retouch_note
 from ..engine import Drawn, OnProgress, Picture, report
 from ..lora_tags import lora_file
+from ..notes import flags_note, retouch_note
 from .client import ComfyUI, ComfyUIError, comfyui_url, connected, new_id
 from .client import address as shown_address
-from .graph import Drawing, draw_job, not_sent, text_there, title_there, tune_job
+from .graph import DrawSettings, draw_job, not_sent, text_there, title_there, tune_job
 from .job import Tell, run_job
 from .models import (
     CORE,
@@ -110,12 +110,12 @@ class ComfyUIEngine:
             info = await comfyui.node_info(nodes_for(prompt))
             check_nodes(info, comfyui.address)
             check_retouch(info, prompt, comfyui.address)
-            drawing = Drawing(choose_files(info, self._models, comfyui.address), **self._settings)
+            settings = DrawSettings(choose_files(info, self._models, comfyui.address), **self._settings)
             for tag in prompt.parsed.loras:
                 lora_file(tag, prompt, choices(info, "LoraLoader", "lora_name"))
             tell("looking for ComfyUI", 1, 1)
             await _bring(comfyui, info, list({tune.id: tune for tune in people.values()}.values()), store, tell)
-            job = draw_job(prompt, text_there(prompt, people), steps, drawing, unique=new_id())
+            job = draw_job(prompt, text_there(prompt, people), steps, settings, unique=new_id())
             record, said = await run_job(comfyui, job, tell)
             pictures = await _fetched(comfyui, record, resolve_seeds(prompt), tell)
         return Drawn(pictures, _notes(prompt, people, *said))
@@ -179,15 +179,15 @@ def _notes(prompt: Prompt, people: Mapping[str, Tune], drawing: str, retouching:
 def _notes_of_drawing(prompt: Prompt, said: str) -> list[str]:
     """The node's line, but for what it leaves to the node after it."""
     if said:
-        return [said.replace(f", {retouch_note(prompt)}", "") if left_to_retouch(prompt) else said]
-    left_out = remote_only(prompt)  # the line is lost with the websocket
-    return [f"not drawn locally yet: {', '.join(left_out)}"] if left_out else []
+        return [said.replace(f", {retouch_note(prompt)}", "") if prompt.retouch_flags else said]
+    left_out = flags_note(prompt)  # the line is lost with the websocket
+    return [left_out] if left_out else []
 
 
 def _notes_of_retouching(prompt: Prompt, said: str) -> list[str]:
     """A line each for what could not be done: they come below the size of the finished pictures."""
     size, *notes = said.split("\n")
-    flags = left_to_retouch(prompt)
+    flags = prompt.retouch_flags
     if not flags or _SIZE.fullmatch(size):
         return notes
     return [f"retouched, as far as ComfyUI's log does not say otherwise: {', '.join(flags)}"]  # the line is lost

@@ -11,10 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ...prompts import Prompt, Tag, resolve_cfg_scale, resolve_seeds, rewrite_refs
+from ...prompts import RETOUCH_SWITCHES, Prompt, Tag, resolve_cfg_scale, resolve_seeds, rewrite_refs
 from ...prompts.defaults import LEGACY_RATIOS
 from ...tunes.tune import Tune
-from ..after_sampling import left_to_retouch
 from .client import Graph
 
 FINDING, LOADING, DRAWING, RETOUCHING = "finding faces", "loading models", "drawing", "retouching"
@@ -24,7 +23,7 @@ _LONGEST_TITLE = 200  # characters kept of a tune's title; the digest comes on t
 _NOT_IN_REF = re.compile(r"[\x00-\x1f\x7f<>:]")
 # Fields that FaceIDPrompt has under the same name, with what its widget shows for the API's null.
 _WIDGETS = {"steps": 0, "w": 0, "h": 0, "scheduler": "auto", "style": "none", "color_grading": "none"}
-_SWITCHES = ("face_swap", "face_correct", "super_resolution", "hires_fix", "inpaint_faces", "use_lpw", "film_grain")
+_SWITCHES = (*RETOUCH_SWITCHES, "use_lpw")
 _NOT_ITS_OWN = (
     "resolution",
     "prompt_expansion",
@@ -78,7 +77,7 @@ class ModelFiles:
 
 
 @dataclass(frozen=True)
-class Drawing:
+class DrawSettings:
     """The settings of FaceIDApplyPrompt, and of FaceIDRetouch as far as it has them."""
 
     files: ModelFiles
@@ -129,7 +128,7 @@ def tune_job(photos: Sequence[str], title: str, name: str, unique: str) -> Job:
     return Job(graph, "tag", (Stage(FINDING, ("tune",), total=len(photos)),))
 
 
-def draw_job(prompt: Prompt, text: str, steps: int, drawing: Drawing, unique: str) -> Job:
+def draw_job(prompt: Prompt, text: str, steps: int, settings: DrawSettings, unique: str) -> Job:
     """Draws a prompt, and retouches the pictures where it asks for that.
 
     ``text`` is the prompt's as ComfyUI is to read it. The node that draws speaks first, then the one that retouches.
@@ -138,8 +137,8 @@ def draw_job(prompt: Prompt, text: str, steps: int, drawing: Drawing, unique: st
     """
     apply = f"apply_{unique}"  # status lines come with a node's id alone, whoever queued it
     graph: Graph = {
-        "checkpoint": _node("CheckpointLoaderSimple", ckpt_name=drawing.files.checkpoint),
-        "adapter": _node("FaceIDLoadAdapter", adapter_name=drawing.files.adapter, variant="auto"),
+        "checkpoint": _node("CheckpointLoaderSimple", ckpt_name=settings.files.checkpoint),
+        "adapter": _node("FaceIDLoadAdapter", adapter_name=settings.files.adapter, variant="auto"),
         "prompt": _node("FaceIDPrompt", **prompt_inputs(prompt, text)),
         apply: _node(
             "FaceIDApplyPrompt",
@@ -147,9 +146,9 @@ def draw_job(prompt: Prompt, text: str, steps: int, drawing: Drawing, unique: st
             clip=["checkpoint", 1],
             prompt=["prompt", 0],
             adapter=["adapter", 0],
-            lora_strength=drawing.lora_strength,
-            structure=drawing.structure,
-            preview=drawing.preview,
+            lora_strength=settings.lora_strength,
+            structure=settings.structure,
+            preview=settings.preview,
             **_once(unique),
         ),
         "sampler": _node(
@@ -160,20 +159,20 @@ def draw_job(prompt: Prompt, text: str, steps: int, drawing: Drawing, unique: st
         "decode": _node("VAEDecode", samples=["sampler", 0], vae=["checkpoint", 2]),
         "pictures": _node("PreviewImage", images=["decode", 0]),
     }
-    if drawing.files.clip_vision is not None:
-        graph["clip_vision"] = _node("CLIPVisionLoader", clip_name=drawing.files.clip_vision)
+    if settings.files.clip_vision is not None:
+        graph["clip_vision"] = _node("CLIPVisionLoader", clip_name=settings.files.clip_vision)
         graph[apply]["inputs"]["clip_vision"] = ["clip_vision", 0]
     loading = tuple(node for node in ("checkpoint", "adapter", "prompt", apply, "clip_vision") if node in graph)
     stages = (Stage(LOADING, loading), Stage(DRAWING, ("sampler",), total=steps))
-    if not left_to_retouch(prompt):
+    if not prompt.retouch_flags:
         return Job(graph, "pictures", stages, (apply,))
     retouch = f"retouch_{unique}"
-    graph |= _retouching(prompt, drawing, apply, retouch)
+    graph |= _retouching(prompt, settings, apply, retouch)
     graph["pictures"]["inputs"]["images"] = [retouch, 0]
     return Job(graph, "pictures", (*stages, Stage(RETOUCHING, (retouch,))), (apply, retouch))
 
 
-def _retouching(prompt: Prompt, drawing: Drawing, apply: str, retouch: str) -> Graph:
+def _retouching(prompt: Prompt, settings: DrawSettings, apply: str, retouch: str) -> Graph:
     """The nodes between VAEDecode and the pictures."""
     node = _node(
         "FaceIDRetouch",
@@ -181,14 +180,14 @@ def _retouching(prompt: Prompt, drawing: Drawing, apply: str, retouch: str) -> G
         prompt=["prompt", 0],
         swap_model="auto",
         restore_model="auto",
-        preview=drawing.preview,
+        preview=settings.preview,
         guider=[apply, 1],
         vae=["checkpoint", 2],
     )
-    if not prompt.super_resolution or drawing.files.upscaler is None:
+    if not prompt.super_resolution or settings.files.upscaler is None:
         return {retouch: node}
     node["inputs"]["upscale_model"] = ["upscaler", 0]
-    return {"upscaler": _node("UpscaleModelLoader", model_name=drawing.files.upscaler), retouch: node}
+    return {"upscaler": _node("UpscaleModelLoader", model_name=settings.files.upscaler), retouch: node}
 
 
 def prompt_inputs(prompt: Prompt, text: str) -> dict[str, Any]:

@@ -11,7 +11,6 @@ from typing import Any
 from ...prompts import Prompt
 from ...prompts.errors import suggestion
 from ...weights.manifest import model_file
-from ..after_sampling import left_to_retouch
 from .client import ComfyUIError
 from .graph import ModelFiles
 
@@ -48,13 +47,13 @@ def check_nodes(info: NodeInfo, address: str) -> None:
 
 def nodes_for(prompt: Prompt) -> tuple[str, ...]:
     """The node classes that drawing a prompt asks ComfyUI about."""
-    retouch = (RETOUCH,) if left_to_retouch(prompt) else ()
+    retouch = (RETOUCH,) if prompt.retouch_flags else ()
     return (*OURS, *CORE, *retouch, *((LOAD_UPSCALER,) if prompt.super_resolution else ()))
 
 
 def check_retouch(info: NodeInfo, prompt: Prompt, address: str) -> None:
     """Raises ComfyUIError when the prompt is to be retouched and our nodes there are from before they could."""
-    flags = left_to_retouch(prompt)
+    flags = prompt.retouch_flags
     if flags and RETOUCH not in info:
         raise ComfyUIError(
             f"{address} has an older version of the FaceID nodes, without {RETOUCH}, which {', '.join(flags)} "

@@ -21,10 +21,10 @@ from ...faces import FacePack, Faces
 from ...faces.packs import BUFFALO_L_URL, TRAINED_PACK, TRAINED_SPACE
 from ...prompts import Prompt, Settings, resolve
 from ...prompts.defaults import SD15_RESOLUTION
-from ...retouch import finish
-from ..after_sampling import remote_only
+from ...retouch import retouch_picture
 from ..engine import Drawn, OnProgress, Picture, report
 from ..lora_tags import is_lcm_lora, lora_file
+from ..notes import not_local_note
 from ..people import TaggedPerson, tagged_people
 from .checkpoint import open_checkpoint
 from .clip_vision import clip_features, image_encoder_file
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
     from ...retouch import Tools
     from ...tunes.store import TuneStore
     from .loaded_model import LoadedModel, Order, Step
-
-_STARTED_FROM = ("input_image", "mask_image", "controlnet")
 
 
 @dataclass(frozen=True)
@@ -154,7 +152,7 @@ class DiffusersEngine:
             tools = replace(tools, resample=partial(drawing.again, on_step=partial(step, "drawing again")))
             for number, seed in enumerate(seeds):
                 drawn = drawing.picture(seed, _counting(step, number, len(seeds)))
-                retouched = finish(
+                retouched = retouch_picture(
                     drawn,
                     order.prompt,
                     people,
@@ -241,8 +239,8 @@ def _text_notes(prompt: Prompt) -> list[str]:
     notes = []
     if prompt.style:
         notes.append(prompt.style)
-    if left_out := [name for name in _STARTED_FROM if getattr(prompt, name) is not None] + remote_only(prompt):
-        notes.append("not drawn locally yet: " + ", ".join(left_out))
+    if left_out := not_local_note(prompt):
+        notes.append(left_out)
     if inversions := textual_inversions(f"{prompt.parsed.plain_text} {prompt.negative_prompt}"):
         notes.append("textual inversions are read as words: " + ", ".join(inversions))
     return notes

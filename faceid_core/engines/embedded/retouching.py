@@ -9,8 +9,8 @@ import torch
 
 from ...prompts import Prompt, Settings
 from ...prompts.defaults import SD15_RESOLUTION
-from ...retouch import Restorer, Tools, check_result_size, load_restorer, load_swapper, load_upscaler, upscale
-from ...retouch.restorer import Forward, Run
+from ...retouch import Restorer, Tools, check_result_size, load_tools, load_upscaler, upscale
+from ...retouch.restorer import Forward, RunModule
 
 if TYPE_CHECKING:
     from .engine import EmbeddedModels
@@ -28,19 +28,19 @@ def retouch_tools(
     """
     able = {"has_upscaler": models.upscaler is not None, "has_sampler": True}
     check_result_size(settings.width, settings.height, prompt, **able)
-    restorer = load_restorer(models.restorer) if prompt.face_correct and models.restorer else None
     upscaler = load_upscaler(models.upscaler) if prompt.super_resolution and models.upscaler else None
-    return Tools(
-        pack=models.pack,
-        swapper=load_swapper(models.swapper) if prompt.face_swap and models.swapper else None,
-        restorer=restorer,
+    return load_tools(
+        prompt,
+        models.pack,
+        swapper=models.swapper,
+        restorer=models.restorer,
+        run_restorer=partial(_runner, device=device),
         upscale=upscaler and partial(upscale, upscaler=upscaler, device=device, on_tile=partial(step, "enlarging")),
-        run=restorer and _runner(restorer, device),
         trained_side=SD15_RESOLUTION,
     )
 
 
-def _runner(restorer: Restorer, device: torch.device) -> Run | None:
+def _runner(restorer: Restorer, device: torch.device) -> RunModule | None:
     """Runs a PyTorch restorer on the engine's device; onnxruntime places its own."""
     if restorer.module is None:
         return None

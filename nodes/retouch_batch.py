@@ -14,15 +14,13 @@ from ..faceid_core.faces import FacePack, Faces, find_pack, photos_from_tensor, 
 from ..faceid_core.prompts import Prompt, resolve
 from ..faceid_core.prompts.defaults import SD15_RESOLUTION, SDXL_RESOLUTION, resolve_seeds
 from ..faceid_core.prompts.seeds import seed_per_image
-from ..faceid_core.retouch import Retouched, Tools, finish, load_restorer, load_swapper
+from ..faceid_core.retouch import Retouched, load_tools, needs_people, retouch_picture
 from ..faceid_core.tunes.tune import Tune
 from .host import folders, progress, storage
 from .host.retouch import is_sdxl, resampler, run_restorer, upscaler
 
-_OF_FACES = ("face_swap", "inpaint_faces", "face_correct")
 
-
-def finish_images(
+def retouch_images(
     images: Tensor,
     prompt: Prompt,
     *,
@@ -41,27 +39,25 @@ def finish_images(
         RetouchError: a file is something else, or the result would be too large.
     """
     pack = find_pack("auto", folders.insightface_roots())
-    people = people_of(prompt, pack) if any(getattr(prompt, flag) for flag in _OF_FACES) else []
-    swapper = folders.swapper_path(swap_model) if prompt.face_swap else None
-    restorer = folders.restorer_path(restore_model) if prompt.face_correct else None
-    restorer = load_restorer(restorer) if restorer else None
+    people = people_of(prompt, pack) if needs_people(prompt) else []
     side, resample = SD15_RESOLUTION, None
     if guider is not None and vae is not None:
         side = SDXL_RESOLUTION if is_sdxl(guider) else SD15_RESOLUTION
         resample = resampler(guider, vae, resolve(prompt, side), len(prompt.parsed.faces))
-    tools = Tools(
-        pack=pack,
-        swapper=load_swapper(swapper) if swapper else None,
-        restorer=restorer,
+    tools = load_tools(
+        prompt,
+        pack,
+        swapper=folders.swapper_path(swap_model) if prompt.face_swap else None,
+        restorer=folders.restorer_path(restore_model) if prompt.face_correct else None,
+        run_restorer=run_restorer,
         upscale=upscaler(upscale_model) if upscale_model is not None else None,
         resample=resample,
-        run=run_restorer(restorer) if restorer else None,
         trained_side=side,
     )
     seeds = seed_per_image(resolve_seeds(prompt), len(images))
 
     def retouch(picture: np.ndarray, number: int) -> Retouched:
-        return finish(picture, prompt, people, tools, seeds[number], preview=preview, on_step=on_step)
+        return retouch_picture(picture, prompt, people, tools, seeds[number], preview=preview, on_step=on_step)
 
     return retouched(images, retouch)
 

@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from PIL import ImageDraw
 
 _CHOSEN, _OTHER, _REFUSED = (64, 220, 96), (235, 235, 235), (255, 140, 64)
-_MIN_SIDE, _MAX_SIDE = 768, 1536  # pixels of the longer side; text is legible and the preview stays small
+_MIN_SIDE, _MAX_SIDE = 768, 1536  # pixels of the longer side; text is legible and the picture stays small
 
 
-def draw_preview(photos: list[np.ndarray], found: FoundFaces, faces: Faces) -> list[np.ndarray]:
+def annotated_photos(photos: list[np.ndarray], found: FoundFaces, faces: Faces) -> list[np.ndarray]:
     """uint8 RGB arrays, one per photo: every face with its number (the one ``index`` counts in) and score.
 
     The chosen face is green and has its landmarks; faces that cannot be used are orange and say why. Photos are scaled
-    so that their longer side has 768 to 1536 pixels; photos of one size give previews of one size.
+    so that their longer side has 768 to 1536 pixels; photos of one size give pictures of one size.
     """
     chosen = {face.photo: face for face in faces.faces}
     return [

@@ -11,18 +11,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..faces import FacePack, Faces, find_faces
+from ..faces import Faces, find_faces
 from ..faces.photo import MAX_PIXELS
 from ..prompts import Prompt
 from .color_grading import grade
 from .errors import RetouchError
 from .film_grain import film_grain
 from .picture import Retouched, check_picture
-from .resample import Resample, hires_fix, hires_size, inpaint_faces, resized
+from .resample import hires_fix, hires_size, inpaint_faces, resized
 from .restore import restore_faces
-from .restorer import Restorer, Run
 from .swap import swap_faces
-from .swapper import Swapper
+from .tools import Tools
 
 UPSCALE = 4
 MAX_RESULT_SIDE = 16384  # pixels
@@ -30,29 +29,7 @@ MAX_RESULT_SIDE = 16384  # pixels
 OnStep = Callable[[str, int, int], None]  # (flag, done, total), before each step and after the last; raises to stop
 
 
-@dataclass(frozen=True, eq=False)
-class Tools:
-    """What there is to finish a picture with; None: not there, and its flags leave the picture as it is.
-
-    Attributes:
-        pack: finds faces and compares them with the people's.
-        swapper: for face_swap.
-        restorer: for face_correct; ``run`` runs its module the host's way (``restore_crop``).
-        upscale: for super_resolution: [H, W, 3] uint8 to the same four times as large; another factor is made four.
-        resample: a sampler pass, for hires_fix and inpaint_faces.
-        trained_side: pixels a side of the pictures that the checkpoint was trained on.
-    """
-
-    pack: FacePack
-    swapper: Swapper | None = None
-    restorer: Restorer | None = None
-    upscale: Callable[[np.ndarray], np.ndarray] | None = None
-    resample: Resample | None = None
-    run: Run | None = None
-    trained_side: int = 512
-
-
-def finish(
+def retouch_picture(
     picture: np.ndarray,
     prompt: Prompt,
     people: Sequence[Faces],
@@ -91,6 +68,11 @@ def finish(
     if on_step is not None and wanted:
         on_step(wanted[-1][0], len(wanted), len(wanted))
     return Retouched(picture, tuple(notes))
+
+
+def needs_people(prompt: Prompt) -> bool:
+    """Whether a flag of the prompt needs the faces of whom its text names."""
+    return any(getattr(prompt, flag) for flag in _OF_PEOPLE)
 
 
 def check_result_size(width: int, height: int, prompt: Prompt, *, has_upscaler: bool, has_sampler: bool) -> None:
@@ -185,6 +167,7 @@ _STEPS: dict[str, Callable[[np.ndarray, _Job], Retouched]] = {
     "film_grain": _film_grain,
 }
 FLAGS = tuple(_STEPS)
+_OF_PEOPLE = ("face_swap", "inpaint_faces", "face_correct")
 
 _NO_SAMPLER = "left out, for there is no sampler: connect guider and vae"
 _NO_SWAPPER = (
