@@ -223,7 +223,7 @@ def test_every_message_of_the_troubleshooting_page_is_one_of_the_code():
 
 def test_every_environment_variable_has_a_line_in_the_documents_and_the_other_way_round():
     name = re.compile(r"(?:ASTRIA|FACEID|HF)_[A-Z_]+")
-    sockets = re.findall(r'"(FACEID_\w+)"', (ROOT / "nodes" / "types.py").read_text())
+    sockets = re.findall(r'"(FACEID_\w+)"', (ROOT / "nodes" / "sockets.py").read_text())
     read = {text for text in messages() if name.fullmatch(text)} - set(sockets)
     described = set(re.findall(r"`([A-Z_]+)(?:=\w+)?`", "".join(page.read_text() for page in PAGES)))
     assert len(read) >= 9
