@@ -22,7 +22,7 @@ from faceid_tunes.faceid_core.faces.packs import embedded_pack
 from faceid_tunes.faceid_core.weights.errors import DownloadError
 from faceid_tunes.faceid_core.weights.fetch import fetch
 from faceid_tunes.faceid_core.weights.folders import model_folders
-from faceid_tunes.faceid_core.weights.manifest import Licence, ModelFile
+from faceid_tunes.faceid_core.weights.manifest import Licence, PublishedFile
 from faceid_tunes.faceid_core.weights.transfer import Patience
 from support.faulty_server import Fault, FaultyServer, answers, corrupts, drops, ignores_range, resets, says_less
 from tqdm import tqdm
@@ -59,7 +59,7 @@ def download(path: str, content: bytes, faults: list[Fault]) -> tuple[str, int]:
         folders = model_folders(folder)
         sha256 = hashlib.sha256(content).hexdigest()
         url = server.serve(path, content, *faults)
-        entry = ModelFile("m", "m.onnx", "ipadapter", url, "main", FREE, ("x",), size=len(content), sha256=sha256)
+        entry = PublishedFile("m", "m.onnx", "ipadapter", url, "main", FREE, ("x",), size=len(content), sha256=sha256)
         once = partial(fetch, [entry], folders, bar=partial(tqdm, disable=True), patience=Patience(pause=0))
         end = "identical"
         try:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ..faceid_core.weights.check import Check
     from ..faceid_core.weights.folders import ModelFolders
-    from ..faceid_core.weights.manifest import Licence, ModelFile
+    from ..faceid_core.weights.manifest import Licence, PublishedFile
 
 
 def add_to(subjects: argparse._SubParsersAction) -> None:
@@ -129,7 +129,7 @@ def _folders(options: argparse.Namespace) -> ModelFolders:
     return model_folders(options.models)
 
 
-def _chosen(options: argparse.Namespace) -> list[ModelFile]:
+def _chosen(options: argparse.Namespace) -> list[PublishedFile]:
     from ..faceid_core.weights.manifest import files_for, model_file
 
     chosen = [model_file(id) for id in options.ids]

@@ -14,7 +14,7 @@
     │   ├── DownloadError  a file could not be downloaded
     │   └── StorageError  a file could not be kept: the disk is full, the folder cannot be written to
     ├── RetouchError  (retouch/errors.py) a swapper, restorer or mask cannot be used
-    ├── CheckpointError  (engines/embedded/model_file.py) a checkpoint, LoRA or image encoder cannot be used
+    ├── CheckpointError  (engines/embedded/errors.py) a checkpoint, LoRA or image encoder cannot be used
     │   └── ReplacedError  a model file changed after it was opened
     ├── ComfyUIError  (engines/comfyui/client.py) a running ComfyUI refused or failed
     │   └── UnreachableError  nothing answers at its address

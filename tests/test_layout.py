@@ -17,6 +17,7 @@ PEERS = [
     {"engines"},
     {"tunes", "prompts", "adapter", "retouch", "astria"},
     {"faces", "weights"},
+    {"model_files"},
 ]
 COMFYUI = {"comfy", "comfy_api", "comfy_extras", "comfy_execution", "folder_paths", "server", "execution", "nodes"}
 HEAVY = {

@@ -7,9 +7,13 @@ from pathlib import Path
 
 from torch import Tensor
 
-from .files import read_sections
+from ..errors import AdapterError
+from ..model_files.model_file import open_model_file
+from ..model_files.reasons import Reader
 from .layers import Layer, layers
 from .variants import AdapterSpec, Variant, detect
+
+READER = Reader(AdapterError)
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,15 +42,21 @@ class Adapter:
 def load_adapter(path: Path, variant: Variant | None = None) -> Adapter:
     """Load an adapter from ``.bin`` or ``.safetensors``.
 
+    Both ways the models are published and shared in are read: the nested dict of the original ``.bin`` files and the
+    flat ``image_proj.<key>`` / ``ip_adapter.<key>`` naming of ``.safetensors`` conversions.
+
     Args:
         path: the adapter file.
-        variant: Plus or PlusV2, where the file itself cannot tell (see :func:``variants.detect``).
+        variant: Plus or PlusV2, where the file itself cannot tell (see ``variants.detect``).
 
     Raises:
         AdapterError: says whether the file is missing, damaged, something else, or for another base.
     """
-    sections = read_sections(path)
-    stat = path.stat()
-    spec = detect(sections, path.name, stat.st_size, variant)
-    key = (str(path), stat.st_size, stat.st_mtime_ns, spec.variant.value)
+    file = open_model_file(path, READER)
+    spec = detect(file, variant)
+    sections: dict[str, dict[str, Tensor]] = {"image_proj": {}, "ip_adapter": {}}
+    for name, tensor in file.read(key for key in file.tensors if key.startswith(("image_proj.", "ip_adapter."))):
+        section, _, inner = name.partition(".")
+        sections[section][inner] = tensor
+    key = (str(path), *file.version, spec.variant.value)
     return Adapter(path.name, spec, sections["image_proj"], sections["ip_adapter"], key)

@@ -8,19 +8,17 @@ Key sets: tencent-ailab/IP-Adapter ``ip_adapter_faceid.py`` and ``ip_adapter_fac
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from torch import Tensor
-
 from ..errors import AdapterError
+from ..model_files.kinds import Kind
+from ..model_files.model_file import ModelFile, side
 from .layers import Base, layers
+from .published import CLIP_WIDTH, attention_shapes, difference, projection_shapes, resampler_shapes
 
-ID_WIDTH = 512
-CLIP_WIDTH = 1280  # ViT-H/14
 _PLUS_SIZES = {156_558_503: "plus", 156_558_509: "plusv2"}  # published SD 1.5 files, in bytes
-_FACEID_TOKENS = 4
+_KEY = re.compile(r"ip_adapter\.(\d{1,3})\.to_k_ip\.weight")
 
 
 class Variant(str, Enum):
@@ -80,83 +78,96 @@ class AdapterSpec:
         return f"{names[self.variant]} for {self.base.title}"
 
 
-def detect(
-    sections: Mapping[str, Mapping[str, Tensor]],
-    name: str,
-    size: int,
-    choice: Variant | None = None,
-) -> AdapterSpec:
+_VARIANTS = {
+    Kind.FACEID: Variant.FACEID,
+    Kind.FACEID_PLUS: Variant.PLUS,  # or PlusV2
+    Kind.FACEID_PORTRAIT: Variant.PORTRAIT,
+    Kind.FACEID_UNNORM: Variant.PORTRAIT_UNNORM,
+}
+_EXAMPLE = "Choose the adapter itself (for example ip-adapter-faceid_sd15.bin)"
+
+
+def detect(file: ModelFile, choice: Variant | None = None) -> AdapterSpec:
     """Identify an adapter.
 
     Args:
-        sections: ``image_proj`` and ``ip_adapter`` tensors.
-        name: file name, for messages and as the last hint between Plus and PlusV2.
-        size: file size in bytes.
+        file: the adapter, opened.
         choice: the user's word on Plus or PlusV2, which wins over every hint.
 
     Raises:
-        AdapterError: not a FaceID model, or one for a base this package does not know, or tensors missing.
+        AdapterError: not a FaceID model, or one for a base this package does not know, or tensors missing, or of
+            other shapes than the published ones.
     """
-    image_proj, ip_adapter = sections["image_proj"], sections["ip_adapter"]
-    base, hidden = _base(ip_adapter, name)
-    variant, tokens, width = _projection(image_proj, name)
-    key_width = ip_adapter["1.to_k_ip.weight"].shape[1]
+    name, kind = file.name, file.kind
+    if kind not in _VARIANTS:
+        raise AdapterError(_other_model(file))
+    base, hidden = _base(file)
+    variant, tokens, width = _projection(file, _VARIANTS[kind])
+    key_width = side(file.shapes, "ip_adapter.1.to_k_ip.weight", 1)
     if key_width != width:
         raise AdapterError(
             f"{name}: image_proj makes tokens of width {width} but ip_adapter reads width {key_width}; "
             "the file mixes two models."
         )
     if variant is Variant.PLUS:
-        variant = _plus_or_v2(base, name, size, choice)
+        variant = _plus_or_v2(base, name, file.version[0], choice)
     elif choice is not None and choice is not variant:
         raise AdapterError(f"{name}: is {variant.value}, not {choice.value}; set the variant to auto.")
-    spec = AdapterSpec(variant, base, tokens, width, hidden, any("_lora." in key for key in ip_adapter))
-    _check_complete(ip_adapter, spec, name)
+    has_lora = any(key.startswith("ip_adapter.") and "_lora." in key for key in file.tensors)
+    spec = AdapterSpec(variant, base, tokens, width, hidden, has_lora)
+    _check_tensors(file, spec)
     return spec
 
 
-def _base(ip_adapter: Mapping[str, Tensor], name: str) -> tuple[Base, tuple[int, ...]]:
-    indices = sorted(int(key.split(".")[0]) for key in ip_adapter if key.endswith(".to_k_ip.weight"))
+def _other_model(file: ModelFile) -> str:
+    """A sentence on a readable file that is no FaceID model."""
+    if file.kind is Kind.LORA:
+        return file.refusal("a FaceID model", f"{_EXAMPLE}; its LoRA is inside it and no second file is needed.")
+    if file.kind is Kind.IP_ADAPTER and (width := side(file.shapes, "image_proj.proj_in.weight", 1)):
+        return (
+            f"{file.name}: an IP-Adapter Plus that reads CLIP features of width {width}, not a FaceID model. "
+            "Choose a file with 'faceid' in its published name."
+        )
+    if file.kind is Kind.UNNORM_OR_INSTANTID:
+        return (
+            f"{file.name}: FaceID Portrait unnorm and InstantID have the same tensors, and neither this file's size, "
+            "number type, folder nor name tells which it is. They need faces of different packs, and the wrong one "
+            "draws a stranger. Rename it so that its name says unnorm or instantid."
+        )
+    if file.kind is Kind.UNKNOWN:
+        first = next(iter(file.tensors), "nothing")
+        return (
+            f"{file.name}: not an IP-Adapter: it has no image_proj and ip_adapter tensors (its first key is {first!r})."
+        )
+    return file.refusal("a FaceID model")
+
+
+def _base(file: ModelFile) -> tuple[Base, tuple[int, ...]]:
+    """The base, and the width of each of its layers."""
+    indices = sorted(int(found[1]) for key in file.tensors if (found := _KEY.fullmatch(key)))
     for base in Base:
         if indices == [layer.index for layer in layers(base)]:
-            return base, tuple(ip_adapter[f"{index}.to_k_ip.weight"].shape[0] for index in indices)
+            return base, tuple(side(file.shapes, f"ip_adapter.{index}.to_k_ip.weight", 0) for index in indices)
     raise AdapterError(
-        f"{name}: has {len(indices)} cross-attention layers; an adapter for SD 1.5 has 16 and one for SDXL has 70. "
-        "It is for another base model, or incomplete."
+        f"{file.name}: has {len(indices)} cross-attention layers; an adapter for SD 1.5 has 16 and one for SDXL has "
+        "70. It is for another base model, or incomplete."
     )
 
 
-def _projection(image_proj: Mapping[str, Tensor], name: str) -> tuple[Variant, int, int]:
+def _projection(file: ModelFile, variant: Variant) -> tuple[Variant, int, int]:
     """(variant, tokens per face, token width); Plus stands for Plus or PlusV2."""
-    if "latents" in image_proj and "proj_in.weight" in image_proj:
-        input_width = image_proj["proj_in.weight"].shape[1]
-        if input_width == ID_WIDTH:
-            width = image_proj["norm_out.weight"].shape[0]
-            return Variant.PORTRAIT_UNNORM, image_proj["latents"].shape[1], width
-        raise AdapterError(
-            f"{name}: an IP-Adapter Plus that reads CLIP features of width {input_width}, not a FaceID model. "
-            "Choose a file with 'faceid' in its published name."
-        )
-    if "proj.0.weight" not in image_proj or image_proj["proj.0.weight"].shape[1] != ID_WIDTH:
-        raise AdapterError(
-            f"{name}: an IP-Adapter, but not a FaceID model (its projection does not read a 512-number face "
-            "embedding). Choose a file with 'faceid' in its published name."
-        )
-    width = image_proj["norm.weight"].shape[0]
-    tokens = image_proj["proj.2.weight"].shape[0] // width
-    if any(key.startswith("perceiver_resampler.") for key in image_proj):
-        return _check_perceiver(image_proj, name), tokens, width
-    return (Variant.FACEID if tokens == _FACEID_TOKENS else Variant.PORTRAIT), tokens, width
-
-
-def _check_perceiver(image_proj: Mapping[str, Tensor], name: str) -> Variant:
-    clip_width = image_proj["perceiver_resampler.proj_in.weight"].shape[1]
-    if clip_width != CLIP_WIDTH:
-        raise AdapterError(
-            f"{name}: reads CLIP features of width {clip_width}; FaceID Plus models read ViT-H (1280). "
-            "Models of other families (Kolors) are not supported."
-        )
-    return Variant.PLUS
+    if variant is Variant.PORTRAIT_UNNORM:
+        width = side(file.shapes, "image_proj.norm_out.weight", 0)
+        return variant, side(file.shapes, "image_proj.latents", 1), width
+    if variant is Variant.PLUS:
+        clip_width = side(file.shapes, "image_proj.perceiver_resampler.proj_in.weight", 1)
+        if clip_width != CLIP_WIDTH:
+            raise AdapterError(
+                f"{file.name}: reads CLIP features of width {clip_width}; FaceID Plus models read ViT-H (1280). "
+                "Models of other families (Kolors) are not supported."
+            )
+    width = side(file.shapes, "image_proj.norm.weight", 0)
+    return variant, side(file.shapes, "image_proj.proj.2.weight", 0) // max(width, 1), width
 
 
 def _plus_or_v2(base: Base, name: str, size: int, choice: Variant | None) -> Variant:
@@ -177,16 +188,14 @@ def _plus_or_v2(base: Base, name: str, size: int, choice: Variant | None) -> Var
     )
 
 
-def _check_complete(ip_adapter: Mapping[str, Tensor], spec: AdapterSpec, name: str) -> None:
-    expected = {f"{layer.index}.to_{kv}_ip.weight" for layer in layers(spec.base) for kv in "kv"}
-    if spec.has_lora:
-        expected |= {
-            f"{index}.to_{linear}_lora.{half}.weight"
-            for layer in layers(spec.base)
-            for index in (layer.index - 1, layer.index)
-            for linear in ("q", "k", "v", "out")
-            for half in ("down", "up")
-        }
-    missing = sorted(expected - ip_adapter.keys())
-    if missing:
-        raise AdapterError(f"{name}: {len(missing)} tensors are missing, among them ip_adapter.{missing[0]}.")
+def _check_tensors(file: ModelFile, spec: AdapterSpec) -> None:
+    """Every tensor of the published files is there, in the one shape that fits the others, and holds fractions."""
+    projection = resampler_shapes if spec.variant is Variant.PORTRAIT_UNNORM else projection_shapes
+    rank = side(file.shapes, "ip_adapter.0.to_q_lora.down.weight", 0) if spec.has_lora else None
+    expected = projection(file.shapes, spec.tokens, spec.context_width)
+    expected |= attention_shapes(spec.base, spec.hidden, spec.context_width, rank)
+    if wrong := difference(file.shapes, expected):
+        raise AdapterError(f"{file.name}: {wrong}")
+    for key in expected:
+        if not file.tensors[key].dtype.startswith(("F", "BF")):
+            raise AdapterError(f"{file.name}: {key} holds numbers of type {file.tensors[key].dtype}, not fp16 or fp32.")

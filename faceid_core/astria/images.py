@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 import aiohttp
 
 from ..faces.photo import MAX_PIXELS
-from ..impostor import impostor
+from ..model_files.impostor import impostor
 from .client import AstriaClient
 from .errors import Again, AstriaError, ResultError
 from .faults import CONNECTION_FAULTS, connection_fault

@@ -1,7 +1,7 @@
 """Faces: from a photo to an aligned crop and an ArcFace embedding.
 
 photo.py    an IMAGE tensor or a file  -> uint8 RGB arrays
-packs.py    which ONNX files there are -> FacePack          (onnx_signature.py says what a file is)
+packs.py    which ONNX files there are -> FacePack          (model_files/onnx_header.py reads one)
 models.py   FacePack                   -> two ONNX sessions
 detect.py   photo                      -> boxes and landmarks
 align.py    landmarks                  -> 112 and 224 pixel crops

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..cache import LRUCache
 from ..errors import FacePackError, MissingDependencyError
-from ..impostor import Impostor, impostor
+from ..model_files.impostor import Impostor, impostor
 from .packs import FacePack, file_identity
 
 if TYPE_CHECKING:

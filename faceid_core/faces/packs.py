@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..cache import LRUCache
 from ..errors import FacePackError
-from .onnx_signature import Role, read_signature
+from ..model_files.onnx_header import Role, read_signature
 
 EMBEDDED_PACK = "yunet_sface"
 AUTO = "auto"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import PhotoError
-from ..impostor import Impostor, impostor
+from ..model_files.impostor import Impostor, impostor
 
 if TYPE_CHECKING:
     import torch

@@ -2,7 +2,7 @@
 
 crop.py      a picture's landmarks  -> an aligned square crop, in the framing a model wants
 paste.py     a changed crop         -> the face's rectangle of the picture, and nothing else
-swapper.py   an ONNX file           -> Swapper            (model_file.py tells what a file is)
+swapper.py   an ONNX file           -> Swapper            (model_files/tells.py tells what a file is)
 swap.py      picture, people        -> the picture with the people's faces
 restorer.py  a .pth or ONNX file    -> Restorer
 restore.py   picture, its faces     -> the picture with sharp faces of the same people

@@ -21,8 +21,11 @@ from ..cache import LRUCache
 from ..errors import MissingDependencyError
 from ..faces.models import open_session
 from ..faces.packs import file_identity
-from .errors import RetouchError
-from .model_file import RESTORER_SIDES, Kind, ModelFile, open_model_file, picture_input
+from ..model_files.kinds import RESTORERS, Kind
+from ..model_files.model_file import ModelFile, open_model_file
+from ..model_files.onnx_header import Header
+from ..model_files.tells import RESTORER_SIDES
+from .errors import READER, RetouchError, needed
 
 if TYPE_CHECKING:
     from spandrel import Architecture
@@ -32,6 +35,7 @@ log = logging.getLogger(__name__)
 Forward = Callable[[Tensor], Tensor]
 RunModule = Callable[[Forward, Tensor], Tensor]  # (forward, face on the CPU) -> what forward returns, anywhere
 
+_ARCHITECTURES = {Kind.GFPGAN: "GFPGAN", Kind.CODEFORMER: "CodeFormer", Kind.RESTOREFORMER: "RestoreFormer"}
 _LICENCES = {
     "gfpgan": "Apache-2.0 (StyleGAN2 parts under their own)",
     "codeformer": "S-Lab License 1.0: non-commercial",
@@ -79,7 +83,7 @@ def load_restorer(path: Path) -> Restorer:
         MissingDependencyError: spandrel, spandrel_extra_arches or onnxruntime has to be installed.
     """
     key = file_identity(path) if path.is_file() else path  # what is no file is refused below, and never kept
-    return _loaded.get_or_make(key, lambda: _load(open_model_file(path)))
+    return _loaded.get_or_make(key, lambda: _load(open_model_file(path, READER)))
 
 
 def restore_crop(crop: np.ndarray, restorer: Restorer, fidelity: float, run: RunModule | None = None) -> np.ndarray:
@@ -138,43 +142,41 @@ def _filled(shape: list, value: float, number: type) -> np.ndarray:
 
 
 def _load(file: ModelFile) -> Restorer:
-    if file.kind is not Kind.RESTORER:
-        raise RetouchError(f"{file.name}: a face restorer is needed here; this is {file.kind.value}")
-    restorer = _load_onnx(file) if file.header else _load_torch(file)
+    if file.kind not in RESTORERS:
+        raise needed(file, "a face restorer")
+    restorer = _load_torch(file) if file.header is None else _load_onnx(file, file.header)
     log.info("%s runs on %s; licence: %s", restorer.name, restorer.provider, restorer.licence)
     return restorer
 
 
-def _load_onnx(file: ModelFile) -> Restorer:
-    picture = picture_input(file.header)
-    side = picture.shape[2] or next((side for side in RESTORER_SIDES[::-1] if str(side) in file.name), 512)
-    if len(file.header.inputs) > 2:
-        raise RetouchError(f"{file.name}: takes {len(file.header.inputs)} inputs; a picture and a weight are known.")
+def _load_onnx(file: ModelFile, header: Header) -> Restorer:
+    named = next((side for side in RESTORER_SIDES[::-1] if str(side) in file.name), 512)
+    side = (header.picture and header.picture.shape[2]) or named
+    if len(header.inputs) > 2:
+        raise RetouchError(f"{file.name}: takes {len(header.inputs)} inputs; a picture and a weight are known.")
     try:
         session = open_session(file.path)
     except MissingDependencyError:
         raise
     except Exception as error:  # onnxruntime's exceptions share no public base class
         raise RetouchError(f"{file.name}: onnxruntime cannot run it ({error}). Download it again.") from error
-    return Restorer(file.name, "ONNX", side, len(file.header.inputs) == 2, _licence(file.name), session=session)
+    return Restorer(file.name, "ONNX", side, len(header.inputs) == 2, _licence(file.name), session=session)
 
 
 def _load_torch(file: ModelFile) -> Restorer:
-    if file.architecture == "RestoreFormer++":
+    if file.kind is Kind.RESTOREFORMER_PP:
         raise RetouchError(
             f"{file.name}: RestoreFormer++ can be used as an ONNX file only (RestoreFormer_PP.onnx); RestoreFormer "
             "itself as .pth too."
         )
-    architecture = _spandrel_architecture(file.architecture)
+    name = _ARCHITECTURES[file.kind]
+    architecture = _spandrel_architecture(name)
     try:
-        module = architecture.load(dict(file.tensors)).model
+        module = architecture.load(dict(file.read())).model
     except (RuntimeError, KeyError, ValueError, AssertionError) as error:
-        raise RetouchError(
-            f"{file.name}: its tensors are not those of {file.architecture} as published ({error})."
-        ) from error
+        raise RetouchError(f"{file.name}: its tensors are not those of {name} as published ({error}).") from error
     module.eval().requires_grad_(False)
-    is_codeformer = file.architecture == "CodeFormer"
-    return Restorer(file.name, file.architecture, 512, is_codeformer, _licence(file.architecture), module=module)
+    return Restorer(file.name, name, 512, file.kind is Kind.CODEFORMER, _licence(name), module=module)
 
 
 def _spandrel_architecture(name: str) -> Architecture:

@@ -16,10 +16,11 @@ import numpy as np
 from ..cache import LRUCache
 from ..errors import MissingDependencyError
 from ..faces.models import open_session
-from ..faces.onnx_signature import Header, Weight
 from ..faces.packs import TRAINED_SPACE, file_identity
-from .errors import RetouchError
-from .model_file import Kind, ModelFile, open_model_file, picture_input
+from ..model_files.kinds import Kind
+from ..model_files.model_file import ModelFile, open_model_file
+from ..model_files.onnx_header import Header, Weight
+from .errors import READER, RetouchError, needed
 
 log = logging.getLogger(__name__)
 
@@ -102,7 +103,7 @@ def load_swapper(path: Path) -> Swapper:
         MissingDependencyError: there is no onnxruntime.
     """
     key = file_identity(path) if path.is_file() else path  # what is no file is refused below, and never kept
-    return _loaded.get_or_make(key, lambda: _load(open_model_file(path)))
+    return _loaded.get_or_make(key, lambda: _load(open_model_file(path, READER)))
 
 
 def source_latent(embedding: np.ndarray, swapper: Swapper) -> np.ndarray:
@@ -154,11 +155,12 @@ def _run(crop: np.ndarray, latent: np.ndarray, swapper: Swapper) -> np.ndarray:
 
 def _load(file: ModelFile) -> Swapper:
     if file.kind is not Kind.SWAPPER or file.header is None:
-        raise RetouchError(f"{file.name}: a face swapper is needed here; this is {file.kind.value}")
-    emap = _read_emap(file.path, file.header)
-    contract = _contract(file, emap is not None)
-    picture = picture_input(file.header)
-    source = next(value for value in file.header.inputs if value is not picture)
+        raise needed(file, "a face swapper")
+    header = file.header
+    emap = _read_emap(file.path, header)
+    contract = _contract(file.name, header, emap is not None)
+    picture = header.picture
+    source = next(value for value in header.inputs if value is not picture)
     try:
         session = open_session(file.path, quiet=True)  # it warns that the emap is used by nobody, which is true
     except MissingDependencyError:
@@ -171,21 +173,21 @@ def _load(file: ModelFile) -> Swapper:
     return Swapper(file.name, contract, emap, session, picture.name, source.name, provider)
 
 
-def _contract(file: ModelFile, has_emap: bool) -> Contract:
+def _contract(file_name: str, header: Header, has_emap: bool) -> Contract:
     """The contract by the file's name where signatures are alike, else by its signature."""
-    name = file.name.lower()
+    name = file_name.lower()
     for known, why in _REFUSED.items():
         if known in name:
-            raise RetouchError(f"{file.name}: {why}, which is not supported. {_SUPPORTED}")
-    if len(file.header.inputs) != 2 or all(len(value.shape) == 4 for value in file.header.inputs):
-        raise RetouchError(f"{file.name}: a swapper that takes more than a crop and an embedding. {_SUPPORTED}")
-    size = _size(file)
-    outputs = {value.name for value in file.header.outputs}
+            raise RetouchError(f"{file_name}: {why}, which is not supported. {_SUPPORTED}")
+    if len(header.inputs) != 2 or all(len(value.shape) == 4 for value in header.inputs):
+        raise RetouchError(f"{file_name}: a swapper that takes more than a crop and an embedding. {_SUPPORTED}")
+    size = _size(file_name, header)
+    outputs = {value.name for value in header.outputs}
     if size == 256 and ("hyperswap" in name or {"output", "mask"} <= outputs):
         return Contract("hyperswap", size, 0.5, 0.5, False, 0.0, "ResearchRAIL-MS: research only")
     if size not in (128, 256) or not has_emap:
         missing = "" if has_emap else " and no embedding map"
-        raise RetouchError(f"{file.name}: an unknown swapper of {size} pixels{missing}. {_SUPPORTED}")
+        raise RetouchError(f"{file_name}: an unknown swapper of {size} pixels{missing}. {_SUPPORTED}")
     if size == 256 or "reswapper" in name:
         # README of ReSwapper: away from 128, crops are scaled about pixel centres.
         shift = size / 256 - 0.5
@@ -193,12 +195,12 @@ def _contract(file: ModelFile, has_emap: bool) -> Contract:
     return Contract("inswapper", size, 0.0, 1.0, True, 0.0, "InsightFace: non-commercial research only")
 
 
-def _size(file: ModelFile) -> int:
+def _size(file_name: str, header: Header) -> int:
     """Pixels a side; of a file that leaves it open (an export with dynamic axes), what its name says."""
-    height, width = picture_input(file.header).shape[2:]
+    height, width = header.picture.shape[2:]
     if height != width:
-        raise RetouchError(f"{file.name}: its crop is {width}x{height} pixels, not a square. {_SUPPORTED}")
-    return height or (256 if "256" in file.name else 128)
+        raise RetouchError(f"{file_name}: its crop is {width}x{height} pixels, not a square. {_SUPPORTED}")
+    return height or (256 if "256" in file_name else 128)
 
 
 def _read_emap(path: Path, header: Header) -> np.ndarray | None:

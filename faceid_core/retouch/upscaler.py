@@ -17,8 +17,9 @@ from ..cache import LRUCache
 from ..errors import MissingDependencyError
 from ..faces import tensor_from_photos
 from ..faces.packs import file_identity
-from .errors import RetouchError
-from .model_file import Kind, open_model_file
+from ..model_files.kinds import Kind
+from ..model_files.model_file import open_model_file
+from .errors import READER, RetouchError, needed
 
 if TYPE_CHECKING:
     from spandrel import ImageModelDescriptor
@@ -89,9 +90,9 @@ def _to_picture(drawn: torch.Tensor) -> np.ndarray:
 
 
 def _load(path: Path) -> Upscaler:
-    file = open_model_file(path)
+    file = open_model_file(path, READER)
     if file.kind not in (Kind.UPSCALER, Kind.UNKNOWN):
-        raise RetouchError(f"{file.name}: a super-resolution model is needed here; this is {file.kind.value}")
+        raise needed(file, "a super-resolution model")
     if file.header is not None:
         raise RetouchError(f"{file.name}: ONNX files of super-resolution models are not read here. Use the .pth file.")
     try:
@@ -99,7 +100,7 @@ def _load(path: Path) -> Upscaler:
     except ImportError as error:
         raise MissingDependencyError("super_resolution needs spandrel. Run: pip install spandrel") from error
     try:
-        model = ModelLoader().load_from_state_dict(dict(file.tensors))
+        model = ModelLoader().load_from_state_dict(dict(file.read()))
     except UnsupportedModelError as error:
         raise RetouchError(f"{file.name}: no super-resolution model that spandrel knows.") from error
     except (RuntimeError, KeyError, ValueError, AssertionError) as error:

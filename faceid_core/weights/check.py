@@ -10,10 +10,10 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..impostor import impostor
+from ..model_files.impostor import impostor
 from .errors import WeightsError
 from .folders import ModelFolders
-from .manifest import ModelFile
+from .manifest import PublishedFile
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -34,14 +34,14 @@ class State(Enum):
 class Check:
     """path: None when missing. detail: what is wrong, or not known, in words. sha256: None when not computed."""
 
-    entry: ModelFile
+    entry: PublishedFile
     state: State
     path: Path | None = None
     detail: str = ""
     sha256: str | None = None
 
 
-def look(entry: ModelFile, folders: ModelFolders) -> Check:
+def look(entry: PublishedFile, folders: ModelFolders) -> Check:
     """Name, size and first bytes: quick, the file is not read."""
     path = folders.find(entry)
     if path is None:
@@ -55,7 +55,7 @@ def look(entry: ModelFile, folders: ModelFolders) -> Check:
     return Check(entry, State.FOUND, path)
 
 
-def verify(entry: ModelFile, folders: ModelFolders, bar: Bar | None = None) -> Check:
+def verify(entry: PublishedFile, folders: ModelFolders, bar: Bar | None = None) -> Check:
     """``look``, and the whole file's sha256 against the published one."""
     looked = look(entry, folders)
     if looked.path is None or looked.state is State.DAMAGED:

@@ -21,7 +21,7 @@ from .check import Bar, Check, State, file_sha256, look
 from .errors import DownloadError, StorageError
 from .folders import ModelFolders
 from .licences import Accept, agree, never
-from .manifest import ModelFile
+from .manifest import PublishedFile
 from .transfer import Patience, Tell, download
 
 log = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ class Fetched:
         sha256: of a downloaded file; ``verified``: whether that is the published one (else none is known).
     """
 
-    entry: ModelFile
+    entry: PublishedFile
     path: Path
     downloaded: bool
     sha256: str | None = None
@@ -50,7 +50,7 @@ class Fetched:
 
 
 def fetch(
-    entries: Iterable[ModelFile],
+    entries: Iterable[PublishedFile],
     folders: ModelFolders,
     accept: Accept = never,
     *,
@@ -63,7 +63,7 @@ def fetch(
 
 
 def fetch_each(
-    entries: Iterable[ModelFile],
+    entries: Iterable[PublishedFile],
     folders: ModelFolders,
     accept: Accept = never,
     *,
@@ -86,7 +86,7 @@ def fetch_each(
         from tqdm import tqdm as bar
     entries = list(dict.fromkeys(entries))
     agree((entry for entry in entries if _wanting(look(entry, folders))), accept)
-    done: set[ModelFile] = set()
+    done: set[PublishedFile] = set()
     for entry in entries:
         if entry in done:
             continue
@@ -95,7 +95,7 @@ def fetch_each(
         yield from _fetch_together(together, folders, bar, tell, patience or Patience())
 
 
-def by_hand(entry: ModelFile, target: Path) -> str:
+def by_hand(entry: PublishedFile, target: Path) -> str:
     """What to do without a network: which URL, saved as what."""
     if entry.member is None:
         return f"Download {entry.url} in another way and save it as {target}."
@@ -103,7 +103,7 @@ def by_hand(entry: ModelFile, target: Path) -> str:
 
 
 def _fetch_together(
-    entries: list[ModelFile], folders: ModelFolders, bar: Bar, tell: Tell, patience: Patience
+    entries: list[PublishedFile], folders: ModelFolders, bar: Bar, tell: Tell, patience: Patience
 ) -> Iterator[Fetched]:
     """One file, or files of one zip."""
     targets = _targets(entries, folders)
@@ -124,13 +124,13 @@ def _fetch_together(
         yield Fetched(check.entry, check.path, False, check=check)
 
 
-def _targets(entries: list[ModelFile], folders: ModelFolders) -> dict[ModelFile, Path]:
+def _targets(entries: list[PublishedFile], folders: ModelFolders) -> dict[PublishedFile, Path]:
     """Where each file that is wanting goes: what is there and is no model is replaced."""
     checks = (look(entry, folders) for entry in entries)
     return {check.entry: check.path or folders.target(check.entry) for check in checks if _wanting(check)}
 
 
-def _part(entry: ModelFile, target: Path) -> Path:
+def _part(entry: PublishedFile, target: Path) -> Path:
     name = target.name if entry.member is None else PurePosixPath(urlsplit(entry.url).path).name
     return target.with_name(name + ".part")
 
@@ -139,7 +139,7 @@ def _wanting(check: Check) -> bool:
     return check.state in (State.MISSING, State.DAMAGED)
 
 
-def _download(part: Path, targets: dict[ModelFile, Path], bar: Bar, tell: Tell, patience: Patience) -> str:
+def _download(part: Path, targets: dict[PublishedFile, Path], bar: Bar, tell: Tell, patience: Patience) -> str:
     try:
         if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):
             raise DownloadError("HF_HUB_OFFLINE forbids it")
@@ -181,7 +181,7 @@ def _alone(part: Path, tell: Tell) -> Iterator[None]:
         lock.release()
 
 
-def _extract(entry: ModelFile, archive: Path, target: Path) -> str:
+def _extract(entry: PublishedFile, archive: Path, target: Path) -> str:
     """One member of a zip, checked, into its place; the zip's hash is right already where one is known."""
     part = target.with_name(target.name + ".part")
     try:
@@ -214,7 +214,7 @@ def _extract(entry: ModelFile, archive: Path, target: Path) -> str:
     return sha256
 
 
-def _is_member(info: zipfile.ZipInfo, entry: ModelFile) -> bool:
+def _is_member(info: zipfile.ZipInfo, entry: PublishedFile) -> bool:
     # Some packs are zipped with their folder, some without.
     return not info.is_dir() and PurePosixPath(info.filename).name == PurePosixPath(entry.member or "").name
 

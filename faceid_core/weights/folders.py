@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from .errors import WeightsError
-from .manifest import ModelFile
+from .manifest import PublishedFile
 
 EXTENSIONS = frozenset({".bin", ".ckpt", ".onnx", ".pkl", ".pt", ".pt2", ".pth", ".safetensors", ".sft"})
 
@@ -40,7 +40,7 @@ class ModelFolders:
         """Every model file below the key's folders, folder by folder, sorted."""
         return [file for folder in self.of(key) for file in sorted(_model_files(folder))]
 
-    def find(self, entry: ModelFile) -> Path | None:
+    def find(self, entry: PublishedFile) -> Path | None:
         """The file if it is there: under its name, or under another name of the same content (equal size).
 
         Files of a face pack count where face packs are looked for: ``<root>/models/<pack>/``, ``<root>/<pack>/``,
@@ -51,7 +51,7 @@ class ModelFolders:
         named = (file for file in found if file.name == entry.name)
         return next(named, None) or next((file for file in found if _size(file) == entry.size), None)
 
-    def target(self, entry: ModelFile) -> Path:
+    def target(self, entry: PublishedFile) -> Path:
         """Where the file is downloaded to."""
         return self.of(entry.folder)[0] / PurePosixPath(entry.subfolder) / entry.name
 
@@ -146,7 +146,7 @@ def _model_files(folder: Path) -> Iterator[Path]:
         yield from (Path(parent, file) for file in files if os.path.splitext(file)[1].lower() in EXTENSIONS)
 
 
-def _in_place(entry: ModelFile, file: Path, roots: tuple[Path, ...]) -> bool:
+def _in_place(entry: PublishedFile, file: Path, roots: tuple[Path, ...]) -> bool:
     if file.name not in (entry.name, *entry.also_named):
         return False
     if not entry.subfolder:

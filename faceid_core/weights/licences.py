@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from .errors import LicenceError
-from .manifest import Licence, ModelFile
+from .manifest import Licence, PublishedFile
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ def never(licence: Licence) -> bool:
     return False
 
 
-def agree(entries: Iterable[ModelFile], accept: Accept) -> None:
+def agree(entries: Iterable[PublishedFile], accept: Accept) -> None:
     """Put every non-commercial licence of the files to ``accept``, once each, unless it was accepted before.
 
     Raises LicenceError, before anything else is done, when one is refused.

@@ -51,7 +51,7 @@ class Download:
 
 
 @dataclass(frozen=True)
-class ModelFile:
+class PublishedFile:
     """One model file.
 
     folder: ComfyUI's key (checkpoints, ipadapter, ...), below which it lies in ``subfolder`` under ``name``.
@@ -82,7 +82,7 @@ class ModelFile:
         return self.archive or Download(self.url, self.size, self.sha256)
 
 
-def manifest() -> tuple[ModelFile, ...]:
+def manifest() -> tuple[PublishedFile, ...]:
     """Every file of the manifest, in its order."""
     return _read(MANIFEST).files
 
@@ -92,12 +92,12 @@ def groups() -> Mapping[str, str]:
     return _read(MANIFEST).groups
 
 
-def model_file(id: str) -> ModelFile:
+def model_file(id: str) -> PublishedFile:
     """Raises WeightsError, naming similar ids, when there is no such file."""
     return _named(id, {entry.id: entry for entry in manifest()}, "model file")
 
 
-def files_for(group: str) -> tuple[ModelFile, ...]:
+def files_for(group: str) -> tuple[PublishedFile, ...]:
     """The files of a group. Raises WeightsError, naming similar groups, when there is no such group."""
     _named(group, groups(), "group of model files")
     return tuple(entry for entry in manifest() if group in entry.needed_for)
@@ -110,7 +110,7 @@ def licence(id: str) -> Licence:
 
 @dataclass(frozen=True)
 class _Manifest:
-    files: tuple[ModelFile, ...]
+    files: tuple[PublishedFile, ...]
     licences: Mapping[str, Licence]
     groups: Mapping[str, str]
 
@@ -125,7 +125,7 @@ def _read(path: Path) -> _Manifest:
     return _Manifest(files, licences, tables.get("groups", {}))
 
 
-def _model_file(table: dict[str, Any], licences: dict[str, Licence], archives: dict[str, Download]) -> ModelFile:
+def _model_file(table: dict[str, Any], licences: dict[str, Licence], archives: dict[str, Download]) -> PublishedFile:
     where = f"model file {table.get('id')}"
     values = dict(table, licence=_named(table.get("licence", ""), licences, f"licence ({where})"))
     for field in ("needed_for", "also_named"):
@@ -133,7 +133,7 @@ def _model_file(table: dict[str, Any], licences: dict[str, Licence], archives: d
     if "archive" in table:
         values["archive"] = _named(table["archive"], archives, f"archive ({where})")
         values["url"] = values["archive"].url
-    return _made(ModelFile, values, where)
+    return _made(PublishedFile, values, where)
 
 
 def _made(kind: type, values: dict[str, Any], where: str) -> Any:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..impostor import impostor
+from ..model_files.impostor import impostor
 from .check import Bar, file_sha256
 from .errors import DownloadError, StorageError
 from .manifest import Download

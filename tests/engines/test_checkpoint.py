@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 import torch
 from faceid_tunes.faceid_core.engines.embedded.checkpoint import TEXT_ENCODER, UNET, VAE, open_checkpoint
-from faceid_tunes.faceid_core.engines.embedded.model_file import CheckpointError, ReplacedError, open_model_file
+from faceid_tunes.faceid_core.engines.embedded.errors import READER, CheckpointError, ReplacedError
 from faceid_tunes.faceid_core.errors import FaceIDError
+from faceid_tunes.faceid_core.model_files.model_file import open_model_file
 from faceid_tunes.faceid_core.weights.published_shapes import (
     clip_vision_h_shapes,
     faceid_sd15_shapes,
@@ -193,7 +194,7 @@ def test_a_header_may_be_as_long_as_a_pickle_is_marked(tmp_path):
     path = tmp_path / "model.safetensors"
     for count in range(1, 40):
         save_file({f"{number:02}": torch.zeros(1) for number in range(count)}, path)
-        assert len(open_model_file(path).shapes) == count
+        assert len(open_model_file(path, READER).shapes) == count
         if path.read_bytes()[0] == 0x80:
             return
     pytest.fail("no header of such a length came up")
@@ -211,10 +212,10 @@ def written_as(kind: str, folder: Path, tensors: dict[str, torch.Tensor]) -> Pat
 @pytest.mark.parametrize("kind", ["safetensors", "ckpt", "pt"])
 def test_tensors_are_read_in_the_order_asked_for_and_in_one_precision(tmp_path, kind):
     tensors = {f"{number}.weight": torch.randn(3, 5).half() for number in range(200)} | {"ids": torch.arange(7)}
-    file = open_model_file(written_as(kind, tmp_path, tensors))
+    file = open_model_file(written_as(kind, tmp_path, tensors), READER)
     assert file.shapes == {key: tuple(tensor.shape) for key, tensor in tensors.items()}
     keys = list(reversed(tensors))
-    read = dict(file.read(keys))
+    read = dict(file.read(keys, torch.float32))
     assert list(read) == keys
     assert {tensor.dtype for key, tensor in read.items() if key != "ids"} == {torch.float32}
     assert all(torch.equal(read[key], tensor.to(read[key].dtype)) for key, tensor in tensors.items())
@@ -222,7 +223,7 @@ def test_tensors_are_read_in_the_order_asked_for_and_in_one_precision(tmp_path, 
 
 def test_a_file_replaced_after_its_header_was_read_is_not_mixed_with_the_old_one(tmp_path):
     path = written_as("safetensors", tmp_path, {"a": torch.zeros(4)})
-    file = open_model_file(path)
+    file = open_model_file(path, READER)
     save_file({"a": torch.ones(5)}, path)
     with pytest.raises(ReplacedError, match="was replaced while it was in use"):
         list(file.read(["a"]))

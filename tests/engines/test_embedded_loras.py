@@ -12,9 +12,10 @@ from faceid_tunes.faceid_core.adapter.attention import IdentityAttention, identi
 from faceid_tunes.faceid_core.adapter.lora import lora_pairs
 from faceid_tunes.faceid_core.adapter.tokens import identity_tokens
 from faceid_tunes.faceid_core.engines.embedded.checkpoint import UNET
+from faceid_tunes.faceid_core.engines.embedded.errors import READER, CheckpointError
 from faceid_tunes.faceid_core.engines.embedded.loras import AdapterLora, Lora, lora_files, with_loras
-from faceid_tunes.faceid_core.engines.embedded.model_file import CheckpointError, open_model_file
 from faceid_tunes.faceid_core.engines.embedded.unet import attention_heads, bind_identities
+from faceid_tunes.faceid_core.model_files.model_file import open_model_file
 from safetensors.torch import save_file
 from support.embedded import kohya_lora, small_pipeline
 from support.fidelity import adapter_for, random_faces, saved_adapter
@@ -280,7 +281,7 @@ def checkpoint(pipeline, adapter, tmp_path):
         for pair in lora_pairs(adapter)
     }
     save_file(touched, tmp_path / "checkpoint.safetensors")
-    return open_model_file(tmp_path / "checkpoint.safetensors")
+    return open_model_file(tmp_path / "checkpoint.safetensors", READER)
 
 
 def test_the_adapters_lora_goes_without_a_trace(pipeline, adapter, checkpoint):

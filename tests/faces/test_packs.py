@@ -9,7 +9,7 @@ import onnx
 import pytest
 from faceid_tunes.faceid_core.errors import FacePackError, MissingDependencyError
 from faceid_tunes.faceid_core.faces import EMBEDDED_PACK, extract_faces, find_pack, list_packs, models
-from faceid_tunes.faceid_core.faces.onnx_signature import Role, read_signature
+from faceid_tunes.faceid_core.model_files.onnx_header import Role, read_signature
 from onnx import TensorProto, helper
 
 

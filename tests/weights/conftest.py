@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from faceid_tunes.faceid_core.faces.packs import embedded_pack
 from faceid_tunes.faceid_core.weights.folders import ModelFolders, model_folders
-from faceid_tunes.faceid_core.weights.manifest import Licence, ModelFile
+from faceid_tunes.faceid_core.weights.manifest import Licence, PublishedFile
 from faceid_tunes.faceid_core.weights.transfer import Patience
 from support.faulty_server import FaultyServer
 
@@ -48,11 +48,11 @@ def hurried() -> Patience:
 
 
 @pytest.fixture
-def model() -> Callable[..., ModelFile]:
+def model() -> Callable[..., PublishedFile]:
     """model(url, content, **changes): a manifest entry."""
 
-    def make(url: str, content: bytes, **changes: object) -> ModelFile:
-        entry = ModelFile(
+    def make(url: str, content: bytes, **changes: object) -> PublishedFile:
+        entry = PublishedFile(
             id="model",
             name="model.onnx",
             folder="ipadapter",

@@ -9,7 +9,7 @@ import sys
 from faceid_tunes.faceid_core.weights.errors import WeightsError
 from faceid_tunes.faceid_core.weights.fetch import fetch
 from faceid_tunes.faceid_core.weights.folders import model_folders
-from faceid_tunes.faceid_core.weights.manifest import Licence, ModelFile
+from faceid_tunes.faceid_core.weights.manifest import Licence, PublishedFile
 from tqdm import tqdm
 
 
@@ -34,7 +34,7 @@ url, size, sha256, folder = sys.argv[1:5]
 if len(sys.argv) > 5:
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[5]), int(sys.argv[5])))
 free = Licence("free", "Free for any use.", True)
-entry = ModelFile("m", "model.onnx", "ipadapter", url, "main", free, ("tests",), size=int(size), sha256=sha256)
+entry = PublishedFile("m", "model.onnx", "ipadapter", url, "main", free, ("tests",), size=int(size), sha256=sha256)
 try:
     fetched = fetch([entry], model_folders(folder), bar=SayingBar, tell=say)
 except WeightsError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from ...impostor import Impostor, impostor
+from ...model_files.impostor import Impostor, impostor
 
 _LONGEST = 2000  # characters of one message; a stack trace is not a message
 

@@ -1,7 +1,7 @@
 """Draws a prompt in this process, with diffusers, over a single-file SD 1.5 checkpoint.
 
 engine.py         DiffusersEngine: what is drawn with what, and what there is to tell of it
-model_file.py     what a file is, from its header
+errors.py         what goes wrong with a model file
 checkpoint.py     whether it is a whole SD 1.5 checkpoint
 pipeline.py       the checkpoint as a diffusers pipeline
 loaded_model.py   the model in memory, one order after the other
@@ -14,6 +14,6 @@ retouching.py     what finished pictures are retouched with
 """
 
 from .engine import DiffusersEngine, EmbeddedModels
-from .model_file import CheckpointError
+from .errors import CheckpointError
 
 __all__ = ["CheckpointError", "DiffusersEngine", "EmbeddedModels"]

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from ...model_files.kinds import Kind
+from ...model_files.model_file import ModelFile, Shapes, open_model_file
 from ...weights.published_shapes import text_encoder_shapes, unet_shapes, vae_shapes
-from .model_file import CheckpointError, ModelFile, Shapes, open_model_file
+from .errors import READER, CheckpointError
 
 UNET, VAE, TEXT_ENCODER = "model.diffusion_model.", "first_stage_model.", "cond_stage_model.transformer."
 
@@ -14,20 +16,15 @@ _CONTEXT_WIDTH = UNET + "input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight
 _FIRST_LAYER = UNET + "input_blocks.0.0.weight"  # [320, channels, 3, 3]
 _WANTED = "Use a single-file checkpoint of Stable Diffusion 1.5, such as v1-5-pruned-emaonly.safetensors."
 
-# What is said of a file without the UNet of an SD 1.5 checkpoint, by the beginnings of keys that only such files have.
-_OTHER_FILES = (
-    (("lora_unet_", "lora_te", "unet.down_blocks.", "text_encoder.text_model."), "a LoRA file, not a checkpoint. Put "
-     "it into the LoRA folder and name it in the text, as <lora:name:1>."),
-    (("image_proj", "ip_adapter"), "an IP-Adapter, not a checkpoint. It is the adapter of the engine."),
-    (("control_model.", "controlnet_", "input_hint_block."), "a ControlNet, not a checkpoint."),
-    (("vision_model.", "visual."), "a CLIP vision encoder, not a checkpoint."),
-    (("text_model.",), "a text encoder alone, not a whole checkpoint."),
-    (("input_blocks.", "conv_in.", "down_blocks.", "mid_block."), "a UNet alone, not a whole checkpoint."),
-    (("encoder.", "decoder.", "first_stage_model."), "a VAE alone, not a whole checkpoint."),
-    (("joint_blocks.", "double_blocks.", "transformer_blocks.", "model.diffusion_model.joint_blocks.",
-      "model.diffusion_model.double_blocks.", "model.diffusion_model.transformer_blocks.",
-      "model.diffusion_model.blocks."), "a model with a transformer (SD 3, Flux or newer)."),
-)  # fmt: skip
+# Checkpoints that are refused by more than their name: their kind, and what the engine does instead.
+_BASES = {
+    Kind.SDXL: "; the embedded engine draws SD 1.5 so far.",
+    Kind.SDXL_DISTILLED: "; the embedded engine draws SD 1.5 so far.",
+    Kind.SD2: "; the embedded engine draws SD 1.5.",
+    Kind.VIDEO: "; the embedded engine draws pictures with SD 1.5.",
+    Kind.INPAINTING: "; the embedded engine draws from text alone.",
+    Kind.INSTRUCT_PIX2PIX: "; the embedded engine draws from text alone.",
+}
 
 
 def open_checkpoint(path: Path) -> ModelFile:
@@ -37,8 +34,8 @@ def open_checkpoint(path: Path) -> ModelFile:
         CheckpointError: says what the file is instead (SDXL, SD 2, inpainting, video, a LoRA, a VAE, ...), or what is
             missing in it.
     """
-    file = open_model_file(path)
-    problem = next((found for test in _TESTS if (found := test(file.shapes))), None)
+    file = open_model_file(path, READER)
+    problem = _other_kind(file) or next((found for test in _TESTS if (found := test(file.shapes))), None)
     if problem:
         raise CheckpointError(f"{path.name}: {problem} {_WANTED}")
     return file
@@ -55,39 +52,25 @@ def text_model_prefix(shapes: Shapes) -> str:
     return inner if any(key.startswith(inner) for key in shapes) else TEXT_ENCODER
 
 
-def _other_base(shapes: Shapes) -> str | None:
-    if any(key.startswith("conditioner.embedders.") for key in shapes) or UNET + "label_emb.0.0.weight" in shapes:
-        return "an SDXL checkpoint; the embedded engine draws SD 1.5 so far."
-    if any(mark in key for key in shapes for mark in ("time_stack", "temporal_", "motion_modules", "time_mixer")):
-        return "a video model; the embedded engine draws pictures with SD 1.5."
-    width = shapes.get(_CONTEXT_WIDTH, (0, 768))[-1]
-    if width == 1024 or any(key.startswith("cond_stage_model.model.") for key in shapes):
-        return "an SD 2 checkpoint; the embedded engine draws SD 1.5."
+def _other_kind(file: ModelFile) -> str | None:
+    """What a file is that is no checkpoint of SD 1.5; None where only its parts can tell."""
+    if not file.tensors:
+        return "a file without tensors."
+    if file.kind in _BASES:
+        return f"{file.kind.what}{_BASES[file.kind]}"
+    if _FIRST_LAYER not in file.tensors:
+        return None if file.kind is Kind.SD15 else _sentence(file)
+    width = (0, 768, *file.shapes.get(_CONTEXT_WIDTH, ()))[-1]
     if width != 768:
         return f"a checkpoint whose text is {width} wide (SD 1.5: 768); the embedded engine draws SD 1.5."
+    channels = (*file.shapes[_FIRST_LAYER], 0, 0)[1]
+    if channels != 4:
+        return f"a checkpoint with {channels} input channels; the embedded engine draws from text alone."
     return None
 
 
-def _other_task(shapes: Shapes) -> str | None:
-    channels = shapes.get(_FIRST_LAYER, (320, 4))[1]
-    tasks = {8: "an InstructPix2Pix checkpoint (8 input channels)", 9: "an inpainting checkpoint (9 input channels)"}
-    if channels == 4:
-        return None
-    task = tasks.get(channels, f"a checkpoint with {channels} input channels")
-    return f"{task}; the embedded engine draws from text alone."
-
-
-def _other_file(shapes: Shapes) -> str | None:
-    if _FIRST_LAYER in shapes:
-        return None
-    if not shapes:
-        return "a file without tensors."
-    if any(".lora_" in key or ".lora." in key or "hada_w1" in key or "lokr_w" in key for key in shapes):
-        return _OTHER_FILES[0][1]
-    for beginnings, what in _OTHER_FILES:
-        if any(key.startswith(beginnings) for key in shapes):
-            return what
-    return f"not a Stable Diffusion checkpoint (its first tensor is {next(iter(shapes))!r})."
+def _sentence(file: ModelFile) -> str:
+    return file.refusal("a Stable Diffusion checkpoint").removeprefix(f"{file.name}: ")
 
 
 def _quantised(shapes: Shapes) -> str | None:
@@ -129,11 +112,4 @@ def _sizes(shape: tuple[int, ...]) -> str:
     return "x".join(map(str, shape))
 
 
-_TESTS: tuple[Callable[[Shapes], str | None], ...] = (
-    _other_base,
-    _other_file,
-    _other_task,
-    _quantised,
-    _lacks_part,
-    _incomplete,
-)
+_TESTS: tuple[Callable[[Shapes], str | None], ...] = (_quantised, _lacks_part, _incomplete)

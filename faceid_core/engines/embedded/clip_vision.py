@@ -9,7 +9,9 @@ import torch
 
 from ...adapter.tokens import ClipFeatures
 from ...faces import Faces
-from .model_file import CheckpointError, ModelFile, open_model_file
+from ...model_files.kinds import Kind
+from ...model_files.model_file import ModelFile, open_model_file
+from .errors import READER, CheckpointError
 
 if TYPE_CHECKING:
     from transformers import CLIPVisionModelWithProjection
@@ -38,20 +40,17 @@ def image_encoder_file(path: Path | None, reader: str) -> ModelFile:
     wanted = f"Put {VIT_H} (h94/IP-Adapter, models/image_encoder/model.safetensors) into models/clip_vision."
     if path is None:
         raise CheckpointError(f"{reader}, which also looks at the face through CLIP ViT-H/14. {wanted}")
-    file = open_model_file(path)
-    width = file.shapes.get("vision_model.embeddings.class_embedding")
-    if width is None:
-        what = (
-            "an open_clip encoder; transformers' layout is needed"
-            if "visual.conv1.weight" in file.shapes
-            else ("not a CLIP vision encoder")
-        )
-        raise CheckpointError(f"{file.name}: {what}. {wanted}")
+    file = open_model_file(path, READER)
+    if file.kind is Kind.OPEN_CLIP:
+        raise CheckpointError(f"{file.name}: an open_clip encoder; transformers' layout is needed. {wanted}")
+    if file.kind is not Kind.CLIP_VISION:
+        raise CheckpointError(file.refusal("a CLIP vision encoder", wanted))
+    width = (*file.shapes.get("vision_model.embeddings.class_embedding", ()), 0)[0]
     depth = sum(key.endswith(".layer_norm1.weight") and key.startswith("vision_model.") for key in file.shapes)
-    if (width[0], depth) != (1280, 32):
+    if (width, depth) != (1280, 32):
         raise CheckpointError(
             f"{file.name}: FaceID Plus models look through CLIP ViT-H/14 (width 1280, 32 layers); this encoder has "
-            f"width {width[0]} and {depth} layers. {wanted}"
+            f"width {width} and {depth} layers. {wanted}"
         )
     return file
 
@@ -77,5 +76,5 @@ def _vision_encoder(file: ModelFile) -> CLIPVisionModelWithProjection:
 
     with init_empty_weights(include_buffers=False):
         model = CLIPVisionModelWithProjection(CLIPVisionConfig(**_VIT_H_SIZES))
-    assign_weights(model, dict(file.read(file.shapes)), "")
+    assign_weights(model, dict(file.read(dtype=torch.float32)), "")
     return model.requires_grad_(False).eval()

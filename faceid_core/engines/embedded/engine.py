@@ -19,6 +19,7 @@ from ...cache import LRUCache
 from ...errors import AdapterError, FaceIDError, MissingDependencyError
 from ...faces import FacePack, Faces
 from ...faces.packs import BUFFALO_L_URL, TRAINED_PACK, TRAINED_SPACE
+from ...model_files.model_file import ModelFile
 from ...prompts import Prompt, Settings, resolve
 from ...prompts.defaults import SD15_RESOLUTION
 from ...retouch import retouch_picture
@@ -28,8 +29,8 @@ from ..notes import not_local_note
 from ..people import TaggedPerson, tagged_people
 from .checkpoint import open_checkpoint
 from .clip_vision import clip_features, image_encoder_file
+from .errors import ReplacedError
 from .loras import Lora, lora_files
-from .model_file import ModelFile, ReplacedError
 from .retouching import retouch_tools
 from .text_encoding import textual_inversions
 

@@ -14,10 +14,10 @@ from torch import nn
 from ...adapter.attention import IdentityAttention, identity_kv
 from ...adapter.model import Adapter
 from ...adapter.tokens import IdentityTokens
+from ...model_files.model_file import ModelFile
 from ...prompts import Prompt, Settings
 from ...prompts.styles import styled
 from .loras import AdapterLora, Lora, with_loras
-from .model_file import ModelFile
 from .pipeline import OnTensor, load_pipeline, load_vae_encoder
 from .sampling import Conditioning, Start, decode, draw_latent, encode
 from .text_encoding import as_long, encode_text

@@ -20,8 +20,10 @@ from torch import Tensor, nn
 
 from ...adapter.lora import LoraPair, lora_pairs
 from ...adapter.model import Adapter
+from ...model_files.kinds import Kind
+from ...model_files.model_file import ModelFile, Shapes, open_model_file
 from .checkpoint import UNET
-from .model_file import CheckpointError, ModelFile, Shapes, open_model_file
+from .errors import READER, CheckpointError
 from .unet import merge_lora
 
 if TYPE_CHECKING:
@@ -155,10 +157,12 @@ def _layers(module: nn.Module, beginnings: Sequence[str]) -> dict[str, nn.Module
 
 def _deltas(lora: Lora, layers: Mapping[str, nn.Module]) -> dict[str, _Delta]:
     """Layer name -> what the file adds to that layer, for the layers there are."""
-    file = open_model_file(lora.path)
+    file = open_model_file(lora.path, READER)
+    if file.kind not in (Kind.LORA, Kind.UNKNOWN):
+        raise CheckpointError(file.refusal("a LoRA file"))
     if problem := _problem(file.shapes):
         raise CheckpointError(f"{file.name}: {problem}")
-    tensors = dict(file.read(file.shapes))
+    tensors = dict(file.read(dtype=torch.float32))
     found, strange = {}, []
     for down_key, up_key, stem in _pairs(file.shapes):
         name = stem.replace(".processor", "").replace(".", "_")

@@ -14,8 +14,8 @@ from diffusers import AutoencoderKL, PNDMScheduler, StableDiffusionPipeline, UNe
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
+from ...model_files.model_file import ModelFile
 from .checkpoint import TEXT_ENCODER, UNET, VAE, part_keys, text_model_prefix
-from .model_file import ModelFile
 
 SD15 = Path(__file__).parent / "sd15"
 

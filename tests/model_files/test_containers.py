@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from faceid_tunes.faceid_core.containers import Container, DamagedFileError, container, load_pickle
-from faceid_tunes.faceid_core.retouch.model_file import Kind, open_model_file
+from faceid_tunes.faceid_core.model_files.containers import Container, DamagedFileError, container, load_pickle
+from faceid_tunes.faceid_core.model_files.kinds import Kind
+from faceid_tunes.faceid_core.model_files.model_file import open_model_file
+from faceid_tunes.faceid_core.retouch.errors import READER
 from safetensors.torch import save_file
 
 
@@ -30,7 +32,7 @@ def test_each_container_is_told_from_the_others(tmp_path, like_a_pickle):
 
 
 def test_a_retouch_model_that_begins_like_a_pickle_is_read_as_what_it_is(like_a_pickle):
-    opened = open_model_file(like_a_pickle)
+    opened = open_model_file(like_a_pickle, READER)
     assert opened.kind is Kind.UNKNOWN and list(opened.tensors) == ["weight"]
 
 
