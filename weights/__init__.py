@@ -1,1 +1,1 @@
-"""Data only: ``manifest.toml`` lists every model file, ``embedded`` holds those that come along."""
+"""Data only: ``manifest.toml`` lists every model file, ``embedded`` holds the files that are part of this package."""

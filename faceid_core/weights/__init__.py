@@ -1,5 +1,5 @@
-"""The model files that can be fetched.
+"""The model files that can be downloaded.
 
-What there is (``manifest``), where they lie (``folders``), what may be done with them (``licences``), whether they are
-whole (``check``), and how they get here (``fetch``). Nothing here downloads unless ``fetch`` is called.
+The list of files (``manifest``), their folders (``folders``), their licences (``licences``), whether they are complete
+(``check``), and their download (``fetch``). Only ``fetch`` downloads.
 """

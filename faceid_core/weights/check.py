@@ -1,4 +1,4 @@
-"""Whether a model file is there, and whether it is the published one."""
+"""Whether a model file exists, and whether it is the published one."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
 
 _BLOCK = 1 << 20
 
-Bar = Callable[..., "tqdm"]  # tqdm itself, or anything that takes its arguments
+Bar = Callable[..., "tqdm"]  # tqdm, or anything that takes the same arguments
 
 
 class State(Enum):
     MISSING = "missing"
-    FOUND = "found"  # as far as looked: of the published size, or with the published hash
-    DIFFERS = "differs"  # not the published file, which may be just as well: another revision, a conversion
-    DAMAGED = "damaged"  # certainly no model
+    FOUND = "found"  # as far as checked: it has the published size, or the published hash
+    DIFFERS = "differs"  # not the published file, but perhaps as good: another revision, a conversion
+    DAMAGED = "damaged"  # certainly not a model
 
 
 @dataclass(frozen=True)
 class Check:
-    """path: None when missing. detail: what is wrong, or not known, in words. sha256: None when not computed."""
+    """path: None when missing. detail: what is wrong or unknown, in words. sha256: None when not computed."""
 
     entry: PublishedFile
     state: State
@@ -42,7 +42,7 @@ class Check:
 
 
 def look(entry: PublishedFile, folders: ModelFolders) -> Check:
-    """Name, size and first bytes: quick, the file is not read."""
+    """Check name, size and first bytes: quick, because the file is not read."""
     path = folders.find(entry)
     if path is None:
         return Check(entry, State.MISSING)
@@ -51,12 +51,14 @@ def look(entry: PublishedFile, folders: ModelFolders) -> Check:
         return Check(entry, State.DAMAGED, path, f"it is {kind.value} saved under the model's name")
     if entry.size is not None and size != entry.size:
         shorter = ": cut short, or another revision" if size < entry.size else ": another revision"
-        return Check(entry, State.DIFFERS, path, f"it has {size:,} bytes, the published file {entry.size:,}{shorter}")
+        return Check(
+            entry, State.DIFFERS, path, f"it has {size:,} bytes, the published file has {entry.size:,}{shorter}"
+        )
     return Check(entry, State.FOUND, path)
 
 
 def verify(entry: PublishedFile, folders: ModelFolders, bar: Bar | None = None) -> Check:
-    """``look``, and the whole file's sha256 against the published one."""
+    """``look``, and compare the whole file's sha256 with the published one."""
     looked = look(entry, folders)
     if looked.path is None or looked.state is State.DAMAGED:
         return looked

@@ -1,4 +1,4 @@
-"""What goes wrong with model files."""
+"""The errors of model files."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from ..errors import FaceIDError
 
 
 class WeightsError(FaceIDError):
-    """A model file or folder is not what it should be: unknown, missing, damaged."""
+    """A model file or folder is unknown, missing or damaged."""
 
 
 class LicenceError(WeightsError):
-    """A licence that has to be accepted first was not."""
+    """A licence that must be accepted first was not accepted."""
 
 
 class DownloadError(WeightsError):
-    """A file could not be downloaded: no network, no such file, not the published one."""
+    """A file could not be downloaded: no network, no such file, or not the published one."""
 
 
 class StorageError(WeightsError):
-    """A file could not be kept: the disk is full, the folder cannot be written to."""
+    """A file could not be saved: the disk is full, or the folder cannot be written to."""

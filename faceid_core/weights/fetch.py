@@ -1,8 +1,8 @@
-"""Download model files to where ComfyUI looks for them.
+"""Download model files to the folders where ComfyUI looks for them.
 
-A file gets its final name last, by one rename, when it is whole, on the disk, and has the published hash. Until then
-it is ``<name>.part`` beside it: a crash, a full disk, Ctrl-C or a power cut leave that, and the next fetch goes on from
-there. One process at a time downloads a file; others wait for it and use what it got.
+A file gets its final name last, by one rename, when it is complete, on the disk, and has the published hash. Until then
+it is ``<name>.part`` in the same folder: a crash, a full disk, Ctrl-C or a power cut leave that part, and the next
+fetch continues from it. One process at a time downloads a file; others wait for it and use its result.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ _BLOCK = 1 << 20
 
 @dataclass(frozen=True)
 class Fetched:
-    """A file that is there now.
+    """A file that is in its place now.
 
     Attributes:
-        downloaded: False when it was there before; then ``check`` says in what state.
-        sha256: of a downloaded file; ``verified``: whether that is the published one (else none is known).
+        downloaded: False if it was there before; then ``check`` gives its state.
+        sha256: of a downloaded file; ``verified``: whether that is the published one (else no published one is known).
     """
 
     entry: PublishedFile
@@ -71,15 +71,15 @@ def fetch_each(
     tell: Tell = log.info,
     patience: Patience | None = None,
 ) -> Iterator[Fetched]:
-    """Download what is missing, yielding each file as it is in place.
+    """Download what is missing; yields each file when it is in its place.
 
-    A file that is there stays as it is, also if it is not the published one; only what is certainly no model (a web
-    page saved under its name) is replaced. Licences are agreed to before the first byte: ``accept`` is asked.
-    ``bar`` makes progress bars (tqdm unless given), ``tell`` gets what happens meanwhile, a sentence at a time.
+    An existing file stays unchanged, even if it is not the published one; only a file that is certainly not a model (a
+    web page saved under its name) is replaced. ``accept`` is asked for each licence before the first byte. ``bar``
+    makes progress bars (tqdm by default), ``tell`` gets messages, one sentence at a time.
 
     Raises:
         LicenceError: a licence was not accepted.
-        DownloadError: with the URL and the path to do it by hand.
+        DownloadError: with the URL and the path for a download by hand.
         StorageError: the disk is full, or the folder cannot be written to.
     """
     if bar is None:
@@ -96,10 +96,10 @@ def fetch_each(
 
 
 def by_hand(entry: PublishedFile, target: Path) -> str:
-    """What to do without a network: which URL, saved as what."""
+    """What to do without a network: the URL, and the path to save it as."""
     if entry.member is None:
         return f"Download {entry.url} in another way and save it as {target}."
-    return f"Download {entry.url} in another way, and save {entry.member} out of it as {target}."
+    return f"Download {entry.url} in another way, and save {entry.member} from it as {target}."
 
 
 def _fetch_together(
@@ -110,7 +110,7 @@ def _fetch_together(
     if targets:
         part = _part(*next(iter(targets.items())))
         with _alone(part, tell):
-            targets = _targets(entries, folders)  # another process may have brought it meanwhile
+            targets = _targets(entries, folders)  # another process may have downloaded it meanwhile
             if targets:
                 sha256 = _download(part, targets, bar, tell, patience)
             for entry, target in targets.items():
@@ -125,7 +125,7 @@ def _fetch_together(
 
 
 def _targets(entries: list[PublishedFile], folders: ModelFolders) -> dict[PublishedFile, Path]:
-    """Where each file that is wanting goes: what is there and is no model is replaced."""
+    """The target of each missing file; an existing file that is not a model is replaced."""
     checks = (look(entry, folders) for entry in entries)
     return {check.entry: check.path or folders.target(check.entry) for check in checks if _wanting(check)}
 
@@ -156,7 +156,7 @@ def _download(part: Path, targets: dict[PublishedFile, Path], bar: Bar, tell: Te
 
 @contextlib.contextmanager
 def _alone(part: Path, tell: Tell) -> Iterator[None]:
-    """Hold the lock of a download; its folder is made first, and the lock file removed at the end."""
+    """Hold the lock of a download; its folder is created first, and the lock file removed at the end."""
     from filelock import FileLock, Timeout
 
     path = part.with_name(f".{part.name}.lock")
@@ -166,7 +166,7 @@ def _alone(part: Path, tell: Tell) -> Iterator[None]:
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            tell(f"{part.name}: another process is downloading it; waiting for that")
+            tell(f"{part.name}: another process is downloading it; waiting")
             lock.acquire(poll_interval=0.2)
     except OSError as error:
         raise StorageError(
@@ -182,13 +182,13 @@ def _alone(part: Path, tell: Tell) -> Iterator[None]:
 
 
 def _extract(entry: PublishedFile, archive: Path, target: Path) -> str:
-    """One member of a zip, checked, into its place; the zip's hash is right already where one is known."""
+    """Extract one member of a zip, check it and put it into its place. A known hash of the zip is checked before."""
     part = target.with_name(target.name + ".part")
     try:
         with zipfile.ZipFile(archive) as zipped:
             info = next((info for info in zipped.infolist() if _is_member(info, entry)), None)
             if info is None or entry.size not in (None, info.file_size):
-                raise DownloadError(f"{entry.url} holds no {entry.member} of {entry.size} bytes.")
+                raise DownloadError(f"{entry.url} contains no {entry.member} of {entry.size} bytes.")
             with zipped.open(info) as source, part.open("wb") as copy:
                 while block := source.read(_BLOCK):
                     copy.write(block)
@@ -202,7 +202,7 @@ def _extract(entry: PublishedFile, archive: Path, target: Path) -> str:
     except OSError as error:
         part.unlink(missing_ok=True)
         raise StorageError(
-            f"{part} cannot be written: {error.strerror or error}. Make room and fetch again."
+            f"{part} cannot be written: {error.strerror or error}. Free space on the disk and fetch again."
         ) from error
     if entry.sha256 not in (None, sha256):
         part.unlink()
@@ -215,12 +215,12 @@ def _extract(entry: PublishedFile, archive: Path, target: Path) -> str:
 
 
 def _is_member(info: zipfile.ZipInfo, entry: PublishedFile) -> bool:
-    # Some packs are zipped with their folder, some without.
+    # Some packs are zipped with their folder, some are not.
     return not info.is_dir() and PurePosixPath(info.filename).name == PurePosixPath(entry.member or "").name
 
 
 def _put_in_place(part: Path, target: Path) -> None:
-    """Rename, so that it survives a power cut; the content is on the disk already."""
+    """Rename, safe from a power cut; the content is on the disk already."""
     try:
         os.replace(part, target)
         if os.name == "posix":

@@ -1,4 +1,4 @@
-"""Where model files lie: ComfyUI's folders, with those of its ``extra_model_paths.yaml``, or a models folder."""
+"""The folders of model files: ComfyUI's, with those of its ``extra_model_paths.yaml``, or a models folder."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from .manifest import PublishedFile
 
 EXTENSIONS = frozenset({".bin", ".ckpt", ".onnx", ".pkl", ".pt", ".pt2", ".pth", ".safetensors", ".sft"})
 
-# Folders ComfyUI knows by itself: there, extra paths come after its own. The others exist only once somebody names
-# them, and a user's extra_model_paths.yaml is read before any extension can.
+# Folders that ComfyUI defines itself: extra paths come after its own. Other folders exist only when somebody names
+# them, and ComfyUI reads extra_model_paths.yaml before any extension can name one.
 _CORE_KEYS = ("checkpoints", "clip_vision", "loras", "upscale_models")
 _EXTENSION_KEYS = ("ipadapter", "insightface", "facerestore_models", "hyperswap", "reswapper")
 KEYS = (*_CORE_KEYS, *_EXTENSION_KEYS)
@@ -41,9 +41,9 @@ class ModelFolders:
         return [file for folder in self.of(key) for file in sorted(_model_files(folder))]
 
     def find(self, entry: PublishedFile) -> Path | None:
-        """The file if it is there: under its name, or under another name of the same content (equal size).
+        """The existing file, under its name, or under another name with the same content (equal size).
 
-        Files of a face pack count where face packs are looked for: ``<root>/models/<pack>/``, ``<root>/<pack>/``,
+        Files of a face pack are searched where face packs are: ``<root>/models/<pack>/``, ``<root>/<pack>/``,
         ``<pack>/<pack>/`` in either (as antelopev2.zip unpacks), and the root itself.
         """
         found = [self.target(entry)] if self.target(entry).is_file() else []
@@ -52,14 +52,14 @@ class ModelFolders:
         return next(named, None) or next((file for file in found if _size(file) == entry.size), None)
 
     def target(self, entry: PublishedFile) -> Path:
-        """Where the file is downloaded to."""
+        """The path that the file is downloaded to."""
         return self.of(entry.folder)[0] / PurePosixPath(entry.subfolder) / entry.name
 
 
 def model_folders(directory: str | os.PathLike | None = None) -> ModelFolders:
     """The folders of ``directory``: a ComfyUI folder, or a models folder like ComfyUI's.
 
-    Without one: FACEID_MODELS; else the ComfyUI in whose ``custom_nodes`` this package lies; else ``models`` in the
+    Without one: FACEID_MODELS; else the ComfyUI whose ``custom_nodes`` contains this package; else ``models`` in the
     user's data directory. Nothing is created.
     """
     if directory is None:
@@ -72,7 +72,7 @@ def model_folders(directory: str | os.PathLike | None = None) -> ModelFolders:
 
 
 def _comfyui_folders(models: Path, extra: list[tuple[str, Path, bool]]) -> ModelFolders:
-    """As ComfyUI orders them; ``extra`` holds (key, folder, comes first)."""
+    """In ComfyUI's order; ``extra`` holds (key, folder, comes first)."""
     paths: dict[str, list[Path]] = {key: [models / key] for key in _CORE_KEYS}
     for key, folder, first in extra:
         known = paths.setdefault(key, [])
@@ -124,7 +124,7 @@ def _surrounding_comfyui() -> Path | None:
 
 
 def _is_comfyui(folder: Path) -> bool:
-    # ComfyUI's desktop application keeps models and custom_nodes in a folder apart from the program.
+    # ComfyUI's desktop application keeps models and custom_nodes in another folder than the program.
     split = all((folder / name).is_dir() for name in ("custom_nodes", "models"))
     return split or (folder / "folder_paths.py").is_file()
 

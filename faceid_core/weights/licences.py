@@ -1,7 +1,7 @@
-"""Licences that have to be accepted before a download, and the record of those that were.
+"""Licences that must be accepted before a download, and the record of accepted ones.
 
-The record is one licence id per line in ``accepted-licences.txt`` in the user's configuration folder. Asking is the
-caller's part: a question on a terminal, a flag of a script, a dialogue.
+The record is one licence id per line in ``accepted-licences.txt`` in the user's configuration folder. The caller asks:
+by a question on a terminal, a flag of a script, or a dialogue.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ def never(licence: Licence) -> bool:
 
 
 def agree(entries: Iterable[PublishedFile], accept: Accept) -> None:
-    """Put every non-commercial licence of the files to ``accept``, once each, unless it was accepted before.
+    """Ask ``accept`` for every non-commercial licence of the files, once each, unless it was accepted before.
 
-    Raises LicenceError, before anything else is done, when one is refused.
+    Raises LicenceError if one is refused, before anything else is done.
     """
     needing: dict[Licence, list[str]] = {}
     for entry in entries:
@@ -50,7 +50,7 @@ def accepted() -> frozenset[str]:
 
 
 def remember(licence: Licence) -> None:
-    """Not to be asked again. A record that cannot be written is logged, not raised: the answer still counts now."""
+    """Store the answer, so that it is not asked again. A failure is logged, not raised: the answer still counts now."""
     record = _record()
     try:
         record.parent.mkdir(parents=True, exist_ok=True)
@@ -68,7 +68,7 @@ def _record() -> Path:
 
 def _refused(licence: Licence, names: list[str]) -> str:
     return (
-        f'{", ".join(names)}: the licence "{licence.id}" has to be accepted first. {licence.sentence} '
-        f"Its text: {licence.url}. Nothing was downloaded. "
+        f'{", ".join(names)}: the licence "{licence.id}" must be accepted first. {licence.sentence} '
+        f"Read it at {licence.url}. Nothing was downloaded. "
         f"Answer y when asked, or give --accept-license {licence.id} to `faceid weights fetch`."
     )

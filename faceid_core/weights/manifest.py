@@ -1,6 +1,6 @@
-"""The model files there are: where each comes from, what it must hash to, its licence, and what needs it.
+"""The list of model files: the source of each, its hash, its licence, and what needs it.
 
-The list itself is ``manifest.toml``; nothing is opened, looked for or downloaded here.
+The list itself is ``manifest.toml``; no model file is opened, searched or downloaded here.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ MANIFEST = Path(__file__).parents[2] / "weights" / "manifest.toml"
 
 @dataclass(frozen=True)
 class Licence:
-    """Under what conditions files may be used.
+    """The conditions under which files may be used.
 
     Attributes:
-        id: as ``--accept-license`` takes it.
-        sentence: what it allows, plainly.
+        id: the value for ``--accept-license``.
+        sentence: what it allows, in plain words.
         commercial: whether commercial use is allowed.
         url: its full text.
     """
@@ -43,7 +43,7 @@ class Licence:
 
 @dataclass(frozen=True)
 class Download:
-    """What is behind a URL. size in bytes, sha256 in lower-case hex; None where no source states them."""
+    """The file at a URL. size in bytes, sha256 in lower-case hex; None if no source gives them."""
 
     url: str
     size: int | None = None
@@ -54,11 +54,11 @@ class Download:
 class PublishedFile:
     """One model file.
 
-    folder: ComfyUI's key (checkpoints, ipadapter, ...), below which it lies in ``subfolder`` under ``name``.
-    ``also_named``: names under which others save the same file; such a file counts only if it has this one's size.
-    url, revision: where it is published, and the commit or release in that URL. ``member``: its path inside the zip
-    at that URL, whose own size and hash are then in ``archive``. size, sha256: of the file itself.
-    needed_for: the groups it belongs to. base: the model family it fits, None when any.
+    folder: ComfyUI's key (checkpoints, ipadapter, ...); the file is ``subfolder``/``name`` in that folder.
+    ``also_named``: other common names of the same file; a file of such a name is accepted only if it has this size.
+    url, revision: the published address, and the commit or release in it. ``member``: its path inside the zip at that
+    URL, whose own size and hash are then in ``archive``. size, sha256: of the file itself.
+    needed_for: the groups it belongs to. base: the model family it fits; None: any.
     """
 
     id: str
@@ -78,7 +78,7 @@ class PublishedFile:
 
     @property
     def download(self) -> Download:
-        """What has to be transferred to get the file: itself, or the zip it is in."""
+        """What to transfer to get the file: the file itself, or the zip that contains it."""
         return self.archive or Download(self.url, self.size, self.sha256)
 
 
@@ -88,7 +88,7 @@ def manifest() -> tuple[PublishedFile, ...]:
 
 
 def groups() -> Mapping[str, str]:
-    """Group (as in ``needed_for``) -> what it is for, in words."""
+    """Group (as in ``needed_for``) -> its purpose, in words."""
     return _read(MANIFEST).groups
 
 
@@ -140,7 +140,7 @@ def _made(kind: type, values: dict[str, Any], where: str) -> Any:
     _only(values, {field.name for field in dataclasses.fields(kind)}, where)
     try:
         return kind(**values)
-    except TypeError as error:  # a field that must be there is not
+    except TypeError as error:  # a required field is missing
         raise WeightsError(f"{MANIFEST.name}, {where}: {error}.") from error
 
 

@@ -1,6 +1,6 @@
 """Model files with random weights: the published key sets and sizes, and noise for a picture.
 
-They let everything run, loading included, where the real weights cannot be had.
+With them everything runs, loading included, where the real weights are not available.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ PLACEHOLDER_BYTES = 2_300_000_000  # checkpoint and adapter together
 
 _BLOCK = 1 << 22  # values drawn at a time
 
-# A unit embedding of 512 numbers needs sqrt(512) to reach order one; a LoRA is a small part of its layer.
+# sqrt(512) scales a unit embedding of 512 numbers to order one; a LoRA is a small part of its layer.
 _EMBEDDING_GAIN, _LORA_GAIN = 512**0.5, 0.02
 
 
 def write_placeholder_checkpoint(path: Path, on_tensor: OnTensor | None = None) -> Path:
-    """A full-size SD 1.5 checkpoint (2.1 GB), a single fp16 file as ``v1-5-pruned-emaonly.safetensors`` is."""
+    """A full-size SD 1.5 checkpoint (2.1 GB), one fp16 file like ``v1-5-pruned-emaonly.safetensors``."""
     return write_random_fp16(path, sd15_shapes(), on_tensor=on_tensor)
 
 
@@ -77,7 +77,7 @@ def _blocks(draw: torch.Generator, key: str, shape: tuple[int, ...], gain: float
     if len(shape) < 2:
         yield torch.full(shape, gain if key.endswith(".weight") else 0.0, dtype=torch.float16)
         return
-    # An embedding table is looked up, not summed over: its rows are of order one whatever its length.
+    # Rows of an embedding table are selected, not summed: they are of order one whatever its length.
     std = gain if "embedding" in key and len(shape) == 2 else gain / math.prod(shape[1:]) ** 0.5
     scratch = torch.empty(min(math.prod(shape), _BLOCK))
     for start in range(0, math.prod(shape), _BLOCK):

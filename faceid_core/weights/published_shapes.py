@@ -92,7 +92,7 @@ def text_encoder_shapes() -> Shapes:
 def clip_vision_h_shapes() -> Shapes:
     """Key -> shape of CLIPVisionModelWithProjection for ViT-H/14: width 1280, 32 layers.
 
-    There is no smaller one: ComfyUI knows a ViT-H by its layer 30 and builds all 32.
+    There is no smaller one: ComfyUI recognises a ViT-H by its layer 30 and builds all 32.
     """
     embeddings = "vision_model.embeddings"
     found = {
@@ -101,7 +101,7 @@ def clip_vision_h_shapes() -> Shapes:
         f"{embeddings}.patch_embedding.weight": (1280, 3, 14, 14),
         f"{embeddings}.position_embedding.weight": (257, 1280),
     }
-    found |= _norm("vision_model.pre_layrnorm", 1280)  # the misspelling is transformers' own
+    found |= _norm("vision_model.pre_layrnorm", 1280)  # transformers spells it so
     for layer in range(32):
         found |= _clip_layer(f"vision_model.encoder.layers.{layer}", 1280, 5120)
     return found | _norm("vision_model.post_layernorm", 1280) | {"visual_projection.weight": (1024, 1280)}

@@ -1,7 +1,7 @@
-"""One URL into one ``.part`` file: resumed, retried, and checked before it may be called a model.
+"""One URL downloaded into one ``.part`` file: resumed, retried and checked.
 
-On requests and tqdm. The two libraries made for this were tried first: pooch cannot resume; huggingface_hub can, in a
-function that is not public, gives up when a connection is reset in mid-file, fixes its timeout and waits at import,
+With requests and tqdm. The two libraries for this task were tried first. pooch cannot resume. huggingface_hub resumes
+in a function that is not public, stops when a connection is reset in mid-file, fixes its timeout and waits at import,
 and checks the size but not the hash.
 """
 
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 HUB = "https://huggingface.co"
-_CHUNK = 1 << 16  # what is lost of an interrupted read
-_LONGEST_WAIT = 60.0  # seconds, whatever a server asks for
+_CHUNK = 1 << 16  # the most that an interrupted read loses
+_LONGEST_WAIT = 60.0  # seconds, even if a server asks for more
 _TRY_AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
 _CONTENT_RANGE = re.compile(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)")
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -41,11 +41,11 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Patience:
-    """How long a download is tried.
+    """How long to try a download.
 
     Attributes:
         timeout: seconds without a byte.
-        attempts: in a row that bring nothing.
+        attempts: in a row without new data.
         pause: seconds before the second attempt, doubled each time.
     """
 
@@ -55,11 +55,11 @@ class Patience:
 
 
 def download(wanted: Download, part: Path, bar: Bar, tell: Tell, patience: Patience) -> str:
-    """Bring ``part`` to the published file, going on from what an earlier download left in it. Returns its sha256.
+    """Complete ``part`` to the published file, from where an earlier download stopped. Returns its sha256.
 
-    A part that does not have the published hash is deleted: at once, if it was begun by an earlier download, to start
-    again from nothing; for good otherwise. A part of a file whose hash is not known is never gone on from, nothing
-    would show that the file has changed in between.
+    A part without the published hash is deleted. If an earlier download began it, the download starts again from the
+    beginning; otherwise it fails. A part of a file without a known hash is never resumed, because nothing would show
+    that the file has changed.
 
     Raises:
         DownloadError: it could not be transferred, or is not the published file.
@@ -67,7 +67,7 @@ def download(wanted: Download, part: Path, bar: Bar, tell: Tell, patience: Patie
     """
     resumed = _begun(wanted, part)
     if resumed:
-        tell(f"{part.name}: going on after {_size(part):,} bytes")
+        tell(f"{part.name}: continuing after {_size(part):,} bytes")
     while True:
         _check_room(wanted, part)
         if not wanted.size or _size(part) != wanted.size:
@@ -82,15 +82,15 @@ def download(wanted: Download, part: Path, bar: Bar, tell: Tell, patience: Patie
         part.unlink()
         if not resumed:
             raise DownloadError(
-                f"what {wanted.url} sends is not the published file: its sha256 is {sha256}, it should be "
-                f"{wanted.sha256}. It was deleted. Try again later; if that does not help, the file was replaced there."
+                f"{wanted.url} does not send the published file: its sha256 is {sha256}, it should be "
+                f"{wanted.sha256}. It was deleted. Try again later; if it fails again, the published file has changed."
             )
-        tell(f"{part.name}: what an earlier download left was damaged; starting from the beginning")
+        tell(f"{part.name}: the part from an earlier download was damaged; starting from the beginning")
         resumed = False
 
 
 class _AgainError(Exception):
-    """This attempt failed, another may not. wait: seconds the server asks for."""
+    """This attempt failed, another may succeed. wait: seconds the server asks for."""
 
     def __init__(self, reason: str, wait: float = 0.0) -> None:
         super().__init__(reason)
@@ -98,7 +98,7 @@ class _AgainError(Exception):
 
 
 class _Transfer:
-    """Attempts at one file. The part grows from attempt to attempt; a hash is not looked at here."""
+    """Attempts at one file. The part grows with each attempt; the hash is not checked here."""
 
     def __init__(self, wanted: Download, part: Path, bar: Bar, tell: Tell, patience: Patience) -> None:
         self._wanted = wanted
@@ -107,11 +107,11 @@ class _Transfer:
         self._bar = bar
         self._tell = tell
         self._patience = patience
-        self._etag: str | None = None  # of the content the part is a beginning of
+        self._etag: str | None = None  # of the content that the part begins
         self._reached = False
 
     def run(self) -> None:
-        """Attempt until the part is complete, or enough attempts in a row brought nothing."""
+        """Attempt until the part is complete, or enough attempts in a row gave no new data."""
         import requests
 
         most, failures = _size(self._part), 0
@@ -138,7 +138,7 @@ class _Transfer:
             with self._get(session, have) as response:
                 self._reached = True
                 total = self._receive(response, have, progress)
-        except requests.RequestException as error:  # before OSError, which it is one of
+        except requests.RequestException as error:  # before OSError, because it is one
             self._connection_failed(error)
         except OSError as error:
             raise _storage_error(error, self._part) from error
@@ -160,11 +160,11 @@ class _Transfer:
         return session.get(self._url, headers=headers, stream=True, timeout=(min(timeout, 10.0), timeout))
 
     def _receive(self, response: requests.Response, have: int, progress: tqdm) -> int | None:
-        """Write the body behind what the part has, or in its place. Returns the whole file's size if it was said."""
+        """Write the body after the bytes of the part, or instead of them. Returns the whole file's size if known."""
         start, total = self._start_and_total(response, have)
         if total is not None and self._wanted.size is not None and total > self._wanted.size:
             self._refuse_size(total)
-        if response.headers.get("ETag", "").startswith('"'):  # a weak one (W/"...") does not vouch for bytes
+        if response.headers.get("ETag", "").startswith('"'):  # a weak one (W/"...") does not identify the bytes
             self._etag = response.headers["ETag"]
         with self._part.open("r+b" if have else "wb") as file:
             file.seek(start)
@@ -174,7 +174,7 @@ class _Transfer:
             progress.refresh()
             for number, chunk in enumerate(response.iter_content(_CHUNK)):
                 if start == number == 0:
-                    self._refuse_impostor(chunk, file.truncate)
+                    self._refuse_impostor(chunk)
                 file.write(chunk)
                 progress.update(len(chunk))
                 if self._wanted.size is not None and file.tell() > self._wanted.size:
@@ -187,31 +187,30 @@ class _Transfer:
         said = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
         first, total = said.groups() if said else (None, None)
         total = int(total) if total and total.isdigit() else None
-        if response.status_code == 416:  # nothing behind what the part has
+        if response.status_code == 416:  # the server has nothing after the part's bytes
             if have == total and self._wanted.size not in (None, total):
                 self._refuse_size(total)
             if have == total:
                 return have, total
             self._part.unlink()
-            raise _AgainError("the part does not fit the file there")
+            raise _AgainError("the part does not match the file on the server")
         _refuse_status(response, self._url)
         if response.status_code == 206:
             if first is not None and int(first) == have:
                 return have, total
             self._part.unlink()
-            raise _AgainError("the server sent another part than asked for")
+            raise _AgainError("the server sent a part that was not asked for")
         length = response.headers.get("Content-Length", "")
         return 0, int(length) if length.isdigit() and "Content-Encoding" not in response.headers else None
 
     def _refuse_size(self, found: int) -> None:
         self._part.unlink(missing_ok=True)
         raise DownloadError(
-            f"what {self._url} sends is not the published file: {found:,} bytes or more, not {self._wanted.size:,}"
+            f"{self._url} does not send the published file: {found:,} bytes or more, not {self._wanted.size:,}"
         )
 
-    def _refuse_impostor(self, start: bytes, forget: Callable[[], object]) -> None:
+    def _refuse_impostor(self, start: bytes) -> None:
         if kind := impostor(start):
-            forget()
             raise DownloadError(f"{self._url} sends {kind.value} instead of a model")
 
     def _connection_failed(self, error: requests.RequestException) -> None:
@@ -219,8 +218,8 @@ class _Transfer:
 
         if isinstance(error, requests.exceptions.SSLError):
             raise DownloadError(f"the connection to {_host(self._url)} is not secure ({_cause(error)})") from error
-        if isinstance(error, ValueError | requests.TooManyRedirects):  # no URL at all, or a circle of them
-            raise DownloadError(f"{self._url} leads nowhere ({error})") from error
+        if isinstance(error, ValueError | requests.TooManyRedirects):  # not a URL, or endless redirects
+            raise DownloadError(f"{self._url} cannot be followed ({error})") from error
         if not self._reached and _no_connection(error):
             raise DownloadError(f"{_host(self._url)} cannot be reached ({_cause(error)})") from error
         if _stalled(error):
@@ -233,7 +232,7 @@ class _Transfer:
 
 
 def _begun(wanted: Download, part: Path) -> bool:
-    """Whether the part can be gone on from; it is deleted if not."""
+    """Whether the part can be resumed; it is deleted if not."""
     have = _size(part)
     if not have:
         return False
@@ -258,7 +257,7 @@ def _storage_error(error: OSError, part: Path) -> StorageError:
     if error.errno in _FULL:
         return StorageError(
             f"{part.parent}: the disk is full ({error.strerror}). Make room and fetch again: the {_size(part):,} bytes "
-            f"in {part.name} are kept, it goes on from there."
+            f"in {part.name} are kept and the download continues from there."
         )
     return StorageError(f"{part} cannot be written: {error.strerror or error}.")
 
@@ -267,24 +266,24 @@ def _refuse_status(response: requests.Response, url: str) -> None:
     status = response.status_code
     if status in _TRY_AGAIN:
         wait = response.headers.get("Retry-After", "")
-        reason = "too many requests" if status == 429 else "the server has trouble"
+        reason = "too many requests" if status == 429 else "the server has a problem"
         raise _AgainError(f"{reason} (HTTP {status})", float(wait) if wait.isdigit() else 0.0)
     if status in (401, 403):
         raise DownloadError(_not_allowed(response, url))
     if status in (404, 410):
-        raise DownloadError(f"{url} is not there any more (HTTP {status}): it was deleted, renamed or made private")
+        raise DownloadError(f"{url} no longer exists (HTTP {status}): it was deleted, renamed or made private")
     if status >= 400:
         raise DownloadError(f"{url} answers HTTP {status} {response.reason}")
 
 
 def _not_allowed(response: requests.Response, url: str) -> str:
-    reason = f"{_host(url)} does not give {url} to everybody (HTTP {response.status_code})"
+    reason = f"{_host(url)} restricts access to {url} (HTTP {response.status_code})"
     if not url.startswith(_hub() + "/"):
         return reason
     page = "/".join(url.split("/")[:5])
     if response.headers.get("X-Error-Code") == "RepoNotFound":
         return f"{reason}: the repository {page} was deleted or made private"
-    return f"{reason}: accept the conditions on {page}, and set HF_TOKEN to an access token of yours"
+    return f"{reason}: accept the conditions on {page}, and set HF_TOKEN to your access token"
 
 
 def _mirrored(url: str) -> str:
@@ -328,7 +327,7 @@ def _stalled(error: requests.RequestException) -> bool:
 
 
 def _cause(error: requests.RequestException) -> str:
-    """The innermost words, without the object addresses in front of them."""
+    """The message of the innermost exception, without the object addresses before it."""
     return str(list(_causes(error))[-1]).rsplit(": ", 1)[-1]
 
 

@@ -43,7 +43,7 @@ def test_a_truncated_file_is_noticed_by_its_size(placed, folders, detector):
     entry = placed(detector[:1000])
     check = look(entry, folders)
     assert check.state is State.DIFFERS
-    assert f"it has 1,000 bytes, the published file {len(detector):,}: cut short" in check.detail
+    assert f"it has 1,000 bytes, the published file has {len(detector):,}: cut short" in check.detail
     assert f"published {entry.sha256}" in verify(entry, folders).detail
 
 

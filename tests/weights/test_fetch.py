@@ -101,7 +101,7 @@ def test_a_later_download_goes_on_where_an_earlier_one_gave_up(server, model, de
     assert left(folders) == ["model.onnx.part"]
     [fetched], told = get(entry)
     assert fetched.verified and starts(server)[-1] > 150_000 - READ
-    assert told == [f"model.onnx.part: going on after {starts(server)[-1]:,} bytes"]
+    assert told == [f"model.onnx.part: continuing after {starts(server)[-1]:,} bytes"]
 
 
 def test_a_complete_part_is_only_checked(server, model, detector, folders, get):
@@ -141,7 +141,7 @@ def test_anew_is_tried_once(server, model, detector, folders, get):
     entry = model(server.serve("/model.onnx", detector, corrupts(7), corrupts(7)), detector)
     folders.of("ipadapter")[0].mkdir(parents=True)
     folders.target(entry).with_name("model.onnx.part").write_bytes(b"?" * 100_000)
-    with pytest.raises(DownloadError, match="is not the published file"):
+    with pytest.raises(DownloadError, match="does not send the published file"):
         get(entry)
     assert server.ranges() == ["bytes=100000-", None] and left(folders) == []
 
@@ -156,13 +156,13 @@ def test_a_part_of_unknown_size_is_asked_about(server, model, detector, folders,
     with part.open("ab") as file:
         file.write(b"more")
     [fetched], told = get(entry)
-    assert fetched.verified and server.ranges()[-1] is None and "does not fit the file there" in told[1]
+    assert fetched.verified and server.ranges()[-1] is None and "does not match the file on the server" in told[1]
 
 
 @pytest.mark.parametrize("change", [1, -1], ids=["longer", "shorter"])
 def test_another_file_than_the_published_is_noticed_by_its_size(server, model, detector, folders, get, change):
     entry = model(server.serve("/model.onnx", detector), detector, size=len(detector) - change)
-    with pytest.raises(DownloadError, match="not the published file"):
+    with pytest.raises(DownloadError, match="does not send the published file"):
         get(entry)
     assert left(folders) == []
 
@@ -202,10 +202,10 @@ def test_a_file_the_user_put_there_stays_whatever_it_is(server, model, detector,
 @pytest.mark.parametrize(
     ("answer", "says"),
     [
-        (answers(401), "does not give"),
-        (answers(403), "does not give"),
-        (answers(404), "not there any more"),
-        (answers(410), "not there any more"),
+        (answers(401), "restricts access to"),
+        (answers(403), "restricts access to"),
+        (answers(404), "no longer exists"),
+        (answers(410), "no longer exists"),
         (answers(451), "HTTP 451"),
     ],
     ids=lambda value: str(getattr(value, "status", "")),
@@ -275,7 +275,7 @@ def test_a_name_that_cannot_be_resolved_is_the_same(model, detector, get):
 
 
 def test_an_address_that_is_none_leads_nowhere(model, detector, get):
-    with pytest.raises(DownloadError, match=r"models\.example/model\.onnx leads nowhere"):
+    with pytest.raises(DownloadError, match=r"models\.example/model\.onnx cannot be followed"):
         get(model("models.example/model.onnx", detector))
 
 
@@ -401,7 +401,7 @@ def test_only_the_file_of_a_pack_that_is_missing_is_brought(server, pack, zipped
 
 def test_a_zip_that_is_not_the_published_one_leaves_nothing(server, pack, zipped, folders, get):
     server.serve("/buffalo_l.zip", zipped, corrupts(5_000_000))
-    with pytest.raises(DownloadError, match=r"save w600k_r50\.onnx out of it as"):
+    with pytest.raises(DownloadError, match=r"save w600k_r50\.onnx from it as"):
         get(*pack)
     assert pack_files(folders) == []
 
@@ -409,12 +409,12 @@ def test_a_zip_that_is_not_the_published_one_leaves_nothing(server, pack, zipped
 def test_a_zip_of_unknown_hash_has_its_members_checked(server, model, recogniser, zipped, folders, get):
     url = server.serve("/pack.zip", zipped)
     entry = model(url, recogniser, name="det_10g.onnx", member="det_10g.onnx", archive=Download(url))
-    with pytest.raises(DownloadError, match=f"holds no det_10g.onnx of {len(recogniser)} bytes"):
+    with pytest.raises(DownloadError, match=f"contains no det_10g.onnx of {len(recogniser)} bytes"):
         get(entry)
     with pytest.raises(DownloadError, match=r"det_10g\.onnx .* is not the published file: its sha256 is"):
         get(dataclasses.replace(entry, size=None))
     assert left(folders) == ["pack.zip.part"], "the zip may be the right one"
-    with pytest.raises(DownloadError, match=r"holds no scrfd\.onnx"):
+    with pytest.raises(DownloadError, match=r"contains no scrfd\.onnx"):
         get(dataclasses.replace(entry, size=None, member="scrfd.onnx"))
     with pytest.raises(DownloadError, match="is not a zip file"):
         get(dataclasses.replace(entry, archive=Download(server.serve("/pack.zip", recogniser))))

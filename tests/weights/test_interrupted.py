@@ -51,7 +51,7 @@ def test_a_killed_download_goes_on_next_time(server, recogniser, start, files, e
     again = start(url)
     told, errors = again.communicate()
     assert again.returncode == 0, errors
-    assert told.splitlines() == [f"model.onnx.part: going on after {part:,} bytes", "began", "downloaded"]
+    assert told.splitlines() == [f"model.onnx.part: continuing after {part:,} bytes", "began", "downloaded"]
     assert server.ranges()[-1] == f"bytes={part}-" and files() == {"model.onnx": len(recogniser)}
 
 
