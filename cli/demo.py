@@ -32,7 +32,7 @@ _PLACEHOLDER_SIDE, _PLACEHOLDER_STEPS = 256, 4  # noise is not worth more of a p
 _GROUP = "generate"
 
 
-def add_to(subjects: argparse._SubParsersAction) -> None:
+def add_to(subjects: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = subjects.add_parser("demo", help="draw from a photo that comes along; needs no model, no ComfyUI")
     parser.add_argument("--output", type=Path, default=Path("faceid-demo"), metavar="DIR")
     parser.add_argument(

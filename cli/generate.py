@@ -29,7 +29,7 @@ _CHOICES = {
 }
 
 
-def add_to(subjects: argparse._SubParsersAction) -> None:
+def add_to(subjects: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = subjects.add_parser("generate", help="draw a person from photos and a text")
     parser.add_argument("photos", nargs="*", type=Path, metavar="PHOTO", help="none: the text names people kept before")
     parser.add_argument("--text", required=True, help="for example '<faceid:me:1> woman trekking in the alps'")

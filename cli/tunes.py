@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..faceid_core.tunes.tune import Tune
 
 
-def add_to(subjects: argparse._SubParsersAction) -> None:
+def add_to(subjects: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = subjects.add_parser("tunes", help="people kept under a title")
     add_home_option(parser)
     commands = parser.add_subparsers(required=True, metavar="{create,list,show,check,purge}")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..faceid_core.weights.manifest import Licence, PublishedFile
 
 
-def add_to(subjects: argparse._SubParsersAction) -> None:
+def add_to(subjects: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = subjects.add_parser("weights", help="model files: which there are, downloading, checking")
     commands = parser.add_subparsers(required=True, metavar="{list,fetch,verify}")
 
@@ -91,7 +91,7 @@ def _fetch(options: argparse.Namespace) -> Iterator[str]:
             yield f"{entry.id}: {path} (sha256 verified)"
         elif fetched.downloaded:
             yield f"{entry.id}: {path} (unverified, no published hash is known; its sha256 is {fetched.sha256})"
-        elif fetched.check.detail:
+        elif fetched.check and fetched.check.detail:
             yield f"{entry.id}: {path} is there and left as it is. Warning: {fetched.check.detail}"
         else:
             yield f"{entry.id}: {path} is there"

@@ -29,4 +29,4 @@ def test_a_wheel_is_built_and_holds_every_package_and_data_file(tmp_path: Path):
 
     files = [path for room in rooms for path in room.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
     expected = {f"faceid_tunes/{path.relative_to(tree).as_posix()}" for path in files}
-    assert held == expected | {"faceid_tunes/__init__.py", "faceid_tunes/install.py"}
+    assert held == expected | {"faceid_tunes/__init__.py", "faceid_tunes/install.py", "faceid_tunes/py.typed"}

@@ -7,7 +7,7 @@ import dataclasses
 import secrets
 import unicodedata
 import weakref
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from datetime import datetime, timedelta, timezone
 from types import MappingProxyType
@@ -64,7 +64,7 @@ class AstriaClient:
         self._transport = Transport(settings, self.policy)
         self._claims = claims
         # One call at a time for the same thing, so that a lost answer is not confused with that of an equal call.
-        self._turns: weakref.WeakValueDictionary[tuple, asyncio.Lock] = weakref.WeakValueDictionary()
+        self._turns: weakref.WeakValueDictionary[tuple[type, object], asyncio.Lock] = weakref.WeakValueDictionary()
 
     async def __aenter__(self) -> AstriaClient:
         await self._transport.__aenter__()
@@ -238,7 +238,7 @@ class AstriaClient:
 
     async def _pages(
         self, kind: type[Object], path: str, filters: Mapping[str, str | int | bool]
-    ) -> AsyncIterator[Object]:
+    ) -> AsyncGenerator[Object, None]:
         query = {name: as_text(value) for name, value in filters.items()} | {"limit": str(PAGE)}
         last = None
         while True:
@@ -271,12 +271,17 @@ class AstriaClient:
         await self.policy.retrying()(delete)
 
 
-_READ = {RemoteTune: tune_from_json, RemotePrompt: prompt_from_json, Account: account_from_json}
+_READ: dict[type, Callable[[Any], Any]] = {
+    RemoteTune: tune_from_json,
+    RemotePrompt: prompt_from_json,
+    Account: account_from_json,
+}
 
 
 def _object(kind: type[T], value: Any) -> T:
     try:
-        return _READ[kind](value)
+        made: T = _READ[kind](value)
+        return made
     except UnexpectedObjectError as error:
         message = str(error)
     raise ServerError(message, again=Again.UNSURE)

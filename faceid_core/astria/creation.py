@@ -68,7 +68,13 @@ async def create_once(
     raise AssertionError("tenacity ends with a return or an exception")
 
 
-async def _send_or_find(send, find, what: str, policy: RetryPolicy, attempt: int):
+async def _send_or_find(
+    send: Callable[[], Awaitable[T]],
+    find: Callable[[], Awaitable[T | None]],
+    what: str,
+    policy: RetryPolicy,
+    attempt: int,
+) -> T:
     try:
         return await send()
     except AstriaError as error:

@@ -7,6 +7,7 @@ import email.utils
 import re
 import time
 from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
@@ -23,6 +24,9 @@ from .errors import (
     ValidationError,
 )
 from .settings import BASE_URL_VARIABLE, KEY_VARIABLE
+
+if TYPE_CHECKING:
+    from aiohttp.connector import Connection
 
 # The exceptions of a connection; OSError comes from the sockets below aiohttp.
 CONNECTION_FAULTS = (aiohttp.ClientError, asyncio.TimeoutError, OSError)
@@ -49,7 +53,7 @@ class Response(aiohttp.ClientResponse):
     how often and how fast we ask.
     """
 
-    async def start(self, connection):
+    async def start(self, connection: Connection) -> aiohttp.ClientResponse:
         try:
             return await super().start(connection)
         except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
@@ -79,7 +83,7 @@ def status_fault(status: int, messages: tuple[str, ...], headers: Mapping[str, s
     """The error for an answer that is not 2xx; ``messages`` are the API's words."""
     said = "; ".join(messages)
     retry_after = _retry_after(headers.get("Retry-After"))
-    known = {"status": status, "messages": messages, "retry_after": retry_after}
+    known: dict[str, Any] = {"status": status, "messages": messages, "retry_after": retry_after}
     if status == 402 or (status in (403, 422) and _NO_CREDIT.search(said)):
         return NoCreditError(
             f"The remote account has no credit left{_quoted(said)}. Top it up on the API's site, then run again.",

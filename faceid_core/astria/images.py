@@ -10,7 +10,8 @@ import asyncio
 import io
 import re
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
 
 import aiohttp
 
@@ -48,7 +49,7 @@ async def download_images(
         nonlocal done
         async with slots:
             part = _Part(client.session, address, f"Image {number} of {len(addresses)}", max_bytes)
-            image = await client.policy.retrying()(part.fetch)
+            image: bytes = await client.policy.retrying()(part.fetch)
         done += 1
         if on_image:
             on_image(done, len(addresses))
@@ -122,7 +123,7 @@ class _Part:
         )
 
 
-async def _all_of(downloads: list) -> list[bytes]:
+async def _all_of(downloads: list[Coroutine[Any, Any, bytes]]) -> list[bytes]:
     tasks = [asyncio.ensure_future(download) for download in downloads]
     try:
         return list(await asyncio.gather(*tasks))
@@ -134,12 +135,12 @@ async def _all_of(downloads: list) -> list[bytes]:
 
 def _goes_on_at(response: aiohttp.ClientResponse, place: int) -> bool:
     match = _START.match(response.headers.get("Content-Range", ""))
-    return bool(match) and int(match[1]) == place
+    return match is not None and int(match[1]) == place
 
 
 def _problem(data: bytes) -> str | None:
     """What is wrong with an image file, in words that follow "Image 3 of 8 is"."""
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
     if kind := impostor(data):
         return f"{kind.value}, not an image"
@@ -155,7 +156,7 @@ def _problem(data: bytes) -> str | None:
                 picture.load()  # verify() does not notice a truncated JPEG
     except Image.DecompressionBombError:
         return "too large to open"
-    except Image.UnidentifiedImageError:
+    except UnidentifiedImageError:
         return "not a JPEG, PNG or WebP image"
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         return f"damaged or cut short ({error})"

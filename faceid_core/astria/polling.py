@@ -106,7 +106,8 @@ class _Watch:
         return prompt.state in ("queued", "running") or (prompt.state == "ended" and self.ended < _MOST_ENDED)
 
     def wait(self, state: RetryCallState) -> float:
-        asked_for = getattr(state.outcome.exception(), "retry_after", None) or 0
+        fault = state.outcome.exception() if state.outcome else None
+        asked_for = getattr(fault, "retry_after", None) or 0
         return max(self.policy.wait(state.attempt_number), asked_for)
 
     def give_up(self, state: RetryCallState) -> RemotePrompt:
@@ -120,7 +121,8 @@ class _Watch:
 def _finished(prompt: RemotePrompt) -> RemotePrompt:
     if prompt.state == "failed":
         raise ResultError(
-            f"The remote API could not draw prompt {prompt.id}: {prompt.user_error}", messages=(prompt.user_error,)
+            f"The remote API could not draw prompt {prompt.id}: {prompt.user_error}",
+            messages=(prompt.user_error or "",),
         )
     if prompt.state == "ended":
         raise ResultError(

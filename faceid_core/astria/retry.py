@@ -57,11 +57,18 @@ class RetryPolicy:
         return AsyncRetrying(
             stop=stop_after_attempt(self.attempts),
             retry=retry_if_exception(self.may_try_again),
-            wait=lambda state: wait(state.outcome.exception(), state.attempt_number),
+            wait=lambda state: wait(failure(state), state.attempt_number),
             before_sleep=_tell,
             reraise=True,
         )
 
 
+def failure(state: RetryCallState) -> AstriaError:
+    """What the attempt before a wait ended with; only an AstriaError is waited after."""
+    error = state.outcome.exception() if state.outcome else None
+    assert isinstance(error, AstriaError)
+    return error
+
+
 def _tell(state: RetryCallState) -> None:
-    _log.info("%s Trying again in %.1f s.", state.outcome.exception(), state.upcoming_sleep)
+    _log.info("%s Trying again in %.1f s.", failure(state), state.upcoming_sleep)

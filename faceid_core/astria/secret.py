@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import re
+from typing import NoReturn
 
 from .errors import AstriaSettingsError
 
@@ -59,10 +60,10 @@ class Secret:
     def __hash__(self) -> int:
         return hash(self._characters)
 
-    def __deepcopy__(self, memo: dict) -> Secret:
+    def __deepcopy__(self, memo: dict[int, object]) -> Secret:
         return self
 
-    def __reduce__(self):
+    def __reduce__(self) -> NoReturn:
         raise TypeError("A key is not pickled: it would be written as plain text.")
 
 

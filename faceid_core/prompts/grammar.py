@@ -30,8 +30,19 @@ import re
 from collections.abc import Callable
 
 from .errors import PromptError, error_at, quoted, suggestion
-from .flags import FLAGS, FlagSpec, is_decimal, unknown_flag
-from .text import BARE_WORD, FLAG_AHEAD, MAX_STRENGTH, TAG_KINDS, Flag, PromptText, Tag, ref_fault, strength_fault
+from .flags import FLAGS, FlagScalar, FlagSpec, is_decimal, unknown_flag
+from .text import (
+    BARE_WORD,
+    FLAG_AHEAD,
+    MAX_STRENGTH,
+    TAG_KINDS,
+    Flag,
+    PromptText,
+    Tag,
+    TagKind,
+    ref_fault,
+    strength_fault,
+)
 
 # Where a tag or a flag may start: "<" before a name, two or more hyphens or a long dash before a name. The lookbehind
 # makes a run of dashes match once, not again from each of its dashes.
@@ -91,7 +102,8 @@ def rewrite_refs(text: str, new_ref: Callable[[Tag], str]) -> str:
     Raises:
         PromptError: when ``text`` does not parse, or a new ref cannot be written in a tag.
     """
-    written, end = [], 0
+    written: list[str] = []
+    end = 0
     for tag in parse(text).tags:
         ref = new_ref(tag)
         if ref != tag.ref:
@@ -108,6 +120,7 @@ def with_tag(text: str, tag: Tag) -> str:
 
 
 def _scan(text: str) -> tuple[str | Tag | Flag, ...]:
+    piece: Tag | Flag | None
     pieces: list[str | Tag | Flag] = []
     words_start = position = 0
     while mark := _MARK.search(text, position):
@@ -124,32 +137,40 @@ def _scan(text: str) -> tuple[str | Tag | Flag, ...]:
     return tuple(pieces)
 
 
+def _matched(pattern: re.Pattern[str], text: str, position: int) -> re.Match[str]:
+    """Of a pattern that matches at ``position`` for certain: it takes nothing too, or ``_MARK`` has looked ahead."""
+    match = pattern.match(text, position)
+    assert match is not None
+    return match
+
+
 # Tags
 
 
 def _read_tag(text: str, start: int) -> Tag | None:
     """The tag at ``text[start] == "<"``, or None when these are words."""
-    name = _TAG_NAME.match(text, start + 1)
-    spaces, kind = name.groups()
+    name = _matched(_TAG_NAME, text, start + 1)
+    spaces, written = name.groups()
+    kind = next((known for known in TAG_KINDS if known == written.lower()), None)
     has_colon = text.startswith(":", name.end())
-    if kind.lower() not in TAG_KINDS:
+    if kind is None:
         if spaces or not has_colon:
             return None
-        remedy = suggestion(kind, TAG_KINDS).lstrip() or "The tags are <faceid:...> and <lora:...>."
+        remedy = suggestion(written, TAG_KINDS).lstrip() or "The tags are <faceid:...> and <lora:...>."
         raise error_at(
-            text, start + 1, f"unknown tag {quoted(kind)}", f"{remedy} To use it as words, put a space after '<'."
+            text, start + 1, f"unknown tag {quoted(written)}", f"{remedy} To use it as words, put a space after '<'."
         )
-    if spaces or kind != kind.lower():
-        problem = "a space inside the tag" if spaces else f"tag names are lower case, not {quoted(kind)}"
-        raise error_at(text, start + 1, problem, f"Write <{kind.lower()}:...>.")
+    if spaces or written != kind:
+        problem = "a space inside the tag" if spaces else f"tag names are lower case, not {quoted(written)}"
+        raise error_at(text, start + 1, problem, f"Write <{kind}:...>.")
     if not has_colon:
         problem = f"a ':' and a reference must follow '{kind}'"
         raise error_at(text, name.end(), problem, f"Write <{kind}:12:1>, where 12 is an id, a title or a file name.")
     return _read_tag_body(text, start, name.end() + 1, kind)
 
 
-def _read_tag_body(text: str, start: int, body_start: int, kind: str) -> Tag:
-    body = _TAG_BODY.match(text, body_start)
+def _read_tag_body(text: str, start: int, body_start: int, kind: TagKind) -> Tag:
+    body = _matched(_TAG_BODY, text, body_start)
     end = body.end()
     if not text.startswith(">", end):
         raise error_at(text, start, "the tag has no closing '>'", f"Close it, as in <{kind}:12:1>.")
@@ -183,7 +204,7 @@ def _short(ref: str) -> str:
 def _read_flag(text: str, dashes: re.Match[str]) -> Flag | None:
     """The flag at a run of dashes, or None when these are words."""
     start = dashes.start()
-    name = _FLAG_NAME.match(text, dashes.end())
+    name = _matched(_FLAG_NAME, text, dashes.end())
     spec = FLAGS.get(name.group())
     is_apart = start == 0 or text[start - 1] == ">" or text[start - 1].isspace()
     if dashes.group() != "--" or not is_apart:
@@ -193,7 +214,7 @@ def _read_flag(text: str, dashes: re.Match[str]) -> Flag | None:
             raise error_at(text, start, problem, remedy)
         return None
     if spec is None:
-        full_name = _UNKNOWN_FLAG_NAME.match(text, dashes.end()).group()
+        full_name = _matched(_UNKNOWN_FLAG_NAME, text, dashes.end()).group()
         raise error_at(text, start, *unknown_flag(full_name))
     return _read_flag_value(text, start, name.end(), spec)
 
@@ -217,11 +238,11 @@ def _read_flag_value(text: str, start: int, name_end: int, spec: FlagSpec) -> Fl
     return Flag(spec.name, tuple(values) if spec.takes == "many" else values[0], start, end)
 
 
-def _read_words(text: str, end: int, spec: FlagSpec, glued: bool) -> tuple[list, int]:
+def _read_words(text: str, end: int, spec: FlagSpec, glued: bool) -> tuple[list[FlagScalar], int]:
     """The values of a flag from ``text[end]`` on, and where the last one ends. Without a value: PromptError."""
-    values: list = []
+    values: list[FlagScalar] = []
     while not values or spec.takes == "many":
-        start = end if glued and not values else _SPACES.match(text, end).end()
+        start = end if glued and not values else _matched(_SPACES, text, end).end()
         word = _read_word(text, start, spec)
         if word is None:
             break
@@ -261,7 +282,7 @@ def _read_word(text: str, start: int, spec: FlagSpec) -> tuple[str, int] | None:
 
 
 def _number_follows(text: str, position: int) -> bool:
-    word = BARE_WORD.match(text, _SPACES.match(text, position).end())
+    word = BARE_WORD.match(text, _matched(_SPACES, text, position).end())
     return word is not None and is_decimal(word.group())
 
 

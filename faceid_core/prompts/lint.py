@@ -13,9 +13,9 @@ from types import MappingProxyType
 from typing import Protocol
 
 from .defaults import FACE_CFG_SCALE
-from .grammar import Tag
 from .prompt import Prompt
 from .schedulers import SCHEDULERS
+from .text import Tag
 
 # The classes the API treats as faces, and the words people use for them.
 FACE_CLASSES = ("man", "woman", "boy", "girl", "child", "baby", "person")
@@ -101,8 +101,8 @@ def _face_swap(prompt: Prompt, tunes: _Tunes) -> Iterator[Lint]:
     if not prompt.has_face:
         yield Lint("face-swap-without-tag", "face_swap has no face to put in: add a <faceid:...> tag.", "face_swap")
     word = _ANIMATION.search(prompt.parsed.plain_text)
-    if prompt.style in ANIMATION_STYLES or word:
-        cause = f"style {prompt.style!r}" if prompt.style in ANIMATION_STYLES else f"{word.group()!r}"
+    cause = f"style {prompt.style!r}" if prompt.style in ANIMATION_STYLES else word and f"{word.group()!r}"
+    if cause:
         message = f"face_swap pastes a photographic face; turn it off for animation ({cause})."
         yield Lint("face-swap-animation", message, "face_swap")
 
@@ -178,7 +178,8 @@ def _class_words(prompt: Prompt, tunes: _Tunes) -> Iterator[Lint]:
 
 def _faces_with_words(prompt: Prompt) -> Iterator[tuple[Tag, tuple[str, ...]]]:
     """Each face tag with the words from it to the next face tag."""
-    tag, words = None, []
+    tag: Tag | None = None
+    words: list[str] = []
     for piece in prompt.parsed.pieces:
         if isinstance(piece, str):
             words += _words(piece)

@@ -20,8 +20,9 @@ from functools import cached_property
 
 from .errors import error_in, quoted, suggestion
 from .flags import CONTROLNETS
-from .grammar import PromptText, parse
+from .grammar import parse
 from .schedulers import SCHEDULERS
+from .text import PromptText
 
 ASPECT_RATIOS = ("1:1", "16:9", "9:16", "21:9", "9:21", "3:2", "2:3", "5:4", "4:5", "4:3", "3:4")
 LEGACY_ASPECT_RATIOS = ("1:1", "portrait", "16:9", "landscape")
@@ -126,7 +127,7 @@ RETOUCH_FLAGS = tuple(each.name for each in fields(Prompt) if "retouches" in eac
 RETOUCH_SWITCHES = tuple(each.name for each in fields(Prompt) if each.name in RETOUCH_FLAGS and each.default is False)
 
 
-_Check = Callable[[str, object], None]
+_Check = Callable[[str, object], object]  # raises PromptError for what cannot stand in the field of that name
 
 
 def _optional(check: _Check) -> _Check:
@@ -137,19 +138,21 @@ def _optional(check: _Check) -> _Check:
     return checked
 
 
-def _string(name: str, value: object) -> None:
+def _string(name: str, value: object) -> str:
     if not isinstance(value, str):
         raise error_in(name, f"is {_described(value)}", "Give a string.")
+    return value
 
 
-def _storable_string(name: str, value: object) -> None:
-    _string(name, value)
+def _storable_string(name: str, given: object) -> str:
+    value = _string(name, given)
     try:
         value.encode()
     except UnicodeEncodeError as error:
         raise error_in(name, f"character {error.start + 1} is half a surrogate pair", "Remove it.") from None
     if "\0" in value:
         raise error_in(name, f"character {value.index(chr(0)) + 1} is NUL", "Remove it.")
+    return value
 
 
 def _switch(name: str, value: object) -> None:
@@ -157,43 +160,44 @@ def _switch(name: str, value: object) -> None:
         raise error_in(name, f"is {_described(value)}", "Give True or False.")
 
 
-def _whole(low: int, high: int) -> _Check:
-    def check(name: str, value: object) -> None:
+def _whole(low: int, high: int) -> Callable[[str, object], int]:
+    def check(name: str, value: object) -> int:
         if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
             raise error_in(name, f"is {_described(value)}", f"Give a whole number from {low} to {high}.")
+        return value
 
     return check
 
 
 def _number(low: float, high: float) -> _Check:
     def check(name: str, value: object) -> None:
-        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if not is_number or not low <= value <= high:  # false for NaN too
+        is_number = isinstance(value, (int, float)) and not isinstance(value, bool) and low <= value <= high
+        if not is_number:  # NaN too
             raise error_in(name, f"is {_described(value)}", f"Give a number from {low:g} to {high:g}.")
 
     return check
 
 
-def _side(name: str, value: object) -> None:
-    _whole(MIN_SIDE, MAX_SIDE)(name, value)
+def _side(name: str, given: object) -> None:
+    value = _whole(MIN_SIDE, MAX_SIDE)(name, given)
     if value % 8:
         below = value - value % 8
         raise error_in(name, f"{value} is not a multiple of 8", f"Use {below} or {below + 8}.")
 
 
-def _one_of(choices: tuple) -> _Check:
+def _one_of(choices: tuple[str, ...] | tuple[int, ...]) -> _Check:
     def check(name: str, value: object) -> None:
         # The type is checked too: `True == 1`, and `in` has no single answer for an array.
         if type(value) is not type(choices[0]) or value not in choices:
-            hint = suggestion(value, choices) if isinstance(value, str) else ""
-            known = ", ".join(map(str, choices))
-            raise error_in(name, f"is {_described(value)}", f"Give one of {known}.{hint}")
+            known = tuple(map(str, choices))
+            hint = suggestion(value, known) if isinstance(value, str) else ""
+            raise error_in(name, f"is {_described(value)}", f"Give one of {', '.join(known)}.{hint}")
 
     return check
 
 
-def _url(name: str, value: object) -> None:
-    _storable_string(name, value)
+def _url(name: str, given: object) -> None:
+    value = _storable_string(name, given)
     if not value.startswith(("http://", "https://")):
         raise error_in(name, f"{quoted(value)} is not a URL", "Give one that starts with https:// or http://.")
 

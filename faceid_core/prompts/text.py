@@ -14,7 +14,8 @@ from typing import Literal
 from .errors import PromptError, quoted
 from .flags import FlagScalar, FlagValue
 
-TAG_KINDS = ("faceid", "lora")
+TagKind = Literal["faceid", "lora"]
+TAG_KINDS: tuple[TagKind, ...] = ("faceid", "lora")
 
 # The API documents no range. Strengths in use are 0.2 to 1.5, LoRA sliders go to about 8; more than 10 is a typing
 # mistake.
@@ -35,7 +36,7 @@ class Tag:
     character or a space at an end, a strength outside 0 to 10.
     """
 
-    kind: Literal["faceid", "lora"]
+    kind: TagKind
     ref: str
     strength: float = 1.0
     start: int = field(default=0, compare=False)

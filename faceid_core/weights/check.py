@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..model_files.impostor import impostor
 from .errors import WeightsError
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _BLOCK = 1 << 20
 
-Bar = Callable[..., "tqdm"]  # tqdm, or anything that takes the same arguments
+Bar = Callable[..., "tqdm[Any]"]  # tqdm, or anything that takes the same arguments
 
 
 class State(Enum):
@@ -85,7 +85,7 @@ def file_sha256(path: Path, bar: Bar | None = None) -> str:
     return digest.hexdigest()
 
 
-def _progress(bar: Bar | None, path: Path) -> contextlib.AbstractContextManager[tqdm | None]:
+def _progress(bar: Bar | None, path: Path) -> contextlib.AbstractContextManager[tqdm[Any] | None]:
     if bar is None:
         return contextlib.nullcontext()
     return bar(total=path.stat().st_size, desc=f"checking {path.name}", unit="B", unit_scale=True, disable=None)

@@ -83,7 +83,9 @@ def fetch_each(
         StorageError: the disk is full, or the folder cannot be written to.
     """
     if bar is None:
-        from tqdm import tqdm as bar
+        from tqdm import tqdm
+
+        bar = tqdm
     entries = list(dict.fromkeys(entries))
     agree((entry for entry in entries if _wanting(look(entry, folders))), accept)
     done: set[PublishedFile] = set()
@@ -121,7 +123,7 @@ def _fetch_together(
                 yield Fetched(entry, target, True, sha256)
             part.unlink(missing_ok=True)  # the zip
     for check in (look(entry, folders) for entry in entries if entry not in targets):
-        yield Fetched(check.entry, check.path, False, check=check)
+        yield Fetched(check.entry, check.path or folders.target(check.entry), False, check=check)
 
 
 def _targets(entries: list[PublishedFile], folders: ModelFolders) -> dict[PublishedFile, Path]:

@@ -27,7 +27,7 @@ _PACKAGE = Path(__file__).parents[2]
 class ModelFolders:
     """paths: ComfyUI's key -> folders; the first is where downloads go."""
 
-    paths: Mapping[str, Iterable[str | os.PathLike]]
+    paths: Mapping[str, Iterable[str | os.PathLike[str]]]
 
     def of(self, key: str) -> tuple[Path, ...]:
         """Raises WeightsError when no folder is known for the key."""
@@ -56,7 +56,7 @@ class ModelFolders:
         return self.of(entry.folder)[0] / PurePosixPath(entry.subfolder) / entry.name
 
 
-def model_folders(directory: str | os.PathLike | None = None) -> ModelFolders:
+def model_folders(directory: str | os.PathLike[str] | None = None) -> ModelFolders:
     """The folders of ``directory``: a ComfyUI folder, or a models folder like ComfyUI's.
 
     Without one: FACEID_MODELS; else the ComfyUI whose ``custom_nodes`` contains this package; else ``models`` in the
@@ -99,7 +99,7 @@ def _extra_paths(file: Path) -> Iterator[tuple[str, Path, bool]]:
             if not isinstance(lines, str):
                 raise WeightsError(f"{file}: {section}: {key} must be a path, or several in a block after |.")
             for line in filter(None, map(str.strip, lines.split("\n"))):
-                yield _LEGACY_KEYS.get(key, key), _folder(line, base), bool(values.get("is_default"))
+                yield _LEGACY_KEYS.get(key) or key, _folder(line, base), bool(values.get("is_default"))
 
 
 def _yaml(file: Path) -> dict[str, Any]:

@@ -51,7 +51,8 @@ def write_random_fp16(
     ``*position_ids`` count up as int64; ``gains`` multiplies the tensors it names. Tensors are drawn and written one
     at a time, so a 2 GB file needs little memory (``safetensors.save_file`` needs all of them at once, and a copy).
     """
-    header, offset = {"__metadata__": {"format": "pt"}}, 0
+    header: dict[str, object] = {"__metadata__": {"format": "pt"}}
+    offset = 0
     for key, shape in shapes.items():
         kind, width = ("I64", 8) if key.endswith("position_ids") else ("F16", 2)
         end = offset + width * math.prod(shape)

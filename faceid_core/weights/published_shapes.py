@@ -79,7 +79,7 @@ def vae_shapes() -> Shapes:
 def text_encoder_shapes() -> Shapes:
     """OpenAI's CLIP ViT-L/14 text model as transformers names it (123,060,480 parameters)."""
     embeddings = "text_model.embeddings"
-    found = {
+    found: Shapes = {
         f"{embeddings}.position_ids": (1, 77),
         f"{embeddings}.token_embedding.weight": (49408, 768),
         f"{embeddings}.position_embedding.weight": (77, 768),

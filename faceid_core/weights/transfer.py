@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..model_files.impostor import impostor
 from .check import Bar, file_sha256
@@ -130,7 +130,7 @@ class _Transfer:
                     pause = self._patience.pause * 2 ** max(failures - 1, 0)
                     time.sleep(min(max(pause, trouble.wait), _LONGEST_WAIT))
 
-    def _attempt(self, session: requests.Session, progress: tqdm) -> None:
+    def _attempt(self, session: requests.Session, progress: tqdm[Any]) -> None:
         import requests
 
         have = _size(self._part)
@@ -159,7 +159,7 @@ class _Transfer:
         timeout = self._patience.timeout
         return session.get(self._url, headers=headers, stream=True, timeout=(min(timeout, 10.0), timeout))
 
-    def _receive(self, response: requests.Response, have: int, progress: tqdm) -> int | None:
+    def _receive(self, response: requests.Response, have: int, progress: tqdm[Any]) -> int | None:
         """Write the body after the bytes of the part, or instead of them. Returns the whole file's size if known."""
         start, total = self._start_and_total(response, have)
         if total is not None and self._wanted.size is not None and total > self._wanted.size:
@@ -226,7 +226,7 @@ class _Transfer:
             raise _AgainError(f"no data for {self._patience.timeout:g} seconds") from error
         raise _AgainError("the connection was lost") from error
 
-    def _progress(self) -> tqdm:
+    def _progress(self) -> tqdm[Any]:
         name = self._part.name.removesuffix(".part")
         return self._bar(total=self._wanted.size, desc=name, unit="B", unit_scale=True, disable=None)
 

@@ -57,7 +57,7 @@ async def _read_form(request: web.BaseRequest) -> list[tuple[str, Nested]]:
         raise MalformedRequestError(f"The form cannot be read: {error}.") from None
 
 
-def _form_value(name: str, value: object) -> Nested:
+def _form_value(name: str, value: str | bytes | bytearray | web.FileField) -> Nested:
     from aiohttp.web import FileField
 
     if isinstance(value, FileField):

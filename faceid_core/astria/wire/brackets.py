@@ -12,13 +12,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from typing import TypeVar
 
 from ...errors import FaceIDError
 from .file import File
 
-Scalar = str | int | float | bool | None | File
+Plain = str | int | float | bool | None
+Scalar = Plain | File
 Nested = Scalar | list["Nested"] | dict[str, "Nested"]
 Pairs = list[tuple[str, Scalar]]
+Container = TypeVar("Container", list[Nested], dict[str, Nested])
 
 _NAME = re.compile(r"([^\[\]]+)((?:\[[^\[\]]*\])*)")
 _KEY = re.compile(r"\[([^\[\]]*)\]")
@@ -71,9 +74,11 @@ def _append(elements: list[Nested], keys: list[str], value: Nested, name: str) -
     if not keys:
         elements.append(value)
         return
-    if not elements or not isinstance(elements[-1], dict) or _has(elements[-1], keys):
-        elements.append({})
-    _put(elements[-1], keys, value, name)
+    last = elements[-1] if elements else None
+    if not isinstance(last, dict) or _has(last, keys):
+        last = {}
+        elements.append(last)
+    _put(last, keys, value, name)
 
 
 def _has(element: Nested, keys: list[str]) -> bool:
@@ -86,7 +91,7 @@ def _has(element: Nested, keys: list[str]) -> bool:
     return True
 
 
-def _container(place: dict[str, Nested], key: str, kind: type, name: str):
+def _container(place: dict[str, Nested], key: str, kind: type[Container], name: str) -> Container:
     container = place.setdefault(key, kind())
     if not isinstance(container, kind):
         raise MalformedRequestError(f"The parameter {name[:80]!r} is sent in two forms at once (list, hash, value).")

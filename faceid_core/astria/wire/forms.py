@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
-from .brackets import MalformedRequestError, Nested, Pairs, nest
+from .brackets import MalformedRequestError, Nested, Pairs, Plain, Scalar, nest
 from .file import File
 from .scalars import as_text
 
@@ -31,7 +31,8 @@ def multipart(pairs: Pairs) -> aiohttp.FormData:
 
 def urlencoded(pairs: Pairs) -> bytes:
     """``application/x-www-form-urlencoded``. Raises MalformedRequestError for a file, which it cannot contain."""
-    return urlencode([(name, as_text(_no_file(name, value))) for name, value in pairs if value is not None]).encode()
+    plain = ((name, _no_file(name, value)) for name, value in pairs)
+    return urlencode([(name, as_text(value)) for name, value in plain if value is not None]).encode()
 
 
 def json_body(pairs: Pairs) -> bytes:
@@ -48,7 +49,7 @@ def _json_pairs(pairs: Pairs) -> Iterable[tuple[str, Nested]]:
             yield name, _no_file(name, value)
 
 
-def _no_file(name: str, value):
+def _no_file(name: str, value: Scalar) -> Plain:
     if isinstance(value, File):
         raise MalformedRequestError(f"{name} is a file: send it as multipart/form-data.")
     return value

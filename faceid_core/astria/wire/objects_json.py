@@ -10,7 +10,6 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import fields
 from datetime import datetime, timezone
 from decimal import Decimal, InvalidOperation
-from functools import cache
 from typing import Any, TypeVar
 
 from ...errors import FaceIDError
@@ -79,14 +78,9 @@ def _read(kind: type[Object], value: Any) -> Object:
     if not isinstance(value, Mapping) or _int(value.get("id")) is None:
         what = "a list" if isinstance(value, list) else f"a {type(value).__name__}"
         raise UnexpectedObjectError(f"The API's answer is not a {kind.__name__[6:].lower()}: {what} without an id.")
-    readers = _readers(kind)
+    readers = _READERS[kind]
     read = {name: reader(value.get(name)) for name, reader in readers.items()}
     return kind(**read, extra=_extra(value, readers))
-
-
-@cache
-def _readers(kind: type) -> dict[str, Callable[[Any], Any]]:
-    return {field.name: _FROM_JSON[field.type] for field in fields(kind) if field.name != "extra"}
 
 
 def _extra(value: Mapping[str, Any], known: Collection[str]) -> Mapping[str, Any]:
@@ -148,4 +142,8 @@ _FROM_JSON: dict[str, Callable[[Any], Any]] = {
     "datetime | None": read_time,
     "Decimal | None": _decimal,
     "tuple[str, ...]": _strings,
+}
+_READERS: dict[type, dict[str, Callable[[Any], Any]]] = {
+    kind: {field.name: _FROM_JSON[str(field.type)] for field in fields(kind) if field.name != "extra"}
+    for kind in (RemoteTune, RemotePrompt)
 }

@@ -33,7 +33,7 @@ def problems_json(messages: list[tuple[str, str]] | str) -> dict[str, object]:
     fields: dict[str, list[str]] = {}
     for field, fault in messages:
         fields.setdefault(field, []).append(fault)
-    return fields
+    return dict(fields)
 
 
 def _messages(value: object, field: str = "") -> tuple[str, ...]:

@@ -6,6 +6,7 @@ import base64
 import binascii
 from collections.abc import Mapping
 from dataclasses import fields
+from typing import Any
 
 from ...prompts import Prompt
 from ...prompts.errors import error_in
@@ -46,12 +47,12 @@ def read_prompt(params: Mapping[str, Nested]) -> Prompt:
 
 def read_prompt_fields(values: Mapping[str, Nested]) -> Prompt:
     """As ``read_prompt``, of the parameters inside ``prompt``."""
-    given: dict[str, object] = {"text": "", "num_images": NUM_IMAGES_WHEN_OMITTED}
+    given: dict[str, Any] = {"text": "", "num_images": NUM_IMAGES_WHEN_OMITTED}
     for name, field in _FIELDS.items():
         if name in _IMAGES:
             given[name] = _read_image(name, values)
         elif not is_unset(values.get(name)):
-            given[name] = _read(name, field.type, values[name])
+            given[name] = _read(name, str(field.type), values[name])
     return Prompt(**given)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from typing import Any
 
 from ...prompts import Prompt
 from ...tunes.errors import TuneError
@@ -67,10 +68,10 @@ def read_tune(params: Mapping[str, Nested]) -> TuneRequest:
     """
     inside = params.get("tune")
     values = inside if isinstance(inside, Mapping) else params
-    given: dict[str, object] = {"title": "", "name": ""}
+    given: dict[str, Any] = {"title": "", "name": ""}
     for name, field in _PLAIN.items():
         if not is_unset(values.get(name)):
-            given[name] = _read(name, field.type, values[name])
+            given[name] = _read(name, str(field.type), values[name])
     return TuneRequest(
         **given,
         images=tuple(_file(value) for value in as_list(values.get("images")) if not is_unset(value)),
@@ -80,7 +81,7 @@ def read_tune(params: Mapping[str, Nested]) -> TuneRequest:
     )
 
 
-def _read(name: str, annotation: str, value: Nested) -> object:
+def _read(name: str, annotation: str, value: Nested) -> Any:
     reader, expected = READERS[annotation]
     try:
         return reader(value)
