@@ -228,3 +228,15 @@ def test_every_environment_variable_has_a_line_in_the_documents_and_the_other_wa
     described = set(re.findall(r"`([A-Z_]+)(?:=\w+)?`", "".join(page.read_text() for page in PAGES)))
     assert len(read) >= 9
     assert read == {variable for variable in described if name.fullmatch(variable)}
+
+
+def test_the_map_has_a_line_for_every_room_and_names_no_other():
+    table = (ROOT / "docs" / "architecture.md").read_text().partition("## Rooms")[2].partition("## ")[0]
+    named = set(re.findall(r"(?m)^\| `([\w/]+)` \|", table))
+    rooms = {
+        page_id(path.parent) for path in ROOT.glob("*/__init__.py") if path.parent.name in ("nodes", "cli", "weights")
+    }
+    rooms |= {
+        page_id(path.parent) for folder in ("nodes", "faceid_core") for path in ROOT.glob(f"{folder}/*/__init__.py")
+    }
+    assert named == rooms
