@@ -186,7 +186,9 @@ CODE_PATH = re.compile(
 @pytest.mark.parametrize("page", PAGES, ids=page_id)
 def test_every_path_of_code_in_the_documents_exists(page):
     """``faces/detect.py: CONFIDENT`` is below faceid_core and has that name in it; NAME.md stands for any page."""
-    for code in re.findall(r"`([^`\n]+)`", FENCED.sub("", page.read_text())):
+    codes = re.findall(r"`([^`\n]+)`", FENCED.sub("", page.read_text()))
+    codes += [word for command in codes if command.startswith("./dev ") for word in command.split()]
+    for code in codes:
         found = CODE_PATH.fullmatch(code)
         if not found or re.search(r"(^|/)(NAME|NODE)\.md$", found[1]):
             continue
