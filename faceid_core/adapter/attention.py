@@ -78,7 +78,8 @@ def identity_kv(adapter: Adapter, tokens: IdentityTokens, heads: Sequence[int]) 
     keys, values = project("k"), project("v")
     layers_of: dict[Shape, list[int]] = {}
     for layer, key in enumerate(keys):
-        layers_of.setdefault(tuple(key.shape[1:]), []).append(layer)
+        _, heads_of, count, width = key.shape
+        layers_of.setdefault((heads_of, count, width), []).append(layer)
     order = [layer for layers in layers_of.values() for layer in layers]
     return IdentityKV(
         torch.cat([keys[layer].flatten(1) for layer in order], dim=1),
@@ -90,8 +91,8 @@ def identity_kv(adapter: Adapter, tokens: IdentityTokens, heads: Sequence[int]) 
 class IdentityAttention:
     """One identity at one strength, attended to by all layers of a UNet.
 
-    Holds the shared :class:``IdentityKV`` and, while sampling, its copies on the compute device: one per make-up of
-    the batch, all layers in one tensor, dropped by :meth:``release``.
+    Holds the shared ``IdentityKV`` and, while sampling, its copies on the compute device: one per make-up of
+    the batch, all layers in one tensor, dropped by ``release``.
     """
 
     # Make-ups of a batch that alternate within one step: [-, +], or [-] and [+] apart, plus a guider's extra pass.
@@ -130,7 +131,7 @@ class IdentityAttention:
         if self.mask is not None:
             self.mask.release()
 
-    def __deepcopy__(self, memo: dict) -> IdentityAttention:
+    def __deepcopy__(self, memo: dict[int, object]) -> IdentityAttention:
         # Clones of a model share their patches; some extensions deep-copy a model's options.
         return self
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from torch import nn
 
@@ -28,7 +29,7 @@ class UNetLayer:
 def cross_attention(unet: nn.Module, block: str) -> UNetLayer | None:
     """The cross-attention of the transformer block at ``block``, or None where the UNet has no such block."""
     try:
-        module = unet.get_submodule(f"{block}.attn2")
+        module: Any = unet.get_submodule(f"{block}.attn2")
     except AttributeError:
         return None
     return UNetLayer(module.to_q.out_features, module.to_k.in_features, module.heads)
@@ -61,6 +62,6 @@ def _misfit(adapter: Adapter, count: int, example: UNetLayer | None) -> str:
         f"{adapter.name} is {adapter.spec.title}, but the model is {name} ({count} cross-attention layers"
         f"{f' reading text of width {width}' if width else ''}). "
     )
-    other = next((base for base in Base if base.title == name and base is not adapter.spec.base), None)
-    remedy = f"Load an {adapter.spec.base.title} checkpoint"
+    other = next((base for base in Base if base.family == name and base is not adapter.spec.base), None)
+    remedy = f"Load an {adapter.spec.base.family} checkpoint"
     return message + (f"{remedy}, or an adapter for {name} such as {_EXAMPLES[other]}." if other else f"{remedy}.")

@@ -25,7 +25,8 @@ class Base(str, Enum):
     SDXL = "sdxl"
 
     @property
-    def title(self) -> str:
+    def family(self) -> str:
+        """For people."""
         return {"sd15": "SD 1.5", "sdxl": "SDXL"}[self.value]
 
 

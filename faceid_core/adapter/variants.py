@@ -75,7 +75,7 @@ class AdapterSpec:
             Variant.PORTRAIT: "FaceID Portrait",
             Variant.PORTRAIT_UNNORM: "FaceID Portrait unnorm",
         }
-        return f"{names[self.variant]} for {self.base.title}"
+        return f"{names[self.variant]} for {self.base.family}"
 
 
 _VARIANTS = {

@@ -33,10 +33,10 @@ def _draw_photo(photo: np.ndarray, found: PhotoFaces, chosen: Face | None) -> np
     from PIL import Image, ImageDraw, ImageFont
 
     scale = _scale(found.size)
-    size = tuple(max(1, round(side * scale)) for side in found.size)
-    picture = Image.fromarray(photo).resize(size, Image.Resampling.LANCZOS)
+    width, height = (max(1, round(side * scale)) for side in found.size)
+    picture = Image.fromarray(photo).resize((width, height), Image.Resampling.LANCZOS)
     draw = ImageDraw.Draw(picture)
-    draw.font = ImageFont.load_default(size=max(size) / 36)
+    draw.font = ImageFont.load_default(size=max(width, height) / 36)
     for refused in found.refused:
         _draw_box(draw, refused.box * scale, refused.problem, _REFUSED)
     for number, face in sorted(enumerate(found.faces), key=lambda item: _same(item[1], chosen)):

@@ -143,7 +143,7 @@ def _renumbered(found: PhotoFaces, photo: int) -> PhotoFaces:
 
 def _content_hash(photo: np.ndarray) -> str:
     digest = hashlib.sha256(repr((photo.shape, photo.dtype)).encode())
-    digest.update(np.ascontiguousarray(photo))
+    digest.update(np.ascontiguousarray(photo).data)
     return digest.hexdigest()
 
 

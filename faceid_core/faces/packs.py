@@ -6,10 +6,11 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from ..cache import LRUCache
 from ..errors import FacePackError
-from ..model_files.onnx_header import Role, read_signature
+from ..model_files.onnx_header import Role, Signature, read_signature
 
 EMBEDDED_PACK = "yunet_sface"
 AUTO = "auto"
@@ -51,7 +52,8 @@ _SPACES = {
 # names. "glintr100" is not one of them, because AuraFace uses that name for its own embedding space.
 _SPACES_BY_NAME = frozenset({"w600k_r50", "w600k_mbf"})
 
-_file_facts: LRUCache[object] = LRUCache(limit=512)
+_signatures: LRUCache[Signature | None] = LRUCache(limit=512)  # of a few numbers
+_hashes: LRUCache[str] = LRUCache(limit=512)
 
 
 @dataclass(frozen=True)
@@ -146,7 +148,7 @@ def _role(file: Path) -> Role:
     known = _ROLES.get(file.stem.lower())
     if known is not None:
         return known
-    signature = _file_facts.get_or_make(("signature", *file_identity(file)), lambda: read_signature(file))
+    signature = _signatures.get_or_make(file_identity(file), lambda: read_signature(file))
     return signature.role if signature else Role.OTHER
 
 
@@ -155,10 +157,10 @@ def _sha256(file: Path) -> str:
         with file.open("rb") as stream:
             return _hash_stream(stream)
 
-    return _file_facts.get_or_make(("sha256", *file_identity(file)), hash_file)
+    return _hashes.get_or_make(file_identity(file), hash_file)
 
 
-def _hash_stream(stream) -> str:
+def _hash_stream(stream: IO[bytes]) -> str:
     digest = hashlib.sha256()
     while block := stream.read(1 << 20):
         digest.update(block)

@@ -56,7 +56,7 @@ def read_photo(source: str | PathLike[str] | bytes) -> np.ndarray:
     The EXIF orientation is applied; 16-bit samples are scaled to 8, transparency is composited over white; of an
     animation, the first frame is read. Raises PhotoError that names the file and says what it is if not a picture.
     """
-    from PIL import Image, ImageOps
+    from PIL import Image, ImageOps, UnidentifiedImageError
 
     name, data = _bytes_of(source)
     try:
@@ -69,7 +69,7 @@ def read_photo(source: str | PathLike[str] | bytes) -> np.ndarray:
                 return _rgb_array(upright, name)
     except Image.DecompressionBombError as error:
         raise PhotoError(f"{name} is larger than {MAX_PIXELS // 1_000_000} megapixels: scale it down.") from error
-    except Image.UnidentifiedImageError as error:
+    except UnidentifiedImageError as error:
         raise PhotoError(f"{name} is {_what_it_is(data)}: give a JPEG, PNG or WebP photo.") from error
     except (OSError, SyntaxError, ValueError, EOFError, MemoryError) as error:
         raise PhotoError(f"{name} is damaged or cut short ({error}): download or export it again.") from error

@@ -14,7 +14,7 @@ from ..faces.verdict import Verdict, thresholds_of
 from .contact_sheet import GREY, INK, PAPER, Frame, fitted, paste_whole
 
 if TYPE_CHECKING:
-    from PIL import Image, ImageDraw
+    from PIL import Image, ImageDraw, ImageFont
 
 _CELL, _GAP, _CAPTION, _SECTION = 152, 8, 26, 28  # pixels; _SECTION: between photos, results and the mean
 _CELL_HEIGHT = _CELL + _CAPTION  # as high as a photo with its caption
@@ -215,7 +215,7 @@ def _draw_caption(draw: ImageDraw.ImageDraw, text: str, left: int, top: int) -> 
     draw.text((left + _CELL / 2, top + 5), fitted(draw, text, _CELL), fill=INK, anchor="ma")
 
 
-def _font(size: int):
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     from PIL import ImageFont
 
     return ImageFont.load_default(size=size)

@@ -7,7 +7,7 @@ import io
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import NoFaceError, PhotoError
 from .errors import TuneError
@@ -35,7 +35,7 @@ class Analysis:
     pack: str
     space: str
 
-    def tune(self, title: str, name: str, **fields: object) -> Tune:
+    def tune(self, title: str, name: str, **fields: Any) -> Tune:
         """The tune of these photos, not stored yet."""
         return Tune(title, name, pack=self.pack, space=self.space, photos=self.photos, **fields)
 

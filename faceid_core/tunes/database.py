@@ -7,6 +7,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -22,7 +23,7 @@ _one_migration = threading.Lock()  # alembic's `op` and `context` are process-wi
 class Database:
     """A migrated database: ``reading()`` is a snapshot; ``writing()`` is one transaction, on SQLite the only one."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str | sa.URL) -> None:
         """Connect to a SQLAlchemy URL and bring its schema up to date. Raises TuneError."""
         self._engine = _engine(url)
         snapshot = {} if self._engine.dialect.name == "sqlite" else {"isolation_level": "REPEATABLE READ"}
@@ -53,7 +54,7 @@ class Database:
         self._engine.dispose()
 
 
-def _engine(url: str) -> sa.Engine:
+def _engine(url: str | sa.URL) -> sa.Engine:
     try:
         parsed = sa.make_url(url)
         if parsed.get_backend_name() != "sqlite":
@@ -71,7 +72,7 @@ def _engine(url: str) -> sa.Engine:
     return engine
 
 
-def _set_up_sqlite(dbapi_connection, _record) -> None:
+def _set_up_sqlite(dbapi_connection: Any, _record: object) -> None:
     dbapi_connection.isolation_level = None  # _begin_sqlite begins transactions, not the driver
     dbapi_connection.execute("PRAGMA foreign_keys = ON")
     dbapi_connection.execute("PRAGMA synchronous = FULL")  # in WAL mode a commit then survives a power cut
@@ -106,7 +107,7 @@ def _revision(bind: sa.Engine | sa.Connection) -> str | None:
         return connection.execute(query).scalar()
 
 
-def _one_process(engine: sa.Engine) -> contextlib.AbstractContextManager:
+def _one_process(engine: sa.Engine) -> contextlib.AbstractContextManager[object]:
     """One process at a time opens a SQLite file until it is set up: the switch to WAL fails if it has to wait."""
     path = engine.url.database
     if engine.dialect.name != "sqlite" or not path or path == ":memory:":

@@ -23,9 +23,10 @@ def face_bytes(face: Face) -> bytes:
 
 def tune_face(face: Face, sha256: str, provider: str) -> TuneFace:
     """The small parts of a face, with the blob that holds the rest."""
+    x1, y1, x2, y2 = face.box
     return TuneFace(
         sha256=sha256,
-        box=tuple(float(value) for value in face.box),
+        box=(float(x1), float(y1), float(x2), float(y2)),
         landmarks=tuple((float(x), float(y)) for x, y in face.landmarks),
         score=float(face.score),
         provider=provider,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from typing import Any
 
 from .errors import TuneError
 from .schema import MAX_TEXT
@@ -23,7 +24,7 @@ def check_name(name: object) -> str:
     return _check_required(name, "name", "Say what is in the photos: man, woman, boy, girl, person.")
 
 
-def checked(fields: dict[str, object]) -> dict[str, object]:
+def checked(fields: dict[str, Any]) -> dict[str, Any]:
     """The other fields of a new tune, each of a type and size that every database stores. Raises TuneError."""
     for name, value in fields.items():
         if value is None or isinstance(value, bool):
@@ -49,11 +50,10 @@ def _check_required(value: object, name: str, advice: str) -> str:
     text = normal(value) if isinstance(value, str) else value
     if text is None or text == "":
         raise TuneError(f"tune[{name}] is empty. {advice}", f"tune[{name}]")
-    _check_text(text, name, MAX_TEXT)
-    return text
+    return _check_text(text, name, MAX_TEXT)
 
 
-def _check_text(value: object, name: str, limit: int) -> None:
+def _check_text(value: object, name: str, limit: int) -> str:
     field = f"tune[{name}]"
     if not isinstance(value, str):
         raise TuneError(f"{field} is a {type(value).__name__}: it must be text.", field)
@@ -62,3 +62,4 @@ def _check_text(value: object, name: str, limit: int) -> None:
     for column, character in enumerate(value, 1):
         if not is_printable(character):
             raise TuneError(f"{field} has the unprintable character {character!r} at column {column}.", field)
+    return value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import groupby
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -37,7 +38,7 @@ _PHOTOS = (
 )
 
 
-def select_tunes(connection: sa.Connection, query: sa.Select) -> tuple[Tune, ...]:
+def select_tunes(connection: sa.Connection, query: sa.Select[Any]) -> tuple[Tune, ...]:
     """The tunes of a query over the tunes table, with their photos, in the query's order."""
     rows = connection.execute(query).all()
     if not rows:
@@ -47,13 +48,13 @@ def select_tunes(connection: sa.Connection, query: sa.Select) -> tuple[Tune, ...
     return tuple(_tune(row, by_tune.get(row.id, ())) for row in rows)
 
 
-def tune_values(tune: Tune) -> dict:
+def tune_values(tune: Tune) -> dict[str, object]:
     """The row of a tune that has no id yet."""
     values = {name: getattr(tune, name) for name in _COLUMNS if name != "id"}
     return values | {"ckpt_urls": list(tune.ckpt_urls)}
 
 
-def photo_rows(tune_id: int, of: Iterable[TunePhoto]) -> list[dict]:
+def photo_rows(tune_id: int, of: Iterable[TunePhoto]) -> list[dict[str, object]]:
     return [
         {
             "tune_id": tune_id,
@@ -67,7 +68,9 @@ def photo_rows(tune_id: int, of: Iterable[TunePhoto]) -> list[dict]:
     ]
 
 
-def face_rows(tune_id: int, pack: str, space: str, found: Sequence[TuneFace | None]) -> list[dict]:
+def face_rows(
+    tune_id: int, pack: str | None, space: str | None, found: Sequence[TuneFace | None]
+) -> list[dict[str, object]]:
     """What one pack found, photo by photo; a photo without a face has a row too."""
     return [
         {
@@ -85,17 +88,19 @@ def face_rows(tune_id: int, pack: str, space: str, found: Sequence[TuneFace | No
     ]
 
 
-def row_face(sha256: str | None, box, landmarks, score, provider) -> TuneFace | None:
+def row_face(sha256: str | None, box: Any, landmarks: Any, score: Any, provider: Any) -> TuneFace | None:
+    """Of the columns that ``faces`` has; all of them are None for a photo without a face."""
     if sha256 is None:
         return None
     return TuneFace(sha256, tuple(box), tuple(tuple(point) for point in landmarks), score, provider)
 
 
-def _photo(row: sa.Row) -> TunePhoto:
-    return TunePhoto(*row[1:5], face=row_face(*row[5:]))
+def _photo(row: Sequence[Any]) -> TunePhoto:
+    _, sha256, media_type, width, height, *face = row
+    return TunePhoto(sha256, media_type, width, height, row_face(*face))
 
 
-def _tune(row: sa.Row, of: tuple[TunePhoto, ...]) -> Tune:
+def _tune(row: Sequence[Any], of: tuple[TunePhoto, ...]) -> Tune:
     values = dict(zip(_COLUMNS, row, strict=True))
     values["ckpt_urls"] = tuple(values["ckpt_urls"])
     return Tune(**values, photos=of)

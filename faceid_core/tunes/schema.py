@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timezone
+from datetime import datetime, timezone
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -16,22 +17,22 @@ MAX_TEXT = 255  # characters, of a title, name, token or branch
 _metadata = sa.MetaData()
 
 
-class UtcDateTime(sa.types.TypeDecorator):
+class UtcDateTime(sa.types.TypeDecorator[datetime]):
     """Takes and returns timezone-aware UTC; SQLite itself stores no zone."""
 
     impl = sa.DateTime(timezone=True)
     cache_ok = True
 
-    def process_bind_param(self, value, dialect):
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
         return None if value is None else value.astimezone(timezone.utc)
 
-    def process_result_value(self, value, dialect):
+    def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
         if value is None:
             return None
         return value.replace(tzinfo=timezone.utc) if value.tzinfo is None else value.astimezone(timezone.utc)
 
 
-def _text(name: str, nullable: bool = True, length: int | None = MAX_TEXT) -> sa.Column:
+def _text(name: str, nullable: bool = True, length: int | None = MAX_TEXT) -> sa.Column[Any]:
     return sa.Column(name, sa.String(length) if length else sa.Text(), nullable=nullable)
 
 

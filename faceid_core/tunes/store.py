@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -53,7 +54,7 @@ def default_home() -> Path:
 
 
 def open_store(
-    home: str | os.PathLike | None = None,
+    home: str | os.PathLike[str] | None = None,
     *,
     database_url: str | None = None,
     blobs_url: str | None = None,
@@ -261,7 +262,7 @@ class TuneStore:
 
     # -- inside ---------------------------------------------------------------------------------------------------
 
-    def _alive(self, *columns: sa.Column) -> sa.Select:
+    def _alive(self, *columns: sa.Column[Any]) -> sa.Select[Any]:
         later = sa.or_(tunes.c.expires_at.is_(None), tunes.c.expires_at > self._now())
         return sa.select(*(columns or (tunes,))).where(later)
 
@@ -280,13 +281,20 @@ class TuneStore:
 
     def _insert(self, draft: Tune, files: Mapping[str, bytes]) -> Tune:
         now = self._now()
-        times = dict.fromkeys(("eta", "trained_at", "started_training_at", "created_at", "updated_at"), now)
-        expires_at = now + self._lifetime if self._lifetime is not None else None
-        tune = dataclasses.replace(draft, **times, expires_at=expires_at)
+        tune = dataclasses.replace(
+            draft,
+            eta=now,
+            trained_at=now,
+            started_training_at=now,
+            created_at=now,
+            updated_at=now,
+            expires_at=now + self._lifetime if self._lifetime is not None else None,
+        )
         with self._database.writing() as connection:
             self._claim(connection, files)
             connection.execute(tunes.delete().where(tunes.c.title == tune.title, tunes.c.expires_at <= now))
-            tune_id = connection.execute(tunes.insert().values(tune_values(tune))).inserted_primary_key[0]
+            stored = connection.execute(tunes.insert().values(tune_values(tune)))
+            tune_id: int = stored.inserted_primary_key[0]  # type: ignore[index]  # an insert of one row has it
             connection.execute(photos.insert(), photo_rows(tune_id, tune.photos))
             found = [photo.face for photo in tune.photos]
             connection.execute(faces.insert(), face_rows(tune_id, tune.pack, tune.space, found))
@@ -334,7 +342,7 @@ def _needed(of: Iterable[TunePhoto]) -> set[str]:
     return {name for pair in photos_and_faces for name in pair}
 
 
-def _files_of(connection: sa.Connection, tune_ids: Sequence[int] | sa.Select) -> list[str]:
+def _files_of(connection: sa.Connection, tune_ids: Sequence[int] | sa.Select[Any]) -> list[str]:
     names: list[str] = []
     for table in (photos, faces):
         query = sa.select(table.c.sha256).where(table.c.tune_id.in_(tune_ids), table.c.sha256.is_not(None))
