@@ -174,6 +174,7 @@ def test_pip_alone_takes_the_gpu_runtime_away(environment):
     assert environment.provider() == "CPU", "the trap these tests are about"
 
 
+@pytest.mark.slow
 def test_an_empty_environment_gets_the_cpu_runtime_and_a_second_run_starts_no_pip(environment):
     said = environment.install()
     first = environment.versions()
@@ -185,6 +186,7 @@ def test_an_empty_environment_gets_the_cpu_runtime_and_a_second_run_starts_no_pi
     assert environment.versions() == first
 
 
+@pytest.mark.slow
 def test_what_is_there_stays_as_it_is_the_gpu_runtime_first_of_all(environment):
     before = {"onnxruntime-gpu": "1.31.1", "numpy": "1.26.4", "opencv-contrib-python": "5.0.0.93"}
     before |= {"requests": "2.34.2", "scipy": "1.17.1", "tqdm": "4.70.1"}

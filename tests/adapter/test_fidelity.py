@@ -24,6 +24,7 @@ def sdxl():
     return sdxl_unet()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", ["faceid", "plus", "plusv2", "portrait"])
 @pytest.mark.parametrize(("strength", "lora"), [(0.0, 1.0), (0.8, 0.0), (0.8, 1.0), (1.5, 1.0)])
 def test_sd15(sd15, variant, strength, lora):
@@ -32,6 +33,7 @@ def test_sd15(sd15, variant, strength, lora):
     assert found.formula <= TOLERANCE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", ["faceid", "plusv2", "portrait", "portrait_unnorm"])
 def test_sdxl(sdxl, variant):
     found = errors(sdxl, adapter_for(sdxl, variant, "sdxl"), variant, strength=0.8, lora=1.0)
@@ -39,12 +41,14 @@ def test_sdxl(sdxl, variant):
     assert found.formula <= TOLERANCE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", ["faceid", "plusv2", "portrait"])
 def test_several_photos_of_a_person(sd15, variant):
     found = errors(sd15, adapter_for(sd15, variant, "sd15"), variant, strength=1.0, lora=1.0, photos=3)
     assert max(found.diffusers, found.formula) <= TOLERANCE
 
 
+@pytest.mark.slow
 def test_each_layer_matters_far_more_than_the_tolerance(sd15):
     """Otherwise a layer left out (a known plugin misses the middle block) would pass the tests above."""
     sections = adapter_for(sd15, "faceid", "sd15")

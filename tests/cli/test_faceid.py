@@ -40,6 +40,7 @@ def photo(tmp_path):
 TOM = str(INSIGHTFACE / "Tom_Hanks_54745.png")
 
 
+@pytest.mark.slow
 def test_a_tune_is_created_listed_shown_and_found_again_by_its_title(faceid, photo):
     astronaut = photo(skimage.data.astronaut(), "eileen.png")
     created = faceid("tunes", "create", astronaut, "--title", "Eileen", "--name", "woman")
@@ -80,6 +81,7 @@ def test_check_finds_a_flipped_bit_and_the_same_photo_heals_it(faceid, tmp_path)
     assert faceid("tunes", "check").returncode == 0
 
 
+@pytest.mark.slow
 def test_photos_without_a_face_are_named(faceid, photo):
     cat, astronaut = photo(skimage.data.chelsea(), "cat.png"), photo(skimage.data.astronaut(), "eileen.png")
     mixed = faceid("tunes", "create", cat, astronaut, "--title", "Mixed")
@@ -92,6 +94,7 @@ def test_purge_says_what_it_freed(faceid):
     assert faceid("tunes", "purge").stdout == "0 expired tunes and 0 files deleted, 0.0 MB freed\n"
 
 
+@pytest.mark.slow
 def test_a_prompt_is_checked_against_the_tunes_there_are(faceid):
     faceid("tunes", "create", TOM, "--title", "Tom", "--name", "man")
     good = faceid("prompt", "check", "<faceid:Tom:1> man trekking in the alps")

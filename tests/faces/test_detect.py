@@ -44,6 +44,7 @@ def test_the_one_face_of_a_photo_is_found(name, pack):
     assert len(faces_in(photos.single_faces()[name], pack)) == 1
 
 
+@pytest.mark.slow
 def test_faces_of_25_pixels_are_found(pack):
     lfw = [photo for name, photo in photos.single_faces().items() if name.startswith("lfw")][:20]
     assert [len(found.faces) for found in find_faces(lfw, pack).photos] == [1] * 20
@@ -130,11 +131,13 @@ def test_two_boxes_on_one_face_count_once(astronaut, pack):
     assert len(faces_in(tilted, pack)) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(photos.no_faces()))
 def test_cats_things_and_textures_are_no_faces(name, pack):
     assert not faces_in(photos.no_faces()[name], pack)
 
 
+@pytest.mark.slow
 def test_backgrounds_are_no_faces(pack):
     assert not any(found.faces for found in find_faces(photos.backgrounds()[:20], pack).photos)
 
@@ -159,12 +162,14 @@ def test_a_face_cut_by_the_border_is_refused_as_cut(astronaut, pack):
     assert [refused.problem for refused in found.refused] == [detect.CUT_OFF]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("alteration", sorted(photos.altered_copies(np.zeros((20, 20, 3), np.uint8))))
 def test_altered_copies_of_every_person_keep_their_face(alteration, pack):
     copies = [photos.altered_copies(photo)[alteration] for photo in photos.people(pack).values()]
     assert all(found.faces for found in find_faces(copies, pack).photos)
 
 
+@pytest.mark.slow
 def test_a_photo_of_8000_by_8000_pixels_is_searched_like_any_other(astronaut, pack):
     huge = cv2.resize(astronaut, (8000, 8000), interpolation=cv2.INTER_LINEAR)
     small, large = faces_in(astronaut, pack)[0], faces_in(huge, pack)[0]

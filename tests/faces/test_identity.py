@@ -54,6 +54,7 @@ def test_channel_order_is_rgb_from_the_photo_to_the_recogniser(t1, pack):
     assert blue_is_not_red, "skin is more red than blue"
 
 
+@pytest.mark.slow
 def test_altered_copies_of_a_person_are_closer_than_any_other_person(pack):
     same, different = photos.same_and_different_cosines(pack)
     assert (len(same), len(different)) == (80, 28)

@@ -182,6 +182,7 @@ def test_a_pack_of_the_users_runs_like_the_embedded_one(tmp_path, pack, astronau
     assert (mine.pack, mine.space, mine.digest) == ("buffalo_l", "sface", ours.digest)
 
 
+@pytest.mark.slow
 def test_at_most_two_packs_stay_loaded(tmp_path, pack, astronaut):
     for name in ("one", "two", "three"):
         install(tmp_path / name, pack)

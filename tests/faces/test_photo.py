@@ -88,6 +88,7 @@ def test_the_image_with_nan_or_infinity_is_named(value):
         photos_from_tensor(batch)
 
 
+@pytest.mark.slow
 def test_8000_by_8000_pixels_are_accepted():
     assert photos_from_tensor(torch.zeros(1, 8000, 8000, 1))[0].shape == (8000, 8000, 3)
 

@@ -60,6 +60,7 @@ def check_range(crop, ours, face, output):
     assert not output.requires_grad
 
 
+@pytest.mark.slow
 def test_gfpgan_gets_and_gives_minus_one_to_one_and_draws_no_noise(tmp_path, crop):
     from spandrel.architectures.GFPGAN import GFPGAN
 
@@ -75,6 +76,7 @@ def test_gfpgan_gets_and_gives_minus_one_to_one_and_draws_no_noise(tmp_path, cro
     assert torch.equal(torch.random.get_rng_state(), before), "it would restore a little differently every time"
 
 
+@pytest.mark.slow
 def test_codeformer_gets_its_fidelity_under_the_name_it_listens_to(tmp_path, crop):
     from spandrel_extra_arches.architectures.CodeFormer import CodeFormer
 
@@ -100,6 +102,7 @@ def small_restoreformer():
     return RestoreFormer(ch=32, ch_mult=(1, 1, 1, 1, 1, 4), num_res_blocks=1, z_channels=128, embed_dim=128, n_embed=64)
 
 
+@pytest.mark.slow
 def test_restoreformer_is_read_from_its_training_checkpoint(tmp_path, crop):
     network = small_restoreformer()
     restorer = load_restorer(save(network, tmp_path / "RestoreFormer.ckpt", lightning))

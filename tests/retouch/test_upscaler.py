@@ -30,6 +30,7 @@ def random_esrgan(tmp_path_factory):
     return file
 
 
+@pytest.mark.slow
 def test_every_pixel_is_what_the_network_makes_of_the_whole_picture(random_esrgan, t1):
     upscaler, picture = load_upscaler(random_esrgan), t1[100:420, 200:800]
     assert (upscaler.name, upscaler.scale) == ("RealESRGAN_x4plus.pth", 4)

@@ -15,6 +15,7 @@ from faceid_tunes.faceid_core.tunes.create import Analysis
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and kill -9, which Windows has not")
 
 
+@pytest.mark.slow
 def test_a_kill_while_a_tune_is_created_leaves_all_of_it_or_nothing(
     tmp_path: Path, database_url: str | None, analysis: Analysis
 ) -> None:
@@ -26,6 +27,7 @@ def test_a_kill_while_a_tune_is_created_leaves_all_of_it_or_nothing(
     assert any(kind.startswith("INSERT INTO faceid_tune_faces") for kind in killed_at)
 
 
+@pytest.mark.slow
 def test_a_kill_while_the_store_is_made_leaves_one_that_opens(tmp_path: Path, analysis: Analysis) -> None:
     steps = kill_at_every_step("open", tmp_path, None, analysis)
 

@@ -20,6 +20,7 @@ PROCESSES, EACH = 8, 3
 SHARED = [f"everybody's {n}" for n in range(EACH)]
 
 
+@pytest.mark.slow
 def test_eight_processes_create_tunes_at_once(tmp_path: Path, database_url: str | None, analysis: Analysis) -> None:
     """Each keeps tunes of its own, and tunes of titles that all of them keep."""
     (tmp_path / "analysis").write_bytes(pickle.dumps(analysis))
@@ -41,6 +42,7 @@ def test_eight_processes_create_tunes_at_once(tmp_path: Path, database_url: str 
         assert len(kept) == PROCESSES * EACH * 2
 
 
+@pytest.mark.slow
 def test_eight_processes_make_a_store_at_once(tmp_path: Path) -> None:
     """Several stores, one after another: the switch to a write-ahead log fails only now and then if it can."""
     script = Path(__file__).with_name("open_stores.py")

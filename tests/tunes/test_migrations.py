@@ -58,6 +58,7 @@ def test_the_first_schema_can_be_taken_back(tmp_path: Path) -> None:
     engine.dispose()
 
 
+@pytest.mark.slow
 def test_migrations_run_when_the_package_is_loaded_by_path_as_comfyui_does(tmp_path: Path) -> None:
     """ComfyUI names the module after its folder; ours also holds a space and a percent sign here."""
     (tmp_path / "custom nodes 100%").symlink_to(ROOT, target_is_directory=True)

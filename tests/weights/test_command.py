@@ -148,6 +148,7 @@ def test_an_unknown_licence_is_refused_before_anything(faceid, server):
     assert wrong.returncode == 1 and 'no licence "research"' in wrong.stderr and not server.requests
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("answer", "status"), [("y\n", 0), ("n\n", 1), ("\n", 1)], ids=["yes", "no", "return"])
 def test_on_a_terminal_the_licence_is_a_question(faceid_process, files, answer, status):
     terminal, keyboard = pty.openpty()
@@ -181,6 +182,7 @@ def test_verify_warns_of_a_file_that_differs_and_exits_with_1(faceid, tmp_path, 
     assert shorter.returncode == 0 and "is there and left as it is. Warning: it has" in shorter.stdout
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_with_130_and_nothing_under_the_final_name(faceid, faceid_process, server, detector, files):
     server.serve("/main/detector.onnx", detector, stalls(100_000))
     process = subprocess.Popen(faceid_process("fetch", "detector"), stdout=subprocess.PIPE, stderr=subprocess.PIPE)

@@ -252,6 +252,7 @@ def test_a_server_that_stays_busy_is_given_up_on(server, model, detector, get):
         get(model(server.serve("/model.onnx", detector, *[answers(429)] * 3), detector))
 
 
+@pytest.mark.slow
 def test_a_server_that_stays_silent_is_given_up_on(server, model, detector, folders, get):
     entry = model(server.serve("/model.onnx", detector, stalls(100_000), *[stalls(0)] * 3), detector)
     with pytest.raises(DownloadError, match=r"no data for 0.5 seconds, 3 times in a row"):

@@ -39,6 +39,7 @@ def files(tmp_path):
     return lambda: {path.name: path.stat().st_size for path in folder.iterdir() if path.name[0] != "."}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM], ids=["kill -9", "terminated"])
 def test_a_killed_download_goes_on_next_time(server, recogniser, start, files, end):
     url = server.serve("/model.onnx", recogniser, stalls(5_000_000))
@@ -55,6 +56,7 @@ def test_a_killed_download_goes_on_next_time(server, recogniser, start, files, e
     assert server.ranges()[-1] == f"bytes={part}-" and files() == {"model.onnx": len(recogniser)}
 
 
+@pytest.mark.slow
 def test_two_processes_download_a_file_once(server, recogniser, start, files):
     url = server.serve("/model.onnx", recogniser, stalls(0))
     first = start(url)
@@ -67,6 +69,7 @@ def test_two_processes_download_a_file_once(server, recogniser, start, files):
     assert len(server.requests) == 2 and files() == {"model.onnx": len(recogniser)}
 
 
+@pytest.mark.slow
 def test_a_full_disk_keeps_the_part_and_says_so(server, recogniser, start, files):
     """The system refuses to let the file grow, as it does when a disk or a quota is full."""
     url = server.serve("/model.onnx", recogniser)
@@ -79,6 +82,7 @@ def test_a_full_disk_keeps_the_part_and_says_so(server, recogniser, start, files
     assert server.ranges()[-1] == "bytes=3000000-"
 
 
+@pytest.mark.slow
 def test_nothing_hidden_stays_behind_either(server, recogniser, start, tmp_path):
     start(server.serve("/model.onnx", recogniser)).communicate()
     assert os.listdir(tmp_path / "models" / "ipadapter") == ["model.onnx"]
