@@ -1,12 +1,12 @@
-"""Adds what finding faces needs: insightface and, where there is none, an ONNX runtime. Nothing else changes.
+"""Installs what finding faces needs: insightface and, if there is none, an ONNX runtime. It changes nothing else.
 
-Run by ComfyUI-Manager and comfy-cli after requirements.txt; by hand, ``python install.py``, or ``python -m
-faceid_tunes.install`` where the package is installed. Running it again does nothing.
+ComfyUI-Manager and comfy-cli run it after requirements.txt. By hand: ``python install.py``, or ``python -m
+faceid_tunes.install`` if the package is installed. A second run does nothing.
 
 insightface requires the package ``onnxruntime`` by name. Next to onnxruntime-gpu (or -directml, -openvino, ...) pip
-would therefore install the CPU build over the same folder, and CUDA would be gone without a word. So insightface goes
-in without its dependencies, after whatever of them is missing. While those are installed every package already there
-is pinned to its version: an onnxruntime-gpu built for numpy 1 stops working when scikit-image brings numpy 2.
+would therefore install the CPU build into the same folder, and CUDA would stop working without a warning. So
+insightface is installed without its dependencies, after the missing ones. During this, every installed package is
+pinned to its version: an onnxruntime-gpu built for numpy 1 stops working when scikit-image installs numpy 2.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ INSIGHTFACE = "insightface>=2.0"  # 1.0 and older take other arguments (faceid_c
 NEEDED_BY_INSIGHTFACE = ("onnx>=1.13", "requests", "scikit-image", "scipy", "tqdm")
 OPENCV = "opencv-python-headless"
 RUNTIME = "onnxruntime"
-# Releases as wheels write them; pip refuses a whole constraints file for one version it cannot read.
+# Versions as wheels write them; pip refuses a whole constraints file because of one version it cannot read.
 RELEASE = re.compile(r"\d+(\.\d+)*((a|b|rc)\d+)?(\.post\d+)?(\.dev\d+)?(\+[a-z0-9]+([._][a-z0-9]+)*)?")
 
 Installed = dict[str, Distribution]
 
 
 def main() -> int:
-    """Exit status: 0 when faces can be found afterwards, 130 after Ctrl-C, else pip's, or 1."""
+    """Exit status: 0 if faces can be found afterwards, 130 after Ctrl-C, else pip's, or 1."""
     try:
         status = add(missing(look_around()))
     except KeyboardInterrupt:
@@ -62,7 +62,7 @@ def look_around() -> Installed:
 
 
 def missing(installed: Installed) -> list[str]:
-    """What has to be added so that faces can be found."""
+    """What must be installed so that faces can be found."""
     wanted = [need for need in NEEDED_BY_INSIGHTFACE if need.partition(">")[0] not in installed]
     if not any(name.startswith("opencv-") for name in installed) and not importable("cv2"):
         wanted.append(OPENCV)
@@ -74,9 +74,9 @@ def missing(installed: Installed) -> list[str]:
 
 
 def runtimes(installed: Installed) -> list[str]:
-    """The distributions that own the folder ``onnxruntime``, under whatever name, the CPU one last.
+    """The distributions that own the folder ``onnxruntime``, whatever their names, the CPU one last.
 
-    Their names do not tell: onnxruntime-extensions and onnxruntime-genai are no runtimes, ort-nightly-gpu is one.
+    The name does not show it: onnxruntime-extensions and onnxruntime-genai are not runtimes, ort-nightly-gpu is one.
     """
     owners = [name for name, distribution in installed.items() if name == RUNTIME or owns_runtime(distribution)]
     return sorted(owners, key=lambda name: (name == RUNTIME, name))
@@ -87,34 +87,34 @@ def owns_runtime(distribution: Distribution) -> bool:
 
 
 def importable(module: str) -> bool:
-    """Whether there is such a module; a folder that an uninstall left behind is none."""
+    """Whether the module exists; an empty folder left by an uninstall does not count."""
     spec = find_spec(module)
     return spec is not None and spec.origin is not None
 
 
 def add(wanted: list[str]) -> int:
-    """Install one after the other; returns the exit status of the first that failed, having said what is missing."""
+    """Install one after the other. After a failure, say what is missing and return its exit status."""
     for package in wanted:
         status = install(package, *(("--no-deps",) if package == INSIGHTFACE else ("--only-binary", ":all:")))
         if status:
             still = ", ".join(missing(look_around()))
             say(
-                f"not installed: {still}. The reason is above. Faces cannot be found until they are there; once the "
-                f'reason is gone, run again:\n    "{sys.executable}" "{Path(__file__).resolve()}"'
+                f"not installed: {still}. The reason is above. Without them faces cannot be found. When the "
+                f'problem is solved, run again:\n    "{sys.executable}" "{Path(__file__).resolve()}"'
             )
             return status
     return 0
 
 
 def install(*arguments: str) -> int:
-    """Run pip, holding what is installed at its versions; returns its exit status.
+    """Run pip with every installed package pinned to its version; returns its exit status.
 
-    One package at a time: with several, pip searches the combinations of their versions, without end in sight where
-    packages that are there contradict each other (ml-dtypes 0.6 beside numpy 1).
+    One package at a time: with several, pip tries the combinations of their versions, almost endlessly if installed
+    packages contradict each other (ml-dtypes 0.6 and numpy 1).
     """
     command = pip("install")
     if command is None:
-        say(f'neither pip nor uv is here; run "{sys.executable}" -m ensurepip')
+        say(f'neither pip nor uv is installed; run "{sys.executable}" -m ensurepip')
         return 1
     with tempfile.TemporaryDirectory() as folder:
         constraints = Path(folder) / "installed.txt"
@@ -123,7 +123,7 @@ def install(*arguments: str) -> int:
         try:
             return process.wait()
         except KeyboardInterrupt:
-            process.wait()  # Ctrl-C reached pip too: let it take back what it has begun
+            process.wait()  # Ctrl-C reached pip too: wait until it has undone its unfinished work
             raise
 
 
@@ -133,7 +133,7 @@ def pins(installed: Installed) -> list[str]:
 
 
 def pip(action: str) -> list[str] | None:
-    """The command, or None: uv does pip's work in environments made without pip, as for ComfyUI-Manager."""
+    """The command, or None: uv replaces pip in environments without pip, as in ComfyUI-Manager."""
     if find_spec("pip"):
         return [sys.executable, "-m", "pip", action]
     uv = [sys.executable, "-m", "uv"] if find_spec("uv") else [found] if (found := shutil.which("uv")) else None
@@ -141,41 +141,41 @@ def pip(action: str) -> list[str] | None:
 
 
 def old_insightface(installed: Installed) -> list[str]:
-    """An insightface that is too old belongs to someone else, who may rely on it: upgrading is the user's choice."""
+    """The user decides on upgrading an old insightface, because another extension may need the old version."""
     found = installed.get("insightface")
     if found is None or not found.version.startswith(("0.", "1.")):
         return []
     return [
         f"insightface {found.version} is installed, and finding faces needs 2.0 or newer. It was "
-        "left alone, for another extension may need the old one. If none does:\n"
+        "not changed, because another extension may need the old one. If none does:\n"
         f'    {shown("install", "--upgrade", "--no-deps")} "{INSIGHTFACE}"'
     ]
 
 
 def broken_runtime(owners: list[str]) -> list[str]:
-    """A runtime whose folder was emptied when another one was uninstalled."""
+    """A runtime whose files were deleted when another one was uninstalled."""
     if not owners or importable(RUNTIME):
         return []
-    return [f"{' and '.join(owners)}: installed, but the files are gone. To repair it:\n{repair(owners)}"]
+    return [f"{' and '.join(owners)}: installed, but the files are missing. To repair it:\n{repair(owners)}"]
 
 
 def two_runtimes(owners: list[str]) -> list[str]:
-    """Not ours to settle, and not made worse: nothing was installed over either."""
+    """Two runtimes in one folder: the user decides; nothing is changed."""
     if len(owners) < 2 or not importable(RUNTIME):
         return []
     return [
-        f"{' and '.join(owners)} are installed into one folder, where the last one has overwritten the other: the GPU "
+        f"{' and '.join(owners)} are installed into one folder, and the last one has overwritten the other: the GPU "
         f"may be unused. Nothing was changed here. To keep {owners[0]} alone:\n{repair(owners)}"
     ]
 
 
 def repair(owners: list[str]) -> str:
-    """The commands that leave owners[0] alone and whole, at its version: a newer one may want another CUDA."""
+    """The commands that leave only owners[0], complete, at its version: a newer one may need another CUDA."""
     keep, *others = owners
     version = look_around()[keep].version
     lines = [f"    {shown('uninstall', '--yes', *others)}"] if others else []
     lines.append(f"    {shown('install', '--force-reinstall', '--no-deps', f'{keep}=={version}')}")
-    return "\n".join([*lines, f"(with the --index-url that {keep} came from, if that was not PyPI)"])
+    return "\n".join([*lines, f"(with the --index-url that {keep} was installed from, if that was not PyPI)"])
 
 
 def shown(action: str, *arguments: str) -> str:

@@ -1,7 +1,7 @@
 """The command line: ``faceid tunes``, ``prompt``, ``weights``, ``generate`` and ``demo``, one module each.
 
-A skin: it parses arguments, calls the core and writes lines. Errors go to standard error with exit status 1, a prompt
-that only has advice to offer exits with 0; Ctrl-C exits with 130.
+A skin: it parses arguments, calls the core and writes lines. Errors go to standard error with exit status 1; a prompt
+for which there is only advice exits with 0; Ctrl-C exits with 130.
 """
 
 from __future__ import annotations
@@ -27,10 +27,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _write_lines(options)
         except KeyboardInterrupt:
             return 130
-        except BrokenPipeError:  # `faceid weights list | head` has read enough
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains once more at its exit
+        except BrokenPipeError:  # the reader has closed the pipe, as in `faceid weights list | head`
+            os.dup2(
+                os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
+            )  # otherwise Python reports the error again at its exit
         except Exception as error:
-            if was_pressed():  # and the error is what a library made of it
+            if was_pressed():  # a library turned it into this error
                 return 130
             if not isinstance(error, FaceIDError):
                 raise
@@ -40,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _write_lines(options: argparse.Namespace) -> None:
-    with closing(options.run(options)) as lines:  # Ctrl-C here, too, lets a command clean up behind itself
+    with closing(options.run(options)) as lines:  # after Ctrl-C here, too, a command can clean up
         for line in lines:
             sys.stdout.write(line + "\n")
             sys.stdout.flush()

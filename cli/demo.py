@@ -1,6 +1,6 @@
-"""``faceid demo``: the whole way from a photo to a picture, on a photo that comes with the package.
+"""``faceid demo``: all steps from a photo to a picture, with a photo from this package.
 
-With the real weights there, or downloaded now, it draws a picture; without, it runs the same way on random values.
+With the real weights, installed or downloaded now, it draws a picture; without them, the same steps use random values.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ PHOTO = Path(__file__).parents[1] / "weights" / "embedded" / "demo_photo" / "eil
 TITLE, NAME = "Eileen Collins", "woman"
 TEXT = f"<faceid:{TITLE}:1> {NAME} trekking in the alps"
 
-_PLACEHOLDER_SIDE, _PLACEHOLDER_STEPS = 256, 4  # noise is not worth more of a processor's time
+_PLACEHOLDER_SIDE, _PLACEHOLDER_STEPS = 256, 4  # enough for noise
 _GROUP = "generate"
 
 
 def add_to(subjects: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = subjects.add_parser("demo", help="draw from a photo that comes along; needs no model, no ComfyUI")
+    parser = subjects.add_parser("demo", help="draw from a photo of this package; needs no model and no ComfyUI")
     parser.add_argument("--output", type=Path, default=Path("faceid-demo"), metavar="DIR")
     parser.add_argument(
         "--models", type=Path, metavar="DIR", help="a ComfyUI folder, or one laid out as its models folder"
@@ -63,7 +63,7 @@ def _demo(options: argparse.Namespace) -> Iterator[str]:
             recognisers = Recognisers(packs, models.pack.space)
             yield from draw_and_save(DiffusersEngine(models), Prompt(TEXT), store, folder, recognisers)
             return
-        yield "PLACEHOLDER WEIGHTS: everything runs as with the real ones, on random values. The picture will be noise."
+        yield "PLACEHOLDER WEIGHTS: every step runs, but with random values. The picture will be noise."
         with _placeholder_models() as models:
             engine = DiffusersEngine(models, preview=True)
             prompt = Prompt(TEXT, steps=_PLACEHOLDER_STEPS, w=_PLACEHOLDER_SIDE, h=_PLACEHOLDER_SIDE)
@@ -73,7 +73,7 @@ def _demo(options: argparse.Namespace) -> Iterator[str]:
 
 
 def _real_models(options: argparse.Namespace) -> EmbeddedModels | None:
-    """The real weights, when all that a likeness takes is there."""
+    """The real weights, if everything that a likeness needs is installed."""
     try:
         models = embedded_models(options)
     except FaceIDError:
@@ -82,7 +82,7 @@ def _real_models(options: argparse.Namespace) -> EmbeddedModels | None:
 
 
 def _fetch(options: argparse.Namespace) -> Iterator[str]:
-    """Download what a picture takes, as far as licences and network allow; says what was in the way."""
+    """Download what a picture needs, as far as licences and network allow; yields what prevented it."""
     from ..faceid_core.weights.errors import WeightsError
     from ..faceid_core.weights.fetch import fetch_each
     from ..faceid_core.weights.manifest import files_for
@@ -97,7 +97,7 @@ def _fetch(options: argparse.Namespace) -> Iterator[str]:
 
 @contextmanager
 def _placeholder_models() -> Iterator[EmbeddedModels]:
-    """Random weights in files, removed afterwards. In the cache folder: /tmp may be memory, and they are 2.2 GB."""
+    """Random weights in files, removed afterwards: 2.2 GB in the cache folder, because /tmp may be in memory."""
     from ..faceid_core.engines.embedded import EmbeddedModels
 
     with _scratch_folder() as folder:
@@ -120,8 +120,8 @@ def _scratch_folder() -> Iterator[Path]:
             raise FaceIDError(f"{cache}: cannot be written to ({error.strerror or error}).") from error
         if free < PLACEHOLDER_BYTES:
             raise FaceIDError(
-                f"{cache}: {free / 1e9:.1f} GB are free, but the placeholder weights take "
-                f"{PLACEHOLDER_BYTES / 1e9:.1f} GB while the demo runs. Make room there."
+                f"{cache}: {free / 1e9:.1f} GB are free, but the placeholder weights need "
+                f"{PLACEHOLDER_BYTES / 1e9:.1f} GB while the demo runs. Free space there."
             )
         yield folder
 

@@ -1,4 +1,4 @@
-"""Which engine a command draws with, and which model files: those named, else the obvious ones."""
+"""The engine and the model files of a command: the named ones, else the only possible ones."""
 
 from __future__ import annotations
 
@@ -40,21 +40,21 @@ def add_engine_options(parser: argparse.ArgumentParser) -> None:
         "--base-tune",
         type=int,
         metavar="ID",
-        help="astria: the base model there; 690204, Realistic Vision v5.1, if left out",
+        help="astria: the base model there; default: 690204, Realistic Vision v5.1",
     )
     group.add_argument("--lora-strength", type=float, default=1.0, help="of the LoRA inside the adapter")
-    group.add_argument("--structure", type=float, default=1.0, help="PlusV2: how much of the face's shape comes along")
+    group.add_argument("--structure", type=float, default=1.0, help="PlusV2: how much of the face's shape is kept")
     group.add_argument(
-        "--preview", action="store_true", help="draw although buffalo_l is missing; the picture shows somebody else"
+        "--preview", action="store_true", help="draw although buffalo_l is missing; the picture shows another person"
     )
 
 
 def chosen_engine(options: argparse.Namespace) -> Engine:
-    """The engine the options ask for, or the one that is there.
+    """The engine that the options name, or the available one.
 
     Raises:
-        FaceIDError: a model file is missing or more than one could be meant, a package is not installed, or there is
-            no key for the remote API.
+        FaceIDError: a model file is missing or ambiguous, a package is not installed, or there is no key for the
+            remote API.
     """
     if options.engine == ASTRIA:
         return _remote_engine(options)
@@ -71,7 +71,7 @@ def chosen_engine(options: argparse.Namespace) -> Engine:
     if url is not None and options.engine != EMBEDDED:
         return ComfyUIEngine(url, ComfyModels(options.checkpoint, options.adapter), **settings)
     if options.engine == COMFYUI:
-        raise FaceIDError("No ComfyUI with these nodes runs here: start it, or name one with --comfyui URL.")
+        raise FaceIDError("No ComfyUI with these nodes runs here: start it, or name another with --comfyui URL.")
     from ..faceid_core.engines.embedded import DiffusersEngine
 
     return DiffusersEngine(embedded_models(options), **settings)
@@ -93,12 +93,12 @@ def model_roots(options: argparse.Namespace) -> ModelFolders:
 
 
 def face_pack(folders: ModelFolders) -> FacePack:
-    """buffalo_l where it is installed, else the embedded pack."""
+    """buffalo_l if it is installed, else the embedded pack."""
     return find_pack("auto", folders.of("insightface"))
 
 
 def embedded_models(options: argparse.Namespace) -> EmbeddedModels:
-    """The files the embedded engine is to use. Raises FaceIDError naming the first that cannot be chosen."""
+    """The files for the embedded engine. Raises FaceIDError that names the first that cannot be chosen."""
     from ..faceid_core.engines.embedded import EmbeddedModels
     from ..faceid_core.retouch.preferred import (
         RESTORER_FOLDER,
@@ -128,14 +128,14 @@ def _first(files: Iterable[Path]) -> Path | None:
 
 
 def _found(folders: ModelFolders, known: Sequence[str]) -> Iterator[Path]:
-    """Files of the manifest that are there, looked for as they are asked for."""
+    """Installed files of the manifest, each searched when it is needed."""
     from ..faceid_core.weights.manifest import model_file
 
     return filter(None, map(folders.find, map(model_file, known)))
 
 
 def _chosen(folders: ModelFolders, key: str, given: str | None, known: Sequence[str], option: str) -> Path:
-    """The file that is named, or the first known one there is, or the only one of its folder."""
+    """The named file, or the first installed file of the manifest, or the only one in its folder."""
     files = folders.files(key)
     if given is not None:
         return _named(given, files, option)
@@ -147,8 +147,8 @@ def _chosen(folders: ModelFolders, key: str, given: str | None, known: Sequence[
         raise FaceIDError(f"Which one? Choose with {option}: {', '.join(file.name for file in files)}.")
     folder = " or ".join(map(str, folders.of(key)))
     raise FaceIDError(
-        f"There is no model in {folder}. `faceid weights fetch --for generate` gets all that is needed; {option} takes "
-        "a file from elsewhere."
+        f"There is no model in {folder}. `faceid weights fetch --for generate` downloads what is needed; {option} "
+        "takes a file from another folder."
     )
 
 

@@ -1,4 +1,4 @@
-"""``faceid generate PHOTO... --text TEXT``: from photos and a text to pictures of that person."""
+"""``faceid generate PHOTO... --text TEXT``: pictures of a person from photos and a text."""
 
 from __future__ import annotations
 
@@ -31,9 +31,11 @@ _CHOICES = {
 
 def add_to(subjects: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = subjects.add_parser("generate", help="draw a person from photos and a text")
-    parser.add_argument("photos", nargs="*", type=Path, metavar="PHOTO", help="none: the text names people kept before")
+    parser.add_argument(
+        "photos", nargs="*", type=Path, metavar="PHOTO", help="none: the text names people who are stored already"
+    )
     parser.add_argument("--text", required=True, help="for example '<faceid:me:1> woman trekking in the alps'")
-    parser.add_argument("--title", help="what to keep the person under; else the text's own tag says it")
+    parser.add_argument("--title", help="the title to store the person under; default: the one in the text's tag")
     parser.add_argument("--name", default="person", help="what the person is: man, woman, person, ...")
     parser.add_argument("--output", type=Path, default=Path("faceid-pictures"), metavar="DIR")
     add_home_option(parser)
@@ -79,7 +81,7 @@ def draw_and_save(
     *,
     placeholder: bool = False,
 ) -> Iterator[str]:
-    """Draw with progress bars and write everything into ``folder``; yields what a person should read."""
+    """Draw with progress bars and write everything into ``folder``; yields lines for the user."""
     from ..faceid_core.tunes.refs import tunes_by_ref
     from .progress import Bars
     from .results import Provenance, save_results
@@ -120,10 +122,10 @@ def _kept_person(options: argparse.Namespace, store: TuneStore) -> Tune:
 
 
 def _title_in(text: str, store: TuneStore) -> str:
-    """The title of the tag the photos are for: the first that names nobody yet, else the first; "me" without a tag."""
+    """The title in the photos' tag: the first tag without a tune, else the first tag; "me" without a tag."""
     titles = [tag.ref for tag in parse(text).faces if tag.tune_id is None]
     if not titles and parse(text).faces:
-        raise FaceIDError("The text names tunes by number, so whose photos are these? Say it with --title.")
+        raise FaceIDError("The text names tunes by number only: give the photos a title with --title.")
     unknown = [title for title in titles if store.find(title) is None]
     return (unknown or titles or ["me"])[0]
 

@@ -1,4 +1,4 @@
-"""Where the commands keep people, and how they read photos."""
+"""The commands' store of people, and how they read photos."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def add_home_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--home",
         type=Path,
-        help="folder of the tunes (ComfyUI keeps them in user/__faceid_tunes; FACEID_TUNES_HOME sets it too)",
+        help="folder of the tunes (ComfyUI stores them in user/__faceid_tunes; FACEID_TUNES_HOME sets it too)",
     )
 
 

@@ -1,4 +1,4 @@
-"""Pictures of a run as files: PNGs that say how they were made, and the contact sheet."""
+"""The pictures of a run as files: PNGs with their settings, and the contact sheet."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from ..faceid_core.tunes.store import TuneStore
     from ..faceid_core.tunes.tune import Tune
 
-PLACEHOLDER_WARNING = "PLACEHOLDER WEIGHTS: random values, so this is noise and shows nobody"
-_CONDITIONED_TOO = "which the pictures were conditioned with, too: flattering"
+PLACEHOLDER_WARNING = "PLACEHOLDER WEIGHTS: random values, so this is noise and shows no person"
+_CONDITIONED_TOO = "which also conditioned the pictures, so the likeness is overestimated"
 
 
 @dataclass(frozen=True)
 class Recognisers:
-    """packs: those there are to measure with, not empty; conditioned_space: what the pictures were conditioned in."""
+    """packs: the packs to measure with, not empty; conditioned_space: the space of the pictures' embeddings."""
 
     packs: tuple[FacePack, ...]
     conditioned_space: str
@@ -37,7 +37,7 @@ class Recognisers:
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where pictures come from. ``placeholder``: drawn with random weights, which every file will say."""
+    """The source of pictures. ``placeholder``: drawn with random weights; every file says so."""
 
     prompt: Prompt
     engine: str
@@ -51,9 +51,10 @@ class Provenance:
 
 @dataclass(frozen=True, eq=False)
 class _Measure:
-    """What likeness is measured with, and to whom.
+    """The recogniser that measures likeness, and the people.
 
-    conditioned_too: the pictures were conditioned with this recogniser, which flatters them; people: titles and faces.
+    conditioned_too: this recogniser also conditioned the pictures and overestimates the likeness; people: titles and
+    faces.
     """
 
     pack: FacePack
@@ -72,7 +73,7 @@ class _Measure:
 def save_results(folder: Path, made: Provenance, drawn: Drawn, store: TuneStore) -> Iterator[str]:
     """Write every picture, the contact sheet and, of several photos or pictures, the similarity plot into ``folder``.
 
-    Yields a line about each. A pack or photo that cannot be read costs the likeness it was for, never a picture.
+    Yields a line for each. If a pack or photo cannot be read, its likeness is missing, never a picture.
 
     Raises:
         FaceIDError: a file cannot be written.
@@ -106,7 +107,7 @@ def save_results(folder: Path, made: Provenance, drawn: Drawn, store: TuneStore)
 
 
 def _measure(recognisers: Recognisers, tunes: Sequence[Tune], store: TuneStore, notes: list[str]) -> _Measure:
-    """The recogniser to measure with, other than the one that conditioned where one works, and the tunes' people."""
+    """The recogniser to measure with, if possible not the one that conditioned, and the tunes' people."""
     from ..faceid_core.faces.likeness import measuring_pack
     from ..faceid_core.faces.models import load_models
     from ..faceid_core.faces.packs import embedded_pack
@@ -151,7 +152,7 @@ def _plot(photos: Sequence[Frame], results: Sequence[Frame], measure: _Measure) 
 def _texts(
     made: Provenance, picture: Picture, measure: _Measure, found: Sequence[tuple[str, Likeness]]
 ) -> dict[str, str]:
-    """``parameters`` as other programs write and read it, and ``faceid``, complete, as JSON."""
+    """``parameters`` in the form that other programs write and read, and ``faceid``, everything as JSON."""
     settings = resolve(made.prompt, SD15_RESOLUTION)
     width, height = _sampled_size(made.prompt, settings, picture)
     negative = f"\nNegative prompt: {made.prompt.negative_prompt}" if made.prompt.negative_prompt else ""
@@ -171,7 +172,7 @@ def _texts(
 
 
 def _sampled_size(prompt: Prompt, settings: Settings, picture: Picture) -> tuple[int, int]:
-    """Width and height to ask for to get this picture again: without what super_resolution made of it."""
+    """The width and height that draw this picture again: its size before super_resolution."""
     from ..faceid_core.retouch.by_prompt import UPSCALE
 
     height, width = picture.pixels.shape[:2]

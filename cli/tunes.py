@@ -1,4 +1,4 @@
-"""``faceid tunes create|list|show|check|purge``: people kept under a title."""
+"""``faceid tunes create|list|show|check|purge``: people stored under a title."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 
 def add_to(subjects: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = subjects.add_parser("tunes", help="people kept under a title")
+    parser = subjects.add_parser("tunes", help="people stored under a title")
     add_home_option(parser)
     commands = parser.add_subparsers(required=True, metavar="{create,list,show,check,purge}")
 
-    create = commands.add_parser("create", help="keep a person under a title")
+    create = commands.add_parser("create", help="store a person under a title")
     create.add_argument("photos", nargs="+", type=Path, metavar="PHOTO")
     create.add_argument("--title", required=True, help="unique name; the same title is the same person")
-    create.add_argument("--name", default="person", help="what the person is in a prompt: man, woman, person, ...")
+    create.add_argument("--name", default="person", help="the person's class word in a prompt: man, woman, person, ...")
     create.add_argument("--face-pack", default="auto", help="auto, yunet_sface (embedded), buffalo_l, ...")
     create.add_argument(
         "--insightface", type=Path, action="append", default=[], metavar="DIR", help="a models/insightface folder"
@@ -58,7 +58,7 @@ def _create_tune(options: argparse.Namespace) -> Iterator[str]:
 
 
 def _path(tune: Tune, number: int, paths: Sequence[Path], photos: Sequence[bytes]) -> str:
-    """Where photo ``number`` of the tune came from: a tune of before may have them in another order."""
+    """The path of photo ``number`` of the tune: an older tune may have its photos in another order."""
     digests = [hashlib.sha256(data).hexdigest() for data in photos]
     sha256 = tune.photos[number - 1].sha256
     return f" ({paths[digests.index(sha256)]})" if sha256 in digests else ""
@@ -92,7 +92,7 @@ def _check(options: argparse.Namespace) -> Iterator[str]:
 
     with opened_store(options) as store:
         found = check_store(store)
-    yield f"{found.tunes} tunes and {found.files} files looked at"
+    yield f"{found.tunes} tunes and {found.files} files checked"
     for problem in found.database:
         yield f"the database: {problem}"
     for damage in found.damages:
@@ -100,7 +100,7 @@ def _check(options: argparse.Namespace) -> Iterator[str]:
     if found.unneeded:
         yield f"{found.unneeded} files that no tune needs; `faceid tunes purge` removes them"
     if found.database or found.damages:
-        raise FaceIDError(f"{len(found.database) + len(found.damages)} damaged; what to do stands above.")
+        raise FaceIDError(f"{len(found.database) + len(found.damages)} damaged; the lines above say what to do.")
     yield "nothing is damaged"
 
 

@@ -1,4 +1,4 @@
-"""``faceid weights list|fetch|verify``: the model files, where they are and how they get there."""
+"""``faceid weights list|fetch|verify``: the model files: list, download, check."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 def add_to(subjects: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = subjects.add_parser("weights", help="model files: which there are, downloading, checking")
+    parser = subjects.add_parser("weights", help="model files: list, download, check")
     commands = parser.add_subparsers(required=True, metavar="{list,fetch,verify}")
 
-    listing = commands.add_parser("list", help="every model file, and whether it is there")
+    listing = commands.add_parser("list", help="list every model file, and whether it is installed")
     _add_choice(listing)
     listing.set_defaults(run=_list)
 
-    fetching = commands.add_parser("fetch", help="download files that are not there yet")
+    fetching = commands.add_parser("fetch", help="download missing files")
     _add_choice(fetching)
     fetching.add_argument(
         "--accept-license",
@@ -34,20 +34,20 @@ def add_to(subjects: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     )
     fetching.set_defaults(run=_fetch)
 
-    verifying = commands.add_parser("verify", help="hash the files that are there, all of them or those named")
+    verifying = commands.add_parser("verify", help="check the hashes of installed files: all, or the named ones")
     _add_choice(verifying)
     verifying.set_defaults(run=_verify)
 
 
 def _add_choice(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("ids", nargs="*", metavar="ID", help="as `faceid weights list` shows them")
-    parser.add_argument("--for", dest="group", metavar="GROUP", help="what needs them, as the list's last column says")
+    parser.add_argument("ids", nargs="*", metavar="ID", help="from `faceid weights list`")
+    parser.add_argument("--for", dest="group", metavar="GROUP", help="a group from the end of the list")
     parser.add_argument(
         "--models",
         type=Path,
         metavar="DIR",
-        help="a ComfyUI folder or a models folder (FACEID_MODELS sets it too; default: the ComfyUI this is part of, "
-        "else a folder of its own)",
+        help="a ComfyUI folder or a models folder (FACEID_MODELS sets it too; default: the ComfyUI of this package, "
+        "else a separate folder)",
     )
 
 
@@ -92,9 +92,9 @@ def _fetch(options: argparse.Namespace) -> Iterator[str]:
         elif fetched.downloaded:
             yield f"{entry.id}: {path} (unverified, no published hash is known; its sha256 is {fetched.sha256})"
         elif fetched.check and fetched.check.detail:
-            yield f"{entry.id}: {path} is there and left as it is. Warning: {fetched.check.detail}"
+            yield f"{entry.id}: {path} exists and is not changed. Warning: {fetched.check.detail}"
         else:
-            yield f"{entry.id}: {path} is there"
+            yield f"{entry.id}: {path} exists"
 
 
 def _verify(options: argparse.Namespace) -> Iterator[str]:
@@ -113,11 +113,11 @@ def _verify(options: argparse.Namespace) -> Iterator[str]:
         if warning:
             wrong.append(entry.id)
     if wrong:
-        raise WeightsError(f"not the published files, or not there: {', '.join(wrong)}.")
+        raise WeightsError(f"not the published files, or missing: {', '.join(wrong)}.")
 
 
 def size_text(size: int | None) -> str:
-    """Bytes as people read them, or "unknown"."""
+    """Bytes in words, or "unknown"."""
     if size is None:
         return "unknown"
     return f"{size / 1e9:.2f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
@@ -144,9 +144,9 @@ def _state(check: Check, folders: ModelFolders) -> str:
 
 
 def asking(accepted_ids: Iterable[str]) -> Callable[[Licence], bool]:
-    """How a command agrees to licences: by the ids of its flags, else by a question if somebody is there to answer.
+    """How a command accepts licences: by the ids in its flags, else by a question if a person can answer.
 
-    Raises WeightsError for an id that no licence has.
+    Raises WeightsError for an unknown licence id.
     """
     from ..faceid_core.weights.manifest import licence as known
 
@@ -169,7 +169,7 @@ def _licence(licence: Licence) -> str:
 
 
 def tell(sentence: str) -> None:
-    """Write what happens meanwhile to standard error, above the progress bars."""
+    """Write messages to standard error, above the progress bars."""
     from tqdm import tqdm
 
     tqdm.write(sentence, file=sys.stderr)

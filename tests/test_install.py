@@ -284,7 +284,7 @@ def test_a_runtime_hollowed_out_by_an_uninstall_is_reported_not_replaced(environ
     environment.has("onnxruntime-gpu==1.31.1", *WITHOUT_RUNTIME)
     (environment.packages / "onnxruntime" / "__init__.py").unlink()
     said = environment.install(status=1)
-    assert "onnxruntime-gpu: installed, but the files are gone" in said
+    assert "onnxruntime-gpu: installed, but the files are missing" in said
     assert CPU not in environment.versions()
     assert commands(said) == [["-m", "pip", "install", "--force-reinstall", "--no-deps", "onnxruntime-gpu==1.31.1"]]
     for command in commands(said):
@@ -346,7 +346,7 @@ def test_a_uv_on_the_path_installs_too(bare, pip_only, tmp_path):
 
 
 def test_neither_pip_nor_uv_is_said(bare):
-    assert "neither pip nor uv is here" in bare.install(status=1)
+    assert "neither pip nor uv is installed" in bare.install(status=1)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="process groups and SIGINT are POSIX")

@@ -124,7 +124,9 @@ def test_a_preview_is_measured_with_another_pack_where_there_is_one(album, facei
 
 def test_where_there_is_one_recogniser_only_its_likeness_is_called_flattering(album, faceid):
     _, out, _ = faceid(str(PHOTO), "--text", TEXT, "--preview")
-    flattering = "likeness by yunet_sface (sface), which the pictures were conditioned with, too: flattering"
+    flattering = (
+        "likeness by yunet_sface (sface), which also conditioned the pictures, so the likeness is overestimated"
+    )
     assert flattering in out.splitlines()
     assert said_in("faceid_00001.png")["measured_with"]["conditioned_too"] is True
 

@@ -134,7 +134,7 @@ def test_a_group_is_fetched_with_its_licence_accepted_by_name(faceid, files, rec
     sha256 = hashlib.sha256(recogniser).hexdigest()
     assert f"(unverified, no published hash is known; its sha256 is {sha256})" in fetched.stdout
     assert files() == ["detector.onnx", "recogniser.onnx"]
-    assert "is there" in faceid("fetch", "recogniser").stdout, "and not asked for again"
+    assert " exists" in faceid("fetch", "recogniser").stdout, "and not asked for again"
 
 
 def test_a_script_without_the_flag_is_told_the_flag(faceid, files, server):
@@ -179,7 +179,7 @@ def test_verify_warns_of_a_file_that_differs_and_exits_with_1(faceid, tmp_path, 
     assert "detector" in differs.stderr
     (tmp_path / "models" / "insightface" / "detector.onnx").write_bytes(detector[:-1])
     shorter = faceid("fetch", "detector")
-    assert shorter.returncode == 0 and "is there and left as it is. Warning: it has" in shorter.stdout
+    assert shorter.returncode == 0 and "exists and is not changed. Warning: it has" in shorter.stdout
 
 
 @pytest.mark.slow
