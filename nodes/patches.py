@@ -1,29 +1,47 @@
 """What happens to an identity between "sampling starts" and one attention layer.
 
-Identities travel on the model as a plain tuple in ``transformer_options``. Nothing is registered on attention
-layers until sampling starts: only then is it known which other extensions patched them, before or after us, so
-that theirs can be called instead of replaced.
+Identities travel on the model as a plain tuple in ``transformer_options``. Nothing is registered on attention layers
+until sampling starts: only then is it known which other extensions patched them, before or after us, so that theirs can
+be called instead of replaced.
 
-The identity belongs to the positive rows of a batch. ComfyUI tells each row's position in the list of conds the
-guider passed, which is no polarity (DualCFG and PerpNeg use other orders, SAG passes the negative alone), so the
-role is found by looking the cond up in the guider itself.
+An identity belongs to the positive rows of a UNet call, and its mask to the picture a row shows. Counting cannot tell
+what a row is: extensions sample tiles, windows, regions, one row at a time. So each member of the guider's conds has
+markers (``adapter/rows.py``) as one more conditioning tensor, which everybody cuts and repeats as they do with the
+text's. They are read where ComfyUI hands a call to the model, and the layers get tensors that are ready.
 
-No module of ComfyUI is imported here; ``host.identity`` registers these functions with it.
+    outer_sample      the layers are bound to the identities
+    sampler_sample    the guider's conds get their markers
+    calc_cond_batch   conds that somebody made meanwhile get theirs; which identities are active now
+    apply_model       the markers of this call become keys, values, biases and weights
+    CrossAttentionPatch  adds them
+
+No module of ComfyUI is imported here; ``host.identity`` registers these functions with it. ``docs/neighbours.md``
+tells authors of other extensions what this means for them.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
-from ..faceid_core.adapter.attention import IdentityAttention, Rows
+from ..faceid_core.adapter.attention import IdentityAttention
+from ..faceid_core.adapter.rows import Rows, marker, read_markers
+from ..faceid_core.errors import AdapterError
+from .following import follow_rows, order_of
+from .tiles import cuts_only_the_latent, with_places_in_the_latent
+
+log = logging.getLogger(__name__)
 
 IDENTITIES = "faceid_identities"  # tuple[Identity, ...], on the model
+MARKERS = "faceid_rows"  # the conditioning tensor that says what each row is
 _RUN = "faceid_run"  # SamplingRun, while sampling
-_CALL = "faceid_call"  # UNetCall, during one evaluation of conds
+_ACTIVE = "faceid_active"  # which identities act now, during one evaluation of conds
+_READY = "faceid_ready"  # (IdentityAttention, ReadyIdentity) of each that acts, during one UNet call
 
 Options = dict[str, Any]
 Attention = Callable[[Tensor, Tensor, Tensor, Options], Tensor]
@@ -53,62 +71,144 @@ class Identity:
         return self.start_at <= 0.0 and self.end_at >= 1.0
 
 
-@dataclass(frozen=True)
-class UNetCall:
-    """What the attention layers need to know of the evaluation they are part of.
-
-    Attributes:
-        positive: per position in the guider's list of conds, whether that cond is to show the person.
-        active: per identity on the model, whether the current sigma is in its range.
-    """
-
-    positive: tuple[bool, ...]
-    active: tuple[bool, ...]
-
-
 class SamplingRun:
-    """One sampling: whose conds are positive, and between which sigmas each identity acts."""
+    """One sampling: whose conds are positive, when each identity acts, and how large the whole picture is."""
 
-    def __init__(self, guider: Any, identities: Sequence[Identity], percent_to_sigma: Callable[[float], float]) -> None:
+    def __init__(
+        self,
+        guider: Any,
+        identities: Sequence[Identity],
+        percent_to_sigma: Callable[[float], float],
+        as_cond: Callable[[Tensor], Any],
+        tell: Callable[[str], None],
+    ) -> None:
+        """Before the sampler starts.
+
+        Args:
+            as_cond: ComfyUI's wrapping of a tensor that has a row per picture.
+            tell: shows a sentence at the node that samples.
+        """
         self._guider = guider
+        self.identities = tuple(identities)
         self._ranges = tuple(
             None if identity.always_active else (percent_to_sigma(identity.start_at), percent_to_sigma(identity.end_at))
             for identity in identities
         )
+        self._as_cond, self._tell = as_cond, tell
+        self._told: set[str] = set()
+        self._pictures, self._size = 0, (0, 0)
 
     def __deepcopy__(self, memo: dict) -> SamplingRun:
         return self  # holds the guider, which extensions that deep-copy a model's options must not copy
 
-    def call(self, conds: Sequence[list | None], sigmas: Tensor) -> UNetCall:
-        return UNetCall(tuple(self._is_positive(cond) for cond in conds), self._active(sigmas))
+    def start(self, latent: Tensor) -> None:
+        """Mark every member of the guider's conds; ``latent`` [B, C, H, W] is the whole of what is sampled."""
+        self._pictures, self._size = len(latent), (latent.shape[-2], latent.shape[-1])
+        for name, members in self._guider.conds.items():
+            marks = self._marks(positive=_is_positive_name(name))
+            for member in members:
+                member["model_conds"] = {**member["model_conds"], MARKERS: marks}
 
-    def call_of_unknown_conds(self, chunks: Sequence[int], sigmas: Tensor) -> UNetCall:
-        """For an extension that calls the UNet past ComfyUI's evaluation of conds: position 0 is the positive."""
-        return UNetCall(tuple(position == 0 for position in range(max(chunks) + 1)), self._active(sigmas))
-
-    def _active(self, sigmas: Tensor) -> tuple[bool, ...]:
+    def active(self, sigmas: Tensor) -> tuple[bool, ...]:
+        """Per identity, whether it acts at these noise levels."""
         if not any(self._ranges):
             return (True,) * len(self._ranges)
-        sigma = float(sigmas.max())  # the one point where the host waits for the device, once per UNet call
+        sigma = float(sigmas.max())  # the one point where the host waits for the device, once per evaluation
         return tuple(limits is None or limits[1] <= sigma <= limits[0] for limits in self._ranges)
 
-    def _is_positive(self, cond: list | None) -> bool:
-        """By the guider's own name of the list, or of one with the same members (context windows rebuild lists).
+    def marked(self, cond: list[dict] | None, x: Tensor) -> list[dict] | None:
+        """The list with markers on members that have none: somebody made them while sampling."""
+        if not cond or all(MARKERS in member["model_conds"] for member in cond):
+            return cond
+        marks = self._marks_of_unknown(cond, x)
+        return [
+            member
+            if MARKERS in member["model_conds"]
+            else {**member, "model_conds": {**member["model_conds"], MARKERS: marks}}
+            for member in cond
+        ]
+
+    def ready(self, markers: Tensor | None, x: Tensor, dtype: torch.dtype, active: Sequence[bool]) -> tuple:
+        """(attention, what its layers read) of each identity that acts in a UNet call on ``x`` [B, C, h, w].
+
+        Raises:
+            AdapterError: nobody can say which row of the call shows what.
+        """
+        rows = self._rows(markers, x)
+        return tuple(
+            (identity.attention, identity.attention.ready(rows, dtype, x.device, self._size))
+            for identity, acts in zip(self.identities, active, strict=True)
+            if acts
+        )
+
+    def _marks(self, *, positive: bool) -> Any:
+        size = self._size if self._needs_places else None
+        return self._as_cond(marker(self._pictures, size, positive=positive))
+
+    @property
+    def _needs_places(self) -> bool:
+        return any(identity.attention.needs_places for identity in self.identities)
+
+    @property
+    def _needs_pictures(self) -> bool:
+        return any(identity.attention.needs_pictures for identity in self.identities)
+
+    def _marks_of_unknown(self, cond: list[dict], x: Tensor) -> Any:
+        positive = self._is_positive(cond)
+        is_whole = len(x) == self._pictures and tuple(x.shape[-2:]) == self._size
+        if not is_whole and self._needs_pictures:
+            raise AdapterError(
+                "An extension samples a prompt of its own on a part of the picture (a tile or a window), and nobody "
+                "can say which part: the masks or frames of FaceID cannot follow. Remove that extension, or the mask."
+            )
+        if is_whole:
+            return self._marks(positive=positive)
+        return self._as_cond(marker(len(x), None, positive=positive))
+
+    def _is_positive(self, cond: list[dict]) -> bool:
+        """Of a list without markers: by the guider's own names of its members.
 
         A list the guider does not know was made by an extension for a further pass, like PerpNeg's empty prompt.
         """
-        if not cond:
-            return False
-        roles: dict[str, list] = self._guider.conds
+        roles = {name: [member.get("uuid") for member in known] for name, known in self._guider.conds.items()}
+        asked = [member.get("uuid") for member in cond]
+        # The whole list first: a regional positive's negative twin carries the uuid of the positive.
         for name, known in roles.items():
-            # Not by uuid alone: a regional positive's negative twin carries the uuid of the positive.
-            if cond is known or _uuids(cond) == _uuids(known):
+            if asked == known:
                 return _is_positive_name(name)
+        for is_positive in (True, False):
+            uuids = {uuid for name, known in roles.items() if _is_positive_name(name) is is_positive for uuid in known}
+            if uuids.issuperset(asked):
+                return is_positive
+        self._tell_once(
+            "FaceID: an extension samples with a prompt that is neither the positive nor the negative one; "
+            "no person is shown in it."
+        )
         return False
 
+    def _rows(self, markers: Tensor | None, x: Tensor) -> Rows:
+        if markers is None:
+            raise AdapterError(
+                "FaceID cannot tell which rows belong to the positive prompt: an extension (a UNet wrapper or guider) "
+                "calls the model with a conditioning of its own and leaves out 'faceid_rows'. Remove it, or FaceID."
+            )
+        if len(markers) != len(x) or (markers.ndim == x.ndim and markers.shape[-2:] != x.shape[-2:]):
+            raise AdapterError(
+                f"FaceID cannot tell which rows belong to the positive prompt: an extension (a UNet wrapper) calls the "
+                f"model with {_sizes(x)} but says what {_sizes(markers)} are. Remove it, or FaceID."
+            )
+        return read_markers(markers)
 
-def _uuids(cond: list[dict]) -> list:
-    return [member.get("uuid") for member in cond]
+    def _tell_once(self, sentence: str) -> None:
+        if sentence not in self._told:
+            self._told.add(sentence)
+            log.warning("%s", sentence)
+            self._tell(sentence)
+
+
+def _sizes(x: Tensor) -> str:
+    cells = f" of {x.shape[-1]}x{x.shape[-2]}" if x.ndim > 2 else ""
+    return f"{len(x)} row{'' if len(x) == 1 else 's'}{cells}"
 
 
 def _is_positive_name(name: str) -> bool:
@@ -122,27 +222,23 @@ class CrossAttentionPatch:
     ``attention`` is what the layer would have run without us: text attention, or another extension's patch.
     """
 
-    def __init__(self, layer: int, identities: Sequence[IdentityAttention], attention: Attention) -> None:
+    def __init__(self, layer: int, attention: Attention) -> None:
         self.layer = layer
-        self.identities = tuple(identities)
         self.attention = attention
 
     def __call__(self, query: Tensor, key: Tensor, value: Tensor, options: Options) -> Tensor:
         out = self.attention(query, key, value, options)
-        chunks = options["cond_or_uncond"]
-        call: UNetCall = options.get(_CALL) or options[_RUN].call_of_unknown_conds(chunks, options["sigmas"])
-        rows = _rows(call.positive, chunks, len(query))
-        latent_size = tuple(options["original_shape"][-2:])
-        for identity, active in zip(self.identities, call.active, strict=True):
-            if active:
-                out = out + identity.attend(self.layer, query, rows, latent_size)
+        if _READY not in options:
+            raise AdapterError(
+                "FaceID cannot tell which rows belong to the positive prompt: an extension calls the UNet itself, "
+                "past ComfyUI's model. Remove it, or FaceID."
+            )
+        shape = options.get("activations_shape")
+        grid = None if shape is None else (shape[-2], shape[-1])
+        order = order_of(options)
+        for attention, ready in options[_READY]:
+            out = out + attention.attend(self.layer, query, ready, grid, order)
         return out
-
-
-def _rows(positive: Sequence[bool], chunks: Sequence[int], batch: int) -> Rows:
-    """One entry per batch row: conds are batched as chunks of equal size."""
-    per_chunk = batch // len(chunks)
-    return tuple(positive[chunk] for chunk in chunks for _ in range(per_chunk))
 
 
 def patched_layers(
@@ -154,14 +250,20 @@ def patched_layers(
     looked up under both.
     """
     patches = dict(present)
-    attentions = [identity.attention for identity in identities]
     for layer, address in enumerate(identities[0].patch_keys):
         inner = present.get(address, present.get(address[:2], text_attention))
-        patches[address] = CrossAttentionPatch(layer, attentions, inner)
+        patches[address] = CrossAttentionPatch(layer, inner)
     return patches
 
 
-def outer_sample(executor: Any, *args: Any, text_attention: Attention, **kwargs: Any) -> Any:
+def outer_sample(
+    executor: Any,
+    *args: Any,
+    text_attention: Attention,
+    as_cond: Callable[[Tensor], Any],
+    tell: Callable[[str], None],
+    **kwargs: Any,
+) -> Any:
     """Around a whole sampling: bind the identities to the layers, and let go of the device afterwards."""
     guider = executor.class_obj
     options = guider.model_options["transformer_options"]
@@ -169,9 +271,15 @@ def outer_sample(executor: Any, *args: Any, text_attention: Attention, **kwargs:
     if not identities:
         return executor(*args, **kwargs)
     model_sampling = guider.model_patcher.get_model_object("model_sampling")
-    options[_RUN] = SamplingRun(guider, identities, model_sampling.percent_to_sigma)
+    options[_RUN] = SamplingRun(guider, identities, model_sampling.percent_to_sigma, as_cond, tell)
     replaced = options.setdefault("patches_replace", {})
     replaced["attn2"] = patched_layers(identities, replaced.get("attn2", {}), text_attention)
+    patches = options.setdefault("patches", {})
+    if "attn2_patch" in patches:
+        patches["attn2_patch"] = [follow_rows(patch) for patch in patches["attn2_patch"]]
+    wrapper = guider.model_options.get("model_function_wrapper")
+    if cuts_only_the_latent(wrapper):
+        guider.model_options["model_function_wrapper"] = with_places_in_the_latent(wrapper, MARKERS)
     try:
         return executor(*args, **kwargs)
     finally:
@@ -179,10 +287,35 @@ def outer_sample(executor: Any, *args: Any, text_attention: Attention, **kwargs:
             identity.attention.release()
 
 
+def sampler_sample(
+    executor: Any, guider: Any, sigmas: Tensor, extra_args: Options, callback: Any, noise: Tensor, *args
+):
+    """Around the sampler: the guider's conds are complete now, and get their markers."""
+    run = extra_args["model_options"]["transformer_options"].get(_RUN)
+    if run is not None:
+        run.start(noise)
+    return executor(guider, sigmas, extra_args, callback, noise, *args)
+
+
 def calc_cond_batch(executor: Any, model: Any, conds: list, x: Tensor, sigmas: Tensor, model_options: Options) -> Any:
-    """Around one evaluation of the guider's conds: tell the layers which are positive and who is active."""
+    """Around one evaluation of conds: mark those that are new, and tell the layers who is active."""
     options = model_options["transformer_options"]
-    if _RUN not in options:  # nobody shows, or the sampling did not start with a guider
+    run = options.get(_RUN)
+    if run is None:  # nobody shows, or the sampling did not start with a guider
         return executor(model, conds, x, sigmas, model_options)
-    call = options[_RUN].call(conds, sigmas)
-    return executor(model, conds, x, sigmas, {**model_options, "transformer_options": {**options, _CALL: call}})
+    conds = [run.marked(cond, x) for cond in conds]
+    options = {**options, _ACTIVE: run.active(sigmas)}
+    return executor(model, conds, x, sigmas, {**model_options, "transformer_options": options})
+
+
+def apply_model(
+    executor: Any, x: Tensor, t: Tensor, concat: Any, context: Any, control: Any, options: Options, **conds: Any
+) -> Any:
+    """Around one call of the model: its markers become what the layers read."""
+    markers = conds.pop(MARKERS, None)
+    run = options.get(_RUN)
+    if run is not None:
+        active = options[_ACTIVE] if _ACTIVE in options else run.active(t)
+        ready = run.ready(markers, x, executor.class_obj.get_dtype_inference(), active)
+        options = {**options, _READY: ready}
+    return executor(x, t, concat, context, control, options, **conds)

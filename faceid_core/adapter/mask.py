@@ -6,17 +6,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..cache import LRUCache
 from ..errors import AdapterError
+from .rows import Rows
+
+_LEVELS = 4  # of a UNet of SD 1.5 or SDXL: each halves the grid, rounding up
 
 
 class RegionMask:
-    """Where an identity may appear: weights 0 to 1 over the picture, resampled to each attention layer's grid.
+    """Where an identity may appear: weights 0 to 1 over the whole picture.
 
-    One mask serves all pictures of a batch, or each picture has its own.
+    Picture i of a batch has mask i; with fewer masks than pictures they are counted anew, and masks beyond the last
+    picture are not used.
     """
-
-    _SIZES = 8  # a UNet has at most four grid sizes; a second picture size may alternate (tiles, areas)
 
     def __init__(self, mask: Tensor) -> None:
         """``mask``: [M, H, W] or [H, W], 0..1.
@@ -31,38 +32,33 @@ class RegionMask:
         if not mask.isfinite().all():
             raise AdapterError("mask: holds NaN or infinity.")
         self.mask = mask.float().clamp(0, 1).cpu()
-        self._weights: LRUCache[Tensor] = LRUCache(limit=self._SIZES)
 
-    def weights(self, latent_size: tuple[int, int], like: Tensor) -> Tensor:
-        """[B or 1, N, 1] weights for queries shaped [B, N, h] of a UNet working on a latent of ``latent_size``."""
-        rows, tokens, _ = like.shape
+    def weights(self, rows: Rows, whole: tuple[int, int]) -> dict[tuple[int, int], Tensor]:
+        """[B, h * w, 1] weights of a UNet call's rows on each grid (h, w) of the UNet, finest first.
 
-        def resample() -> Tensor:
-            grid = attention_grid(latent_size, tokens)
-            resampled = F.interpolate(self.mask.unsqueeze(1), size=grid, mode="area").flatten(2).transpose(1, 2)
-            return _per_row(resampled, rows).to(dtype=like.dtype, device=like.device)
+        The mask is brought to the size of the whole picture's latent, then cut as the rows are.
 
-        return self._weights.get_or_make((latent_size, rows, tokens, like.dtype, like.device), resample)
-
-    def release(self) -> None:
-        self._weights.clear()
-
-
-def attention_grid(latent_size: tuple[int, int], tokens: int) -> tuple[int, int]:
-    """(height, width) of the attention grid with ``tokens`` cells; each UNet level halves, rounding up."""
-    height, width = latent_size
-    while height * width > tokens:
-        height, width = (height + 1) // 2, (width + 1) // 2
-    if height * width != tokens:
-        raise AdapterError(
-            f"mask: a latent of {latent_size[1]}x{latent_size[0]} has no attention grid of {tokens} cells; "
-            "another extension changes the size inside the UNet. Remove it or the mask."
-        )
-    return height, width
+        Args:
+            rows: of the call.
+            whole: (height, width) of the whole picture's latent.
+        """
+        cells = F.interpolate(self.mask.unsqueeze(1), size=whole, mode="area")[:, 0]
+        numbers = torch.from_numpy(rows.pictures % len(cells))
+        if rows.places is None:
+            cut = cells[numbers]
+        else:
+            top, left = (torch.from_numpy(at) for at in rows.places)
+            cut = cells[numbers[:, None, None], top, left]
+        return {
+            grid: F.interpolate(cut.unsqueeze(1), size=grid, mode="area").flatten(2).transpose(1, 2)
+            for grid in attention_grids((cut.shape[1], cut.shape[2]))
+        }
 
 
-def _per_row(masks: Tensor, rows: int) -> Tensor:
-    """[M, N, 1] -> [1, N, 1] or [rows, N, 1]. A batch holds each picture once per role, pictures varying fastest."""
-    if len(masks) == 1:
-        return masks
-    return masks[torch.arange(rows) % len(masks)]
+def attention_grids(latent_size: tuple[int, int]) -> tuple[tuple[int, int], ...]:
+    """(height, width) of the grids a UNet works on, finest first."""
+    grids = [latent_size]
+    while len(grids) < _LEVELS:
+        height, width = grids[-1]
+        grids.append(((height + 1) // 2, (width + 1) // 2))
+    return tuple(dict.fromkeys(grids))

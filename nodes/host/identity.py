@@ -5,17 +5,21 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+import comfy.conds
 import comfy.lora
 import torch
 from comfy.ldm.modules.attention import optimized_attention
 from comfy.patcher_extension import WrappersMP
+from comfy_execution.utils import get_executing_context
 
 from ...faceid_core.adapter.fit import check_fit, cross_attention
 from ...faceid_core.adapter.lora import lora_pairs
 from ...faceid_core.adapter.model import Adapter
+from ...faceid_core.adapter.rows import joined
 from ...faceid_core.errors import AdapterError
 from .. import patches
 from ..patches import IDENTITIES, Identity
+from .progress import status
 
 _WRAPPER_KEY = "faceid"
 
@@ -49,8 +53,13 @@ def with_identity(model: Any, adapter: Adapter, identity: Identity, lora_strengt
         _merge_lora(patched, adapter, lora_strength)
     patched.model_options["transformer_options"][IDENTITIES] = (*identities_on(model), identity)
     for kind, wrapper in (
-        (WrappersMP.OUTER_SAMPLE, partial(patches.outer_sample, text_attention=_text_attention)),
+        (
+            WrappersMP.OUTER_SAMPLE,
+            partial(patches.outer_sample, text_attention=_text_attention, as_cond=_as_cond, tell=_tell_sampling_node),
+        ),
+        (WrappersMP.SAMPLER_SAMPLE, patches.sampler_sample),
         (WrappersMP.CALC_COND_BATCH, patches.calc_cond_batch),
+        (WrappersMP.APPLY_MODEL, patches.apply_model),
     ):
         patched.remove_wrappers_with_key(kind, _WRAPPER_KEY)
         patched.add_wrapper_with_key(kind, _WRAPPER_KEY, wrapper)
@@ -69,6 +78,30 @@ def _merge_lora(model: Any, adapter: Adapter, strength: float) -> None:
             f"{adapter.name}: its LoRA fits only {len(merged)} of {len(targets)} layers of this model. "
             "Set lora_strength to 0, or use a model with the plain architecture."
         )
+
+
+class _Markers(comfy.conds.CONDRegular):
+    """One marker for each picture, put together without an operation of torch."""
+
+    def concat(self, others: list) -> torch.Tensor:
+        return joined([self.cond, *(other.cond for other in others)])
+
+
+class _MarkersOfPlaces(comfy.conds.CONDNoiseShape):
+    """Markers that ComfyUI cuts as it cuts the latent."""
+
+    def concat(self, others: list) -> torch.Tensor:
+        return joined([self.cond, *(other.cond for other in others)])
+
+
+def _as_cond(markers: torch.Tensor) -> comfy.conds.CONDRegular:
+    return _Markers(markers) if markers.ndim == 2 else _MarkersOfPlaces(markers)
+
+
+def _tell_sampling_node(sentence: str) -> None:
+    running = get_executing_context()
+    if running is not None:
+        status(running.node_id, sentence)
 
 
 def _text_attention(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, options: dict) -> torch.Tensor:

@@ -28,15 +28,21 @@ LAYERS = 16
 
 
 class RecordingIdentity(IdentityAttention):
-    """Notes the rows each layer asks for."""
+    """Notes for which rows of a call each layer shows the person."""
 
     def __init__(self, *args) -> None:
         super().__init__(*args)
         self.asked: list[tuple[bool, ...]] = []
+        self._rows: dict[int, tuple[bool, ...]] = {}
 
-    def attend(self, layer, query, rows, latent_size=None):
-        self.asked.append(rows)
-        return super().attend(layer, query, rows, latent_size)
+    def ready(self, rows, *args):
+        ready = super().ready(rows, *args)
+        self._rows[id(ready)] = tuple(rows.positive.tolist())
+        return ready
+
+    def attend(self, layer, query, ready, *args):
+        self.asked.append(self._rows[id(ready)])
+        return super().attend(layer, query, ready, *args)
 
 
 @pytest.fixture(scope="module")

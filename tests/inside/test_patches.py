@@ -8,6 +8,7 @@ import comfy.samplers
 import pytest
 import torch
 from comfy.ldm.modules.attention import optimized_attention
+from faceid_tunes.faceid_core.adapter.rows import rows_of_roles
 from faceid_tunes.faceid_core.errors import AdapterError
 from faceid_tunes.nodes.patches import IDENTITIES
 from support.comfy_model import UNetSpy, apply, comfy_model, conditioning, sample
@@ -161,7 +162,7 @@ def test_nothing_stays_on_the_device_after_sampling(model, adapter):
     shown = apply(model, adapter, ALICE, mask=torch.ones(1, 128, 192))
     draw(shown)
     attention = shown.model_options["transformer_options"][IDENTITIES][0].attention
-    assert not attention._prepared and not attention.mask._weights
+    assert attention.is_released
 
 
 def test_a_range_acts_on_the_steps_inside_it_only(model, adapter):
@@ -212,7 +213,8 @@ def test_half_precision_models_get_half_precision_keys(model, adapter):
     shown = apply(model, adapter, ALICE)
     attention = shown.model_options["transformer_options"][IDENTITIES][0].attention
     query = torch.randn(2, 16, 32, dtype=torch.bfloat16)
-    assert attention.attend(0, query, (False, True)).dtype is torch.bfloat16
+    ready = attention.ready(rows_of_roles((False, True)), query.dtype, query.device)
+    assert attention.attend(0, query, ready).dtype is torch.bfloat16
 
 
 @pytest.mark.parametrize(

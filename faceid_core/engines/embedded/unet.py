@@ -6,17 +6,18 @@ This is our own decoupled attention bound to diffusers' layers, not diffusers' b
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ...adapter.attention import IdentityAttention, Rows
+from ...adapter.attention import IdentityAttention, ReadyIdentity
 from ...adapter.fit import check_fit, cross_attention
 from ...adapter.lora import lora_pairs
 from ...adapter.model import Adapter
+from ...adapter.rows import rows_of_roles
 
 
 @dataclass
@@ -25,11 +26,13 @@ class UNetBatch:
 
     Attributes:
         rows: per batch row, whether it is to show the people. diffusers pipelines batch [negative, positive].
-        latent_size: (height, width) of the latent; only a masked identity looks at it.
     """
 
-    rows: Rows = (False, True)
-    latent_size: tuple[int, int] | None = field(default=None)
+    rows: tuple[bool, ...] = (False, True)
+
+    def ready(self, identity: IdentityAttention, like: Tensor) -> ReadyIdentity:
+        """What a layer with queries ``like`` reads of an identity in this call."""
+        return identity.ready(rows_of_roles(self.rows), like.dtype, like.device)
 
 
 class IdentityProcessor:
@@ -53,7 +56,7 @@ class IdentityProcessor:
         by_head = [x.unflatten(-1, (attn.heads, -1)).transpose(1, 2) for x in (query, key, value)]
         out = F.scaled_dot_product_attention(*by_head, attn_mask=attention_mask).transpose(1, 2).flatten(2)
         for identity in self.identities:
-            out = out + identity.attend(self.layer, query, self.batch.rows, self.batch.latent_size)
+            out = out + identity.attend(self.layer, query, self.batch.ready(identity, query))
         return attn.to_out[0](out)
 
 

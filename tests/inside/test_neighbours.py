@@ -1,0 +1,137 @@
+"""The real extensions that people use beside this one: with FaceID, each draws what its plain counterpart draws.
+
+Tiles put together in one call equal tiles one by one; regions that all say the same equal the plain picture; windows
+equal the whole batch. The bare model without FaceID is held to the same bound, so a neighbour that is inexact by itself
+shows as such.
+"""
+
+from __future__ import annotations
+
+import comfy.samplers
+import pytest
+import torch
+from support.comfy_model import apply, comfy_model, conditioning
+from support.fidelity import adapter_for, random_faces, saved_adapter
+from support.neighbours import neighbour
+from support.oracle import relative_l2
+from support.unet import sd15_unet, sdxl_unet
+
+WIDTH = 64
+BOUND = 1e-5
+SIZE = (32, 48)
+
+
+@pytest.fixture(scope="module", params=["sd15", "sdxl"])
+def models(request):
+    """The bare model, and Alice on it: everywhere, and behind another mask in each picture."""
+    family = request.param
+    unet = sd15_unet((32, 64, 64, 64), context=WIDTH) if family == "sd15" else sdxl_unet((32, 64, 64), context=WIDTH)
+    bare = comfy_model(unet)
+    with saved_adapter(adapter_for(unet, "faceid", family, lora_rank=4), "faceid") as adapter:
+        left = torch.zeros(1, 8 * SIZE[0], 8 * SIZE[1])
+        left[..., : 4 * SIZE[1]] = 1.0
+
+        def on(model, **inputs):
+            return apply(model, adapter, random_faces(), lora_strength=0.0, **inputs)
+
+        yield {
+            "bare": lambda change: change(bare),
+            "person": lambda change: change(on(bare)),
+            "masked person": lambda change: change(on(bare, mask=torch.cat([left, 1 - left, 0 * left + 0.5]))),
+            "person applied after": lambda change: on(change(bare)),
+        }
+
+
+@pytest.fixture(params=["bare", "person", "masked person", "person applied after"])
+def model(request, models):
+    return models[request.param]
+
+
+def text(value: float) -> list:
+    return conditioning(WIDTH, value, seed=int(8 + value))
+
+
+def draw(model, pictures: int = 1, scale: float = 3.0) -> torch.Tensor:
+    guider = comfy.samplers.CFGGuider(model)
+    guider.set_conds(text(1.0), text(-1.0))
+    guider.set_cfg(scale)
+    latent = torch.randn(pictures, 4, *SIZE, generator=torch.Generator().manual_seed(5))
+    sampling = guider.model_patcher.get_model_object("model_sampling")
+    sigmas = comfy.samplers.calculate_sigmas(sampling, "normal", 1)
+    with torch.inference_mode():
+        return guider.sample(latent, torch.zeros_like(latent), comfy.samplers.sampler_object("euler"), sigmas, seed=1)
+
+
+def plain(model):
+    return model
+
+
+@pytest.mark.parametrize("pictures", [1, 2])
+@pytest.mark.parametrize("method", ["MultiDiffusion", "Mixture of Diffusers"])
+def test_tiled_diffusion(model, method, pictures):
+    nodes = neighbour("ComfyUI-TiledDiffusion").NODE_CLASS_MAPPINGS
+
+    def tiled(tiles: int):
+        return lambda m: nodes["TiledDiffusion"]().apply(m, method, 192, 192, 64, tiles)[0]
+
+    assert relative_l2(draw(model(tiled(4)), pictures), draw(model(tiled(1)), pictures)) <= BOUND
+
+
+def stripes(count: int) -> list[torch.Tensor]:
+    masks = torch.zeros(count, 8 * SIZE[0], 8 * SIZE[1])
+    for number in range(count):
+        masks[number, :, 8 * SIZE[1] * number // count : 8 * SIZE[1] * (number + 1) // count] = 1.0
+    return list(masks)
+
+
+@pytest.mark.parametrize("pictures", [1, 2])
+@pytest.mark.parametrize("regions", [2, 3])
+def test_attention_couple_of_ppm(model, regions, pictures):
+    node = neighbour("ComfyUI-ppm", "src.nodes_ppm.attention_couple_ppm").AttentionCouplePPM
+    more = {f"cond_{n}": text(1.0) for n in range(1, regions)}
+    more |= {f"mask_{n}": mask[None] for n, mask in enumerate(stripes(regions)) if n}
+
+    def coupled(m):
+        return node.execute(model=m, base_cond=text(1.0), base_mask=stripes(regions)[0][None], **more).args[0]
+
+    assert relative_l2(draw(model(coupled), pictures), draw(model(plain), pictures)) <= BOUND
+
+
+@pytest.mark.parametrize("pictures", [1, 2])
+@pytest.mark.parametrize("regions", [2, 3])
+def test_attention_couple_of_cgem156(model, regions, pictures):
+    node = neighbour("cgem156-ComfyUI", "scripts.attention_couple.node").AttentionCouple
+    more = {f"cond_{n}": text(1.0) for n in range(1, regions)}
+    more |= {f"mask_{n}": mask[None] for n, mask in enumerate(stripes(regions)) if n}
+
+    def coupled(m):
+        return node().attention_couple_simple(m, stripes(regions)[0][None], **more)[0]
+
+    assert relative_l2(draw(model(coupled), pictures), draw(model(plain), pictures)) <= BOUND
+
+
+@pytest.mark.parametrize("pictures", [1, 2])
+@pytest.mark.parametrize("regions", [1, 2])
+def test_attention_couple_of_a8r8(model, regions, pictures):
+    node = neighbour("A8R8_ComfyUI_nodes", "attention_couple").AttentionCouple
+    parts = [{"cond": text(1.0), "mask": mask[None], "weight": 1.0} for mask in stripes(regions)]
+
+    def coupled(m):
+        return node().attention_couple(m, 0.3, text(1.0), 8 * SIZE[0], 8 * SIZE[1], parts, False)[0]
+
+    assert relative_l2(draw(model(coupled), pictures), draw(model(plain), pictures)) <= BOUND
+
+
+@pytest.mark.parametrize("closed", [False, True], ids=["standard", "looped"])
+def test_context_windows_of_animatediff_evolved(model, closed):
+    nodes = neighbour("ComfyUI-AnimateDiff-Evolved").NODE_CLASS_MAPPINGS
+    if closed:
+        (options,) = nodes["ADE_LoopedUniformContextOptions"]().create_options(3, 1, 1, True)
+    else:
+        (options,) = nodes["ADE_StandardStaticContextOptions"]().create_options(3, 1)
+
+    def windowed(m):
+        return nodes["ADE_UseEvolvedSampling"]().use_evolved_sampling(m, "use existing", context_options=options)[0]
+
+    whole, in_windows = draw(model(plain), 6), draw(model(windowed), 6)
+    assert max(relative_l2(a, b) for a, b in zip(in_windows, whole, strict=True)) <= BOUND
