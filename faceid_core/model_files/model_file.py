@@ -15,7 +15,7 @@ from .kinds import Kind
 from .onnx_header import Header, read_header
 from .reasons import IMPOSTORS, Reader, Reason, UnreadableError
 from .tells import Evidence, kind_of, kind_of_onnx
-from .torch_scan import TensorInfo, scan_legacy, scan_zip
+from .torch_scan import READABLE, TensorInfo, scan_legacy, scan_zip
 
 if TYPE_CHECKING:
     import torch
@@ -97,6 +97,9 @@ class ModelFile:
         try:
             if _version(self.path) != self.version:
                 raise UnreadableError(Reason.REPLACED)
+            for key in keys:
+                if self.tensors[key].dtype not in READABLE:
+                    raise UnreadableError(Reason.NUMBERS, f"{key} of type {self.tensors[key].dtype}")
             for key, tensor in self._read(keys):
                 _check_finite(key, tensor)
                 wanted = dtype if dtype is not None and tensor.is_floating_point() else tensor.dtype

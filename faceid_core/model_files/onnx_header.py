@@ -22,7 +22,7 @@ _TENSOR_NAME = 8
 _VALUE_NAME, _VALUE_TYPE = 1, 2
 _TYPE_TENSOR, _TENSOR_SHAPE, _SHAPE_DIM, _DIM_VALUE = 1, 2, 1, 1
 
-_MAX_FIELDS = 300_000  # half a second; a model of 10,000 nodes and weights has 60,000
+_MAX_FIELDS = 150_000  # a second; a model of 10,000 nodes and weights has 60,000
 _MAX_NAME = 4096  # bytes
 
 

@@ -26,6 +26,7 @@ from ..model_files.model_file import ModelFile, open_model_file
 from ..model_files.onnx_header import Header
 from ..model_files.tells import RESTORER_SIDES
 from .errors import READER, RetouchError, needed
+from .network import build_network
 
 if TYPE_CHECKING:
     from spandrel import Architecture
@@ -170,11 +171,7 @@ def _load_torch(file: ModelFile) -> Restorer:
             "itself as .pth too."
         )
     name = _ARCHITECTURES[file.kind]
-    architecture = _spandrel_architecture(name)
-    try:
-        module = architecture.load(dict(file.read())).model
-    except (RuntimeError, KeyError, ValueError, AssertionError) as error:
-        raise RetouchError(f"{file.name}: its tensors are not those of {name} as published ({error}).") from error
+    module = build_network(file, _spandrel_architecture(name).load, f"{name} as published").model
     module.eval().requires_grad_(False)
     return Restorer(file.name, name, 512, file.kind is Kind.CODEFORMER, _licence(name), module=module)
 

@@ -217,13 +217,21 @@ def _read_emap(path: Path, header: Header) -> np.ndarray | None:
 
 
 def _read_weight(path: Path, weight: Weight) -> np.ndarray | None:
+    from google.protobuf.message import DecodeError
     from onnx import TensorProto, numpy_helper
 
     if weight.end - weight.start > _EMAP_LIMIT:
         return None
     with path.open("rb") as file:
         file.seek(weight.start)
-        tensor = TensorProto.FromString(file.read(weight.end - weight.start))
+        content = file.read(weight.end - weight.start)
+    try:
+        tensor = TensorProto.FromString(content)
+    except DecodeError:
+        return None
     if tensor.data_location == TensorProto.EXTERNAL:
         raise RetouchError(f"{path.name}: its weights lie in a second file, which is not supported. {_SUPPORTED}")
-    return numpy_helper.to_array(tensor)
+    try:
+        return numpy_helper.to_array(tensor)
+    except (TypeError, ValueError):  # sizes and numbers do not go together; onnxruntime says more
+        return None

@@ -20,6 +20,7 @@ from ..faces.packs import file_identity
 from ..model_files.kinds import Kind
 from ..model_files.model_file import open_model_file
 from .errors import READER, RetouchError, needed
+from .network import build_network
 
 if TYPE_CHECKING:
     from spandrel import ImageModelDescriptor
@@ -100,11 +101,9 @@ def _load(path: Path) -> Upscaler:
     except ImportError as error:
         raise MissingDependencyError("super_resolution needs spandrel. Run: pip install spandrel") from error
     try:
-        model = ModelLoader().load_from_state_dict(dict(file.read()))
+        model = build_network(file, ModelLoader().load_from_state_dict, "a published model")
     except UnsupportedModelError as error:
         raise RetouchError(f"{file.name}: no super-resolution model that spandrel knows.") from error
-    except (RuntimeError, KeyError, ValueError, AssertionError) as error:
-        raise RetouchError(f"{file.name}: its tensors are not those of a published model ({error}).") from error
     if not isinstance(model, ImageModelDescriptor) or (model.input_channels, model.output_channels) != (3, 3):
         raise RetouchError(f"{file.name}: does not turn a colour picture into one. Use RealESRGAN_x4plus.pth.")
     return Upscaler(file.name, model.scale, model.eval())

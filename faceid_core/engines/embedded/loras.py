@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from ...adapter.lora import LoraPair, lora_pairs
 from ...adapter.model import Adapter
 from ...model_files.kinds import Kind
-from ...model_files.model_file import ModelFile, Shapes, open_model_file
+from ...model_files.model_file import ModelFile, Shapes, open_model_file, side
 from .checkpoint import UNET
 from .errors import READER, CheckpointError
 from .unet import merge_lora
@@ -171,19 +171,27 @@ def _deltas(lora: Lora, layers: Mapping[str, nn.Module]) -> dict[str, _Delta]:
             strange.append(down_key)
             continue
         down, up = tensors[down_key], tensors[up_key]
-        alpha = tensors.get(f"{stem}.alpha")
-        scale = lora.strength * (1.0 if alpha is None else alpha.item() / len(down))
-        if (len(up), *down.shape[1:]) != tuple(layer.weight.shape) or up.shape[1] != len(down):
+        if not _fits(down.shape, up.shape, layer.weight.shape):
+            rows, columns = side(file.shapes, up_key, 0), side(file.shapes, down_key, 1)
             raise CheckpointError(
-                f"{file.name}: this LoRA does not fit SD 1.5: {stem} changes {len(up)}x{down.shape[1]} numbers, where "
+                f"{file.name}: this LoRA does not fit SD 1.5: {stem} changes {rows}x{columns} numbers, where "
                 f"SD 1.5 has {layer.weight.shape[0]}x{layer.weight.shape[1]}."
             )
-        found[name] = _Delta(down, up * scale)
+        alpha = tensors.get(f"{stem}.alpha", torch.tensor(float(len(down))))
+        if alpha.numel() != 1:
+            raise CheckpointError(f"{file.name}: {stem}.alpha is {alpha.numel()} numbers, not one. Download it again.")
+        found[name] = _Delta(down, up * (lora.strength * alpha.item() / len(down)))
     if not found:
         raise CheckpointError(f"{file.name}: none of its layers is one of SD 1.5 (the first is {strange[0]!r}).")
     if strange:
         log.warning("%s: %d of its layers are none of SD 1.5, such as %s.", file.name, len(strange), strange[0])
     return found
+
+
+def _fits(down: Sequence[int], up: Sequence[int], weight: Sequence[int]) -> bool:
+    """Whether ``up @ down`` has the shape of the weight; of a convolution, ``up`` is one of 1x1."""
+    rank = down[0] if down else 0
+    return rank > 0 and (*up[:1], *down[1:]) == tuple(weight) and tuple(up[1:]) == (rank, *(1 for _ in weight[2:]))
 
 
 def _pairs(shapes: Shapes) -> Iterator[tuple[str, str, str]]:
@@ -203,7 +211,7 @@ def _problem(shapes: Shapes) -> str | None:
     pairs = list(_pairs(shapes))
     if not pairs:
         return f"not a LoRA file (its first tensor is {next(iter(shapes), 'none')!r})."
-    widths = (shapes[down][-1] for down, _, stem in pairs if "attn2" in stem and stem.endswith(("to_k", "to_v")))
+    widths = (side(shapes, down, 1) for down, _, stem in pairs if "attn2" in stem and stem.endswith(("to_k", "to_v")))
     width = next(widths, 2048 if any(stem.startswith("lora_te2_") for _, _, stem in pairs) else 768)
     if width != 768:
         base = {1024: "SD 2", 2048: "SDXL"}.get(width, f"a model whose text is {width} wide")
