@@ -1,14 +1,14 @@
 """Retouching: what happens to the faces of a finished picture.
 
-crop.py      a picture's landmarks  -> an aligned square crop, in the framing a model wants
+crop.py      a picture's landmarks  -> an aligned square crop, in the framing a model needs
 paste.py     a changed crop         -> the face's rectangle of the picture, and nothing else
-swapper.py   an ONNX file           -> Swapper            (model_files/tells.py tells what a file is)
+swapper.py   an ONNX file           -> Swapper            (model_files/tells.py says what a file is)
 swap.py      picture, people        -> the picture with the people's faces
 restorer.py  a .pth or ONNX file    -> Restorer
 restore.py   picture, its faces     -> the picture with sharp faces of the same people
 upscaler.py  a .pth file            -> Upscaler, which makes a picture larger
 resample.py  picture, a sampler     -> the picture with its detail or its faces drawn again
-tools.py     a prompt, files        -> Tools: what there is to retouch with
+tools.py     a prompt, files        -> Tools: the models and functions for retouching
 by_prompt.py picture, prompt, Tools -> all that the prompt's flags ask for, in order
 preferred.py file names             -> those of swappers and restorers, the preferred one first
 """

@@ -1,7 +1,7 @@
-"""What a prompt asks for once its picture is sampled, in the order that looks best.
+"""The steps that a prompt asks for after sampling, in the order that looks best.
 
-hires_fix before the swap, which paints over what it changed; the swap before super-resolution, which sharpens the
-swapper's small crop; then the faces, at the size they keep; colours and grain over everything (docs/facts/astria.md 7).
+hires_fix comes before the swap, because it changes faces; the swap before super-resolution, which sharpens the
+swapper's small crop; then the faces, at their final size; colours and grain last (docs/facts/astria.md 7).
 """
 
 from __future__ import annotations
@@ -39,20 +39,20 @@ def retouch_picture(
     preview: bool = False,
     on_step: OnStep | None = None,
 ) -> Retouched:
-    """Everything that the prompt's flags ask for after sampling, but ``style``, which belongs to the text.
+    """Everything that the prompt's flags ask for after sampling, except ``style``, which belongs to the text.
 
     Args:
         picture: [H, W, 3] uint8 RGB, as sampled.
-        people: whom the prompt's face tags name, in their order.
+        people: the people that the prompt's face tags name, in their order.
         seed: 0 to 2^32 - 1; the same seed gives the same picture.
         preview: swap in people of another embedding space than the swapper's; the likeness is meaningless then.
 
     Returns:
-        The picture, four times as large with super_resolution; the very array that was given when nothing was done.
-        Notes, each with its flag in front: what could not be done, and what is missing for it.
+        The picture, four times as large with super_resolution; the same array object if nothing was done. Notes, each
+        beginning with its flag: what was not done, and what is missing for it.
 
     Raises:
-        RetouchError: the result would be too large, or a tool cannot be used; nothing is done before the first.
+        RetouchError: the result would be too large, or a tool cannot be used; raised before any step.
     """
     check_picture(picture)
     able = {"has_upscaler": tools.upscale is not None, "has_sampler": tools.resample is not None}
@@ -71,12 +71,12 @@ def retouch_picture(
 
 
 def needs_people(prompt: Prompt) -> bool:
-    """Whether a flag of the prompt needs the faces of whom its text names."""
+    """Whether a flag of the prompt needs the faces of the people that its text names."""
     return any(getattr(prompt, flag) for flag in _OF_PEOPLE)
 
 
 def check_result_size(width: int, height: int, prompt: Prompt, *, has_upscaler: bool, has_sampler: bool) -> None:
-    """Refuse a picture of that size when what is asked for, and can be done, would be too large to be worked on.
+    """Refuse a picture of that size if the prompt's steps would make it too large to process.
 
     Raises:
         RetouchError: says how large it would be, and what to change.
@@ -90,8 +90,8 @@ def check_result_size(width: int, height: int, prompt: Prompt, *, has_upscaler: 
         remedy = "Draw a smaller picture (w, h) or switch super_resolution off"
         raise RetouchError(
             f"super_resolution: a picture of {width}x{height} pixels would become {largest[0]}x{largest[1]}"
-            f"{' on the way, with hires_fix' if grows else ''}; at most {MAX_PIXELS // 10**6} megapixels and "
-            f"{MAX_RESULT_SIDE} pixels a side can be worked on. {remedy}{', or hires_fix' if grows else ''}."
+            f"{' during the work, with hires_fix' if grows else ''}; at most {MAX_PIXELS // 10**6} megapixels and "
+            f"{MAX_RESULT_SIDE} pixels a side can be processed. {remedy}{', or hires_fix' if grows else ''}."
         )
 
 
@@ -111,7 +111,7 @@ def _hires_fix(picture: np.ndarray, job: _Job) -> Retouched:
     if not job.prompt.super_resolution:
         return Retouched(picture, ("has no effect without super_resolution",))
     if job.tools.upscale is None:
-        return Retouched(picture, ("left out, for there is no super-resolution model to go on with",))
+        return Retouched(picture, ("skipped: there is no super-resolution model to continue with",))
     if job.tools.resample is None:
         return Retouched(picture, (_NO_SAMPLER,))
     return hires_fix(picture, job.tools.resample, job.seed)
@@ -119,7 +119,7 @@ def _hires_fix(picture: np.ndarray, job: _Job) -> Retouched:
 
 def _face_swap(picture: np.ndarray, job: _Job) -> Retouched:
     if not job.people:
-        return Retouched(picture, ("the text names nobody to swap in: add a <faceid:...> tag",))
+        return Retouched(picture, ("the text names no person to swap in: add a <faceid:...> tag",))
     if job.tools.swapper is None:
         return Retouched(picture, (_NO_SWAPPER,))
     return swap_faces(picture, job.people, job.tools.swapper, job.tools.pack, preview=job.preview)
@@ -169,16 +169,16 @@ _STEPS: dict[str, Callable[[np.ndarray, _Job], Retouched]] = {
 FLAGS = tuple(_STEPS)
 _OF_PEOPLE = ("face_swap", "inpaint_faces", "face_correct")
 
-_NO_SAMPLER = "left out, for there is no sampler: connect guider and vae"
+_NO_SAMPLER = "skipped: there is no sampler. Connect guider and vae"
 _NO_SWAPPER = (
-    "left out, for there is no swapper: put inswapper_128.onnx into models/insightface "
+    "skipped: there is no swapper. Put inswapper_128.onnx into models/insightface "
     "(faceid weights fetch --for face-swap)"
 )
 _NO_UPSCALER = (
-    "left out, for there is no super-resolution model: put RealESRGAN_x4plus.pth into models/upscale_models "
+    "skipped: there is no super-resolution model. Put RealESRGAN_x4plus.pth into models/upscale_models "
     "(faceid weights fetch --for super-resolution) and, in a graph, connect Load Upscale Model"
 )
 _NO_RESTORER = (
-    "left out, for there is no restorer: put GFPGANv1.4.pth into models/facerestore_models "
+    "skipped: there is no restorer. Put GFPGANv1.4.pth into models/facerestore_models "
     "(faceid weights fetch --for face-correct)"
 )

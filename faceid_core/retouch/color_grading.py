@@ -1,10 +1,10 @@
 """The API's ``color_grading``: a finished picture as if taken on a film stock.
 
-Each stock is described, not measured: what its maker and independent tests publish about contrast, saturation and hue,
-as numbers for one model. A tone curve that changes lightness alone, so that greys stay grey and hues stay put, then a
-gain of the chroma and a turn of the hue for each hue, in OKLab (Björn Ottosson, "A perceptual color space for image
-processing", 2020). A stock is a 3-D table that Pillow applies, made once in half a second; of 1000 pixels of a photo
-999 are within two grey levels of the formula.
+Each stock is described, not measured: its numbers follow what its maker and independent tests publish about contrast,
+saturation and hue. All stocks use one model: a tone curve that changes lightness alone, so that greys stay grey and
+hues stay the same, then a gain of the chroma and a rotation of the hue for each hue, in OKLab (Björn Ottosson, "A
+perceptual color space for image processing", 2020). A stock is a 3-D table that Pillow applies, made once in half a
+second; of 1000 pixels of a photo 999 are within two grey levels of the formula.
 
 Order, as in the API: after super-resolution and face correction, before ``film_grain`` (docs/facts/astria.md 7).
 """
@@ -22,9 +22,9 @@ from .picture import check_picture
 if TYPE_CHECKING:
     from PIL.ImageFilter import Color3DLUT
 
-_BAND = 1 << 20  # pixels worked on at a time: Pillow would keep the whole picture twice more
+_BAND = 1 << 20  # pixels processed at a time: otherwise Pillow keeps two more copies of the whole picture
 _NODES = 65  # a side, the most that Pillow takes
-_ROOM = 0.35  # chroma / lightness at which half of a gain or turn is left: vivid colours are at the edge of sRGB
+_ROOM = 0.35  # chroma / lightness at which half of a gain or rotation remains: vivid colours are at the edge of sRGB
 
 
 @dataclass(frozen=True)
@@ -32,10 +32,10 @@ class _Stock:
     """A film stock.
 
     contrast: of a logistic curve over the grey levels; its slope at middle grey is 1.02, 1.08, 1.18, 1.31 for 1,
-        2, 3, 4. middle: exponent before it, below 1 lightens the middle tones. black, white: what black and
-        white come out as, 0 to 1: the light that a negative's base and a lens scatter is neutral.
+        2, 3, 4. middle: exponent before it, below 1 lightens the middle tones. black, white: the results for black and
+        white, 0 to 1: the light that a negative's base and a lens scatter is neutral.
     warmth: OKLab b added at middle grey, fading to black and white; 0.004 is about two grey levels of yellow.
-    hues: (OKLab hue in degrees, gain of the chroma, turn of the hue in degrees), in order of the hue.
+    hues: (OKLab hue in degrees, gain of the chroma, rotation of the hue in degrees), in order of the hue.
     """
 
     contrast: float
@@ -49,7 +49,7 @@ class _Stock:
 # Hues of sRGB in OKLab: red 29, skin 35 to 80, yellow 110, green 142, cyan 195, blue 264, magenta 328.
 _STOCKS = {
     # Reversal film: high contrast, deep shadows, very saturated. A test of Fujifilm's own simulation of it in the
-    # F200EXR (fotografidigitali.it, article 6740) measured 120 % saturation in the mean, red, green and magenta the
+    # F200EXR (fotografidigitali.it, article 6740) measured 120 % saturation on average, red, green and magenta the
     # most, blue turned to magenta and pale cyan to blue, skin hardly changed; and advises against it for portraits.
     "Film Velvia": _Stock(
         contrast=3.2,
@@ -91,7 +91,7 @@ _STOCKS = {
     ),
     # "Ultra-vivid color" at medium contrast, for nature, travel and products (Kodak E-4046): contrast between the two
     # others, reds the strongest, blue and green towards cyan. Kodak sends portraits to Portra for its saturation, so
-    # skin is left alone here.
+    # skin is not changed here.
     "Ektar": _Stock(
         contrast=2.2,
         middle=1.0,
@@ -118,8 +118,8 @@ _tables: LRUCache[Color3DLUT] = LRUCache(limit=len(_STOCKS))
 def grade(picture: np.ndarray, name: str) -> np.ndarray:
     """``picture`` ([H, W, 3] uint8 RGB) in the colours of a film stock, one of ``prompts.prompt.COLOR_GRADINGS``.
 
-    Every pixel for itself and without chance: the same colour always becomes the same colour. Greys stay greys, their
-    channels at most four levels apart, and keep their order. RetouchError for anything but such a picture.
+    Each pixel is changed independently and without randomness: the same colour always becomes the same colour. Greys
+    stay greys (channels at most four levels apart) and keep their order. RetouchError for anything but such a picture.
     """
     from PIL import Image
 
@@ -145,8 +145,8 @@ def _table(stock: _Stock) -> Color3DLUT:
 def _graded(srgb: np.ndarray, stock: _Stock) -> np.ndarray:
     """[..., 3] sRGB from 0 to 1, in and out: the formula itself."""
     lab = _oklab(srgb)
-    # Each layer of a film has the curve, which keeps every colour inside sRGB. Only the lightness is taken from it: it
-    # would turn hues, and burn skin. Chroma over lightness, the saturation, is what exposure leaves alone.
+    # Each layer of a film has the curve, which keeps every colour inside sRGB. Only its lightness is used: the whole
+    # curve would change hues and overexpose skin. Exposure does not change chroma over lightness, the saturation.
     lightness = _oklab(_curved(srgb, stock))[..., :1]
     colour = _turned(lab[..., 1:] / np.maximum(lab[..., :1], 1e-6), stock) * lightness
     colour[..., 1:] += 4 * stock.warmth * lightness * (1 - lightness)
@@ -162,7 +162,7 @@ def _curved(srgb: np.ndarray, stock: _Stock) -> np.ndarray:
 
 
 def _turned(colour: np.ndarray, stock: _Stock) -> np.ndarray:
-    """[..., 2] OKLab a and b over lightness, with the stock's gain and turn for their hue."""
+    """[..., 2] OKLab a and b over lightness, with the stock's gain and rotation for their hue."""
     hue = np.degrees(np.arctan2(colour[..., 1], colour[..., 0])) % 360
     at, gains, turns = np.array(stock.hues).T
     saturation = np.hypot(colour[..., 0], colour[..., 1])
@@ -173,9 +173,9 @@ def _turned(colour: np.ndarray, stock: _Stock) -> np.ndarray:
 
 
 def _within_srgb(linear: np.ndarray, grey: np.ndarray) -> np.ndarray:
-    """Linear sRGB with the hue kept, which clipping would turn.
+    """Linear sRGB with the same hue, which clipping would change.
 
-    A colour too vivid moves towards the grey of its lightness, one too bright becomes darker.
+    A colour that is too vivid moves towards the grey of its lightness, one that is too bright becomes darker.
     """
     lowest = linear.min(axis=-1, keepdims=True)
     share = np.where(lowest < 0, grey / np.maximum(grey - lowest, 1e-9), 1)

@@ -53,10 +53,10 @@ def crop_matrix(landmarks: np.ndarray, template: str, size: int, shift: float = 
 def crop_face(
     picture: np.ndarray, landmarks: np.ndarray, template: str, size: int, shift: float = 0.0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The aligned face and the matrix that made it: [size, size, 3] uint8 and [2, 3] float64.
+    """The aligned face and its matrix: [size, size, 3] uint8 and [2, 3] float64.
 
-    Where the crop reaches beyond the picture, the picture's border is repeated: black, as insightface has it, bleeds
-    into what a model paints next to it. Inside the picture the crop equals insightface's ``norm_crop2``.
+    Where the crop reaches beyond the picture, the picture's border is repeated: black, as in insightface, would
+    influence what a model paints next to it. Inside the picture the crop equals insightface's ``norm_crop2``.
 
     Args:
         picture: [H, W, 3] uint8.

@@ -1,4 +1,4 @@
-"""What goes wrong in retouching."""
+"""The errors of retouching."""
 
 from __future__ import annotations
 

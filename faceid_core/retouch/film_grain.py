@@ -1,10 +1,10 @@
 """The API's ``film_grain``: the grain of colour film over a finished picture.
 
 A colour film is three layers of dye clouds. The density of a layer fluctuates about its mean, most visibly in the
-middle tones; clear film and full density have no grain to show. Neighbouring points share a cloud, so the grain has a
-size, which belongs to the film and not to the pixels: it is a fraction of the picture's longer side, and a picture
-looks the same at every resolution (Newson, Delon and Galerne, "A Stochastic Film Grain Model for
-Resolution-Independent Rendering", 2017). Gaussian, as an aperture over many grains measures it (RMS granularity).
+middle tones; clear film and full density show no grain. Neighbouring points share a cloud, so the grain has a size,
+which belongs to the film and not to the pixels: it is a fraction of the picture's longer side, and a picture looks the
+same at every resolution (Newson, Delon and Galerne, "A Stochastic Film Grain Model for Resolution-Independent
+Rendering", 2017). Gaussian, as an aperture over many grains measures it (RMS granularity).
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ import numpy as np
 
 from .picture import check_picture
 
-_LEVELS = 6.0  # standard deviation in the middle tones, of 255 grey levels, at strength 1: seen, and not in the way
+_LEVELS = 6.0  # standard deviation in the middle tones, of 255 grey levels, at strength 1: visible, but not disturbing
 _SIZE = 1 / 2200  # of the longer side: standard deviation of a cloud, 16 micrometres of the 36 mm of a 35 mm film
-_OWN = 0.45  # share of a layer's grain that is its own: colour specks; the rest is in all three
+_OWN = 0.45  # share of the grain that each layer has alone, visible as colour specks; all three layers share the rest
 _SHARED = math.sqrt(1 - _OWN**2)
-_BAND = 1 << 19  # pixels worked on at a time: at 120 megapixels the noise and its blurs would take gigabytes
+_BAND = 1 << 19  # pixels processed at a time: at 120 megapixels the noise and its blurs would need gigabytes
 
 
 def film_grain(picture: np.ndarray, seed: int, strength: float = 1.0) -> np.ndarray:
@@ -49,7 +49,7 @@ def _with_grain(values: np.ndarray, grain: np.ndarray, strength: float) -> np.nd
     density = values.astype(np.float32) / 255
     visible = 4 * density * (1 - density)
     total = float(visible.sum(dtype=np.float64))
-    if total:  # what chance added to the mean where there are few pixels
+    if total:  # the random part of the mean, which matters with few pixels
         grain = grain - float((visible * grain).sum(dtype=np.float64)) / total
     return np.clip(np.rint(values + strength * _LEVELS * visible * grain), 0, 255).astype(np.uint8)
 
@@ -57,7 +57,7 @@ def _with_grain(values: np.ndarray, grain: np.ndarray, strength: float) -> np.nd
 def _clouds(random: np.random.Generator, heights: Sequence[int], width: int, sigma: float) -> Iterator[np.ndarray]:
     """Bands of those heights, one below the other, of one [sum of heights, width] float32 of Gaussian noise.
 
-    Variance 1 everywhere, blurred by ``sigma`` pixels; where a band ends is not to be seen in it.
+    Variance 1 everywhere, blurred by ``sigma`` pixels; the ends of bands are not visible in it.
     """
     import cv2
 

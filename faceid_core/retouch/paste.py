@@ -1,8 +1,8 @@
-"""Back into the picture: what a model changed in a crop, laid over the face's rectangle and nowhere else.
+"""Pasting: puts what a model changed in a crop into the face's rectangle of the picture, and nowhere else.
 
-Three masks meet, all soft: the crop's own (nothing near its edge), what the model changed (an identical crop pastes
-nothing, and a hand it left alone stays as sharp as it was), and the user's. Outside the rectangle no pixel is touched;
-insightface and facexlib warp and blend the whole picture once per face (docs/facts/faces.md 3.1).
+Three soft masks are combined: the crop's own (nothing near its edge), what the model changed (an identical crop pastes
+nothing, and an unchanged hand stays sharp), and the user's. Outside the rectangle no pixel changes; insightface and
+facexlib warp and blend the whole picture once per face (docs/facts/faces.md 3.1).
 """
 
 from __future__ import annotations
@@ -13,19 +13,20 @@ import numpy as np
 
 from .errors import RetouchError
 
-# In grey levels of 255. Below the first nothing has changed: a half-precision model that returns its input is off by
-# 0.2. From the second on the model's pixels count fully; between them the two differ by too little to be seen.
+# In grey levels of 255. Below the first, nothing counts as changed: a half-precision model that returns its input
+# differs by 0.2. From the second on, the model's pixels count fully; between the two, the difference is too small to
+# see.
 _UNCHANGED, _CHANGED = 0.5, 4.0
-_MASK_POWER = 4  # of the superellipse: 2 would be an ellipse, infinity the whole square
-_MASK_CORE = 0.7  # of the way to the edge the mask is 1
-_STD_RATIO = 2.0  # the most a colour match stretches or squeezes
-_STATISTICS_SIDE = 128  # pixels a side on which colours and changes are measured
+_MASK_POWER = 4  # exponent of the superellipse: 2 is an ellipse, infinity the whole square
+_MASK_CORE = 0.7  # the part of the way to the edge in which the mask is 1
+_STD_RATIO = 2.0  # the largest factor of a colour match
+_STATISTICS_SIDE = 128  # pixels a side at which colours and changes are measured
 _TO_YCBCR = np.array([[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]])
 
 
 @dataclass(frozen=True, eq=False)
 class Patch:
-    """A changed face over its place in the picture.
+    """A changed face and its place in the picture.
 
     Attributes:
         rectangle: left, top, right, bottom in picture pixels; right and bottom are the first outside.
@@ -69,16 +70,16 @@ def make_patch(
         before: [S, S, 3], 0 to 255: the crop the model was given.
         after: [S, S, 3] float32, 0 to 255: what it returned.
         matrix: [2, 3], picture pixels to crop pixels.
-        crop_mask: [S, S], 0 to 1, where in the crop the model's pixels count; ``soft_mask`` when left out.
-        mask: [H, W], 0 to 1, where in the picture they do; everywhere when left out.
-        match_colour: give the changed part the mean and spread of colour that it had before.
+        crop_mask: [S, S], 0 to 1, where in the crop the model's pixels count; default: ``soft_mask``.
+        mask: [H, W], 0 to 1, where in the picture they count; default: everywhere.
+        match_colour: give the changed part the mean and spread of its former colours.
 
     Raises:
         RetouchError: a mask or crop of another size.
     """
     size = before.shape[0]
     if after.shape != before.shape or before.shape != (size, size, 3):
-        raise RetouchError(f"The crop went in as {before.shape} and came back as {after.shape}.")
+        raise RetouchError(f"The model was given a crop of shape {before.shape} and returned {after.shape}.")
     if crop_mask is None:
         crop_mask = soft_mask(size)
     elif crop_mask.shape != (size, size):
@@ -121,8 +122,8 @@ def change_mask(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     size = before.shape[0]
     change = cv2.absdiff(after.astype(np.float32), before.astype(np.float32))
     change = cv2.max(cv2.max(change[..., 0], change[..., 1]), change[..., 2])
-    # Along some lines a changed face happens to have its old colours: they belong to the change around them. What is
-    # this smooth is computed on every `step`-th pixel.
+    # Along some lines a changed face has its old colours by chance: they belong to the change around them. The mask is
+    # smooth, so every `step`-th pixel is enough.
     step = max(size // _STATISTICS_SIDE, 1)
     around = 2 * max(size // 64, step) + 1
     change = cv2.dilate(change, np.ones((around, around), np.uint8))[step // 2 :: step, step // 2 :: step]
@@ -134,7 +135,7 @@ def change_mask(before: np.ndarray, after: np.ndarray) -> np.ndarray:
 def colour_matched(after: np.ndarray, before: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """``after`` with the mean and spread that ``before`` has, both weighted, of its luma and two colour differences.
 
-    Reinhard et al., "Color transfer between images", 2001, in BT.601's YCbCr: there it is one matrix.
+    Reinhard et al., "Color transfer between images", 2001, in BT.601's YCbCr, where it is one matrix.
 
     Args:
         after, before: [S, S, 3], 0 to 255.
@@ -163,12 +164,12 @@ def colour_matched(after: np.ndarray, before: np.ndarray, weight: np.ndarray) ->
 
 
 def _lay_over(crop: np.ndarray, matrix: np.ndarray, rectangle: tuple[int, int, int, int]) -> np.ndarray:
-    """The crop ([S, S, 4], the last channel its weight) as it lies in the rectangle: [h, w, 4], weight 0 around it."""
+    """The crop ([S, S, 4], the last channel its weight) placed in the rectangle: [h, w, 4], weight 0 around it."""
     import cv2
 
     left, top, right, bottom = rectangle
     shrink = int(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
-    if shrink > 1:  # picking single pixels out of a crop much larger than the face would paste noise
+    if shrink > 1:  # sampling single pixels of a crop much larger than the face would paste noise
         side = crop.shape[0] // shrink
         factor = side / crop.shape[0]
         crop = cv2.resize(crop, (side, side), interpolation=cv2.INTER_AREA)
@@ -182,6 +183,6 @@ def _lay_over(crop: np.ndarray, matrix: np.ndarray, rectangle: tuple[int, int, i
 
 
 def _smooth(ramp: np.ndarray) -> np.ndarray:
-    """0 below 0, 1 above 1, without a kink in between."""
+    """0 below 0, 1 above 1, smooth in between."""
     ramp = np.clip(ramp, 0, 1)
     return ramp * ramp * (3 - 2 * ramp)

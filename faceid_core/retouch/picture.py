@@ -1,4 +1,4 @@
-"""What every step of retouching takes and gives: a picture, a mask, faces that are large enough."""
+"""The inputs and results of every retouching step: a picture, a mask, faces that are large enough."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import numpy as np
 from ..faces import Face
 from .errors import RetouchError
 
-# Pixels of the shorter side of a face's box. Below, a crop of 128 or 512 pixels is made up rather than enlarged.
+# Pixels of the shorter side of a face's box. Below, most detail of a crop of 128 or 512 pixels would be invented.
 MIN_SIDE = 24
 _MAX_SIDE = 32766  # OpenCV's image warping stops at the 16-bit limit
 
 
 class Retouched(NamedTuple):
-    """picture: [H, W, 3] uint8 RGB, the very array that was given when nothing was done; notes: for the user."""
+    """picture: [H, W, 3] uint8 RGB, the same array object if nothing was done; notes: for the user."""
 
     picture: np.ndarray
     notes: tuple[str, ...]
@@ -66,15 +66,15 @@ def check_share(name: str, value: float) -> None:
 
 
 def large_enough(faces: Iterable[Face], min_side: int = MIN_SIDE) -> tuple[dict[int, Face], list[str]]:
-    """The faces to work on under their numbers (0 is the first given, as in the preview), and a note on each other."""
+    """The faces to process by number (0 is the first given, as in the preview), and a note on each other face."""
     kept: dict[int, Face] = {}
     notes: list[str] = []
     for number, face in enumerate(faces):
         side = float(min(face.box[2] - face.box[0], face.box[3] - face.box[1]))
-        # Landmarks of a face pressed flat against the border may coincide: no crop can be aligned to them.
+        # Landmarks of a narrow face at the border may coincide: no crop can be aligned to them.
         spread = float(np.ptp(face.landmarks, axis=0).min())
         if side >= min_side and spread >= 1.0:
             kept[number] = face
         else:
-            notes.append(f"face number {number} is {side:.0f} pixels small ({min_side} are needed): left as it is")
+            notes.append(f"face number {number} is {side:.0f} pixels small ({min_side} are needed): not changed")
     return kept, notes

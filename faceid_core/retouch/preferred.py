@@ -1,4 +1,4 @@
-"""Which of the swappers and restorers that are there is taken when nobody chose: by what their files are called."""
+"""The installed swapper and restorer that are used by default, chosen by file name."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
-FACE_PACKS = "insightface"  # the folder is theirs; some keep their swappers there, too
+FACE_PACKS = "insightface"  # ReActor's folder; some users keep swappers there
 SWAPPER_FOLDERS = (FACE_PACKS, "hyperswap", "reswapper")
 RESTORER_FOLDER = "facerestore_models"
 
-# The first that is there is preferred.
+# The first installed file is preferred.
 _SWAPPERS = ("inswapper", "hyperswap", "reswapper")
 _RESTORERS = ("gfpgan", "restoreformer", "codeformer", "gpen")
 
@@ -21,7 +21,9 @@ def preferred_swappers(files: Mapping[str, Iterable[Name]]) -> list[Name]:
     """The swappers among the files of each folder of SWAPPER_FOLDERS, the preferred one first."""
     named = {name for name in files[FACE_PACKS] if _rank(name, _SWAPPERS) < len(_SWAPPERS)}
     others = (names for folder, names in files.items() if folder != FACE_PACKS)
-    readable = (name for name in named.union(*others) if Path(name).suffix.lower() == ".onnx")  # some come as .pth, too
+    readable = (
+        name for name in named.union(*others) if Path(name).suffix.lower() == ".onnx"
+    )  # some swappers are .pth files
     return sorted(readable, key=lambda name: (_rank(name, _SWAPPERS), name))
 
 

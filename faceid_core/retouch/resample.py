@@ -13,21 +13,21 @@ from .paste import make_patch
 from .picture import Retouched, check_picture, large_enough
 from .swap import one_each
 
-# (picture, denoise, seed, people) -> the picture drawn again at its size, sides multiples of 8. denoise: 0 (keep) to
-# 1 (draw anew); people: whose identities are on, by their number among the prompt's people, wherever in the picture;
+# (picture, denoise, seed, people) -> the picture drawn again at its size, sides multiples of 8. denoise: 0 (keep) to 1
+# (draw new); people: the active identities, by their number among the prompt's people, anywhere in the picture;
 # None: all, each where the prompt shows them.
 Resample = Callable[[np.ndarray, float, int, "tuple[int, ...] | None"], np.ndarray]
 
 HIRES_FACTOR = 1.5
-HIRES_DENOISE = 0.35  # above, what is in the picture changes; below, enlarging blurs more than sampling adds
+HIRES_DENOISE = 0.35  # a higher value changes the content; a lower one adds less detail than enlarging blurs
 FACE_DENOISE = 0.35
-_TEMPLATE = "ffhq_512"  # hair, neck and some surroundings: what a picture generator needs to know what it looks at
+_TEMPLATE = "ffhq_512"  # hair, neck and some surroundings: the context that a picture generator needs
 _STEP = 64  # pixels; the sides a UNet was trained on are multiples of it
-_MOST = 2  # times the trained side; a larger face is drawn at that and enlarged
+_MOST = 2  # times the trained side; a larger face is drawn at this size and enlarged
 
 
 def hires_fix(picture: np.ndarray, resample: Resample, seed: int) -> Retouched:
-    """The picture 1.5 times as large, its detail drawn anew.
+    """The picture 1.5 times as large, with newly drawn detail.
 
     Args:
         picture: [H, W, 3] uint8 RGB.
@@ -52,37 +52,37 @@ def inpaint_faces(
 ) -> Retouched:
     """Each face drawn again from its own crop, upright and as large as the generator draws best.
 
-    Each person gets the face most like them, as in ``swap_faces``, and is the only one shown in it; a face that is
-    nobody's is drawn again as nobody.
+    Each person gets the face most like them, as in ``swap_faces``, and only that person is shown in it; a face without
+    a person is drawn again without an identity.
 
     Args:
         picture: [H, W, 3] uint8 RGB.
         people: the prompt's people, in its order.
         resample: a sampler pass.
-        pack: finds the faces; of people it did not read, each face is drawn as all of them.
+        pack: finds the faces; if it did not read the people, each face is drawn with all identities.
         side: pixels a side that the generator was trained on.
         seed: of the noise; every face gets the same.
 
     Returns:
-        The picture, bit-exact outside the faces' rectangles, and notes: faces left out.
+        The picture, bit-exact outside the faces' rectangles, and notes on skipped faces.
     """
     check_picture(picture)
     faces, notes = large_enough(find_faces([picture], pack).photos[0].faces)
     if not faces:
-        return Retouched(picture, (*notes, "no face to draw again: the picture is left as it is"))
+        return Retouched(picture, (*notes, "no face to draw again: the picture is not changed"))
     canvas = picture.copy()
     shown = _shown(faces, people, pack)
     for number, face in faces.items():
         if not _draw_again(canvas, face, shown.get(number), resample, side, seed):
-            notes.append(f"face number {number} lies outside the picture: left as it is")
+            notes.append(f"face number {number} lies outside the picture: not changed")
     return Retouched(canvas, tuple(notes))
 
 
 def partial_steps(steps: int, denoise: float) -> tuple[int, int]:
-    """(steps of a whole schedule, how many at its end to run) that draw a picture again as far as ``denoise``.
+    """(steps of a whole schedule, number of its last steps to run) that draw a picture again up to ``denoise``.
 
     Args:
-        steps: what a new picture takes. So few that one of them would change more than is asked for become more.
+        steps: of a new picture. They are increased if a single one would change more than ``denoise``.
         denoise: above 0, to 1.
     """
     steps = max(steps, math.ceil(1 / denoise))
@@ -99,7 +99,7 @@ def resized(picture: np.ndarray, width: int, height: int) -> np.ndarray:
 
 
 def _shown(faces: Mapping[int, Face], people: Sequence[Faces], pack: FacePack) -> dict[int, tuple[int, ...] | None]:
-    """Whose identities are on while a face is drawn again, by the face's number."""
+    """The identities that are active while a face is drawn again, by the face's number."""
     if any(person.space != pack.space for person in people):
         return {}
     pairs = one_each(faces, people) if people else {}

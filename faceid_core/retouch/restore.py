@@ -1,4 +1,4 @@
-"""Face correct: faces made sharp again by a restorer, as far as the person stays the same person."""
+"""Face correct: a restorer sharpens faces, as far as each person keeps their likeness."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from .restorer import Restorer, RunModule, restore_crop
 
 TEMPLATE = "ffhq_512"
 
-# Restoring may cost this much of the cosine to the person. Landmarks one pixel of 112 off cost 0.01 to 0.03.
+# The most that restoring may reduce the cosine to the person. Landmarks one pixel of 112 off reduce it by 0.01 to 0.03.
 MAX_LOSS = 0.05
-# A face of nobody known is compared with itself as it was: the cosine may not fall below this. Restoring a damaged face
-# perfectly changes it, too: blurred by sigma 2.5, one of eight people is like their sharp photo by 0.72 only (the
-# embedded pack; JPEG 30, noise, half or 1.3 times the light: 0.87 and more).
+# A face of an unknown person is compared with itself before: the cosine may not fall below this. Even a perfect
+# restoration of a damaged face changes it: blurred by sigma 2.5, one of eight people has a cosine of only 0.72 to their
+# sharp photo (the embedded pack; JPEG 30, noise, half or 1.3 times the light: 0.87 or more).
 MIN_SELF = 0.7
-_GATE_STEPS = 5  # halvings: the visibility is found to 1/32 of what was asked for
+_GATE_STEPS = 5  # halvings: the visibility is found to 1/32 of the requested one
 
 
 def restore_faces(
@@ -44,24 +44,24 @@ def restore_faces(
 ) -> Retouched:
     """Restore faces of a picture.
 
-    Restorers were trained to make faces beautiful and change who they show (docs/facts/faces.md 4). With a ``pack``
-    each face's visibility is therefore lowered until the likeness is kept: to the person it shows when it shows one of
-    ``people`` (cosine 0.4 and more; it may lose 0.05), else to itself as it was (0.7 must remain).
+    Restorers were trained to make faces beautiful, and they change the person (docs/facts/faces.md 4). With a ``pack``,
+    each face's visibility is therefore lowered until the likeness is kept: to the person if it shows one of ``people``
+    (cosine 0.4 or more; it may lose 0.05), else to the face before (0.7 must remain).
 
     Args:
         picture: [H, W, 3] uint8 RGB.
         faces: of this picture (``find_faces``); the others stay as they are.
         restorer: of ``load_restorer``.
-        fidelity: 0 (beautiful) to 1 (faithful), for CodeFormer; the others have no such choice.
-        visibility: 0 (nothing) to 1: the restored face's share in what is shown.
-        people: who the faces should go on showing.
-        pack: compares faces; the one that read the people's. Left out, the likeness is not looked at.
+        fidelity: 0 (beautiful) to 1 (faithful), for CodeFormer; other restorers ignore it.
+        visibility: 0 (nothing) to 1: the restored face's share in the result.
+        people: the people whose likeness the faces must keep.
+        pack: compares faces; the one that read the people's. Default: the likeness is not checked.
         min_side: faces whose box is smaller stay as they are.
         mask: [H, W], 0 to 1: where the picture may change.
         run: see ``restore_crop``.
 
     Returns:
-        The picture, bit-exact outside the rectangles of the restored faces, and notes: faces left out or held back.
+        The picture, bit-exact outside the rectangles of the restored faces, and notes on skipped or less visible faces.
 
     Raises:
         RetouchError: says which argument cannot be used, and why.
@@ -73,7 +73,7 @@ def restore_faces(
     _check_people(people, pack)
     chosen, notes = large_enough(faces, min_side)
     if not chosen or visibility == 0.0:
-        notes.append("visibility is 0: nothing is shown of the restored faces" if chosen else "no face to restore")
+        notes.append("visibility is 0: the restored faces are not visible" if chosen else "no face to restore")
         return Retouched(picture, tuple(notes))
     models = load_models(pack) if pack else None
     canvas = picture.copy()
@@ -82,7 +82,7 @@ def restore_faces(
         restored = restore_crop(crop, restorer, fidelity, run)
         patch = make_patch(canvas, crop, restored, matrix, mask=mask)
         if patch is None:
-            notes.append(f"face number {number} lies outside the picture: left as it is")
+            notes.append(f"face number {number} lies outside the picture: not changed")
             continue
         shown = visibility
         if models is not None:
@@ -94,7 +94,7 @@ def restore_faces(
 
 @dataclass(frozen=True, eq=False)
 class _Gate:
-    """What a face's likeness is measured with."""
+    """How a face's likeness is measured."""
 
     patch: Patch
     face: Face
@@ -109,7 +109,7 @@ class _Gate:
 
 
 def _gated(gate: _Gate, visibility: float) -> tuple[float, str]:
-    """The highest visibility up to the one asked for that keeps the likeness, and a note when it is lower."""
+    """The highest visibility, up to the requested one, that keeps the likeness, and a note if it is lower."""
     before = gate.unit_at(0.0)
     likeness = [float(before @ person.mean_embedding()) for person in gate.people]
     if max(likeness, default=-1.0) >= SAME_PERSON:
@@ -126,7 +126,7 @@ def _gated(gate: _Gate, visibility: float) -> tuple[float, str]:
         middle = (low + high) / 2
         low, high = (middle, high) if float(gate.unit_at(middle) @ reference) >= floor else (low, middle)
     return low, (
-        f"visibility lowered from {visibility:.2f} to {low:.2f}, for restoring took the likeness to {whom} from "
+        f"visibility lowered from {visibility:.2f} to {low:.2f}, because restoring changed the likeness to {whom} from "
         f"{was:.2f} to {after:.2f} (at least {floor:.2f} must remain)"
     )
 

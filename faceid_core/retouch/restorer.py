@@ -1,7 +1,7 @@
 """Face restorers: GFPGAN, RestoreFormer and CodeFormer through spandrel, any of them and GPEN as ONNX files.
 
 Every one takes and returns [1, 3, S, S] RGB from -1 to 1. spandrel's descriptors are used to build the modules only:
-called themselves they feed GFPGAN and CodeFormer values from 0 to 1 and clamp away half of what comes back
+the descriptors themselves give GFPGAN and CodeFormer values from 0 to 1 and clamp away half of the result
 (docs/facts/faces.md 4).
 """
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 Forward = Callable[[Tensor], Tensor]
-RunModule = Callable[[Forward, Tensor], Tensor]  # (forward, face on the CPU) -> what forward returns, anywhere
+RunModule = Callable[[Forward, Tensor], Tensor]  # (forward, face on the CPU) -> forward's result, on any device
 
 _ARCHITECTURES = {Kind.GFPGAN: "GFPGAN", Kind.CODEFORMER: "CodeFormer", Kind.RESTOREFORMER: "RestoreFormer"}
 _LICENCES = {
@@ -53,8 +53,8 @@ class Restorer:
         name: of the file.
         architecture: "GFPGAN", "CodeFormer", "RestoreFormer", or "ONNX".
         size: pixels a side of the crop.
-        has_fidelity: whether it listens to a fidelity (CodeFormer).
-        licence: of the published weights, "unknown" for a file whose name says nothing.
+        has_fidelity: whether it has a fidelity (CodeFormer).
+        licence: of the published weights; "unknown" for a file with an unknown name.
         module: the PyTorch module, for the host's memory management; None for ONNX.
         session: of onnxruntime; None for PyTorch.
     """
@@ -80,10 +80,10 @@ def load_restorer(path: Path) -> Restorer:
     """The restorer in a .pth, .safetensors or .onnx file, loaded once; the two used last stay in memory.
 
     Raises:
-        RetouchError: missing, damaged, no restorer (says what it is instead), or one that cannot be used.
+        RetouchError: the file is missing, damaged, not a restorer (says what it is instead), or cannot be used.
         MissingDependencyError: spandrel, spandrel_extra_arches or onnxruntime has to be installed.
     """
-    key = file_identity(path) if path.is_file() else path  # what is no file is refused below, and never kept
+    key = file_identity(path) if path.is_file() else path  # a missing file is refused below and not cached
     return _loaded.get_or_make(key, lambda: _load(open_model_file(path, READER)))
 
 
@@ -92,12 +92,12 @@ def restore_crop(crop: np.ndarray, restorer: Restorer, fidelity: float, run: Run
 
     Args:
         crop: [S, S, 3] uint8 RGB, S the restorer's size, in the framing "ffhq_512".
-        fidelity: 0 (beautiful) to 1 (faithful); only CodeFormer has such a choice.
-        run: runs a PyTorch module the host's way, for example on the device its memory management put it on:
-            ``lambda forward, face: forward(face.to(device)).cpu()``. Left out: where the module is.
+        fidelity: 0 (beautiful) to 1 (faithful); only CodeFormer uses it.
+        run: runs a PyTorch module as the host needs it, for example on the device that its memory management chose:
+            ``lambda forward, face: forward(face.to(device)).cpu()``. Default: where the module is.
 
     Raises:
-        RetouchError: the model returned something that is no face crop.
+        RetouchError: the model did not return a face crop.
     """
     face = (crop.astype(np.float32) / 127.5 - 1).transpose(2, 0, 1)[None]
     if restorer.module is None:
@@ -106,8 +106,7 @@ def restore_crop(crop: np.ndarray, restorer: Restorer, fidelity: float, run: Run
         restored = _run_module(restorer, torch.from_numpy(np.ascontiguousarray(face)), fidelity, run)
     if restored.shape != face.shape or not np.isfinite(restored).all():
         raise RetouchError(
-            f"{restorer.name} returned {restored.shape} or values that are no numbers for a face of {face.shape}: "
-            "download it again."
+            f"{restorer.name} returned {restored.shape} or NaN for a face of {face.shape}: download it again."
         )
     return np.clip((restored[0].transpose(1, 2, 0) + 1) * 127.5, 0, 255)
 
@@ -116,8 +115,8 @@ def _run_module(restorer: Restorer, face: Tensor, fidelity: float, run: RunModul
     module = restorer.module
 
     def forward(face: Tensor) -> Tensor:
-        # The keywords are the modules' own. GFPGAN draws its noise from torch's global generator unless told to use
-        # the noise in the file; CodeFormer swallows a misspelled `weight` without a word.
+        # The keywords are the modules' own. GFPGAN draws its noise from torch's global generator unless told to use the
+        # noise in the file; CodeFormer ignores a misspelled `weight` without an error.
         keywords = {
             "GFPGAN": {"return_rgb": False, "randomize_noise": False},
             "CodeFormer": {"weight": fidelity},
@@ -154,7 +153,9 @@ def _load_onnx(file: ModelFile, header: Header) -> Restorer:
     named = next((side for side in RESTORER_SIDES[::-1] if str(side) in file.name), 512)
     side = (header.picture and header.picture.shape[2]) or named
     if len(header.inputs) > 2:
-        raise RetouchError(f"{file.name}: takes {len(header.inputs)} inputs; a picture and a weight are known.")
+        raise RetouchError(
+            f"{file.name}: takes {len(header.inputs)} inputs; only a picture and a weight are supported."
+        )
     try:
         session = open_session(file.path)
     except MissingDependencyError:
@@ -177,7 +178,7 @@ def _load_torch(file: ModelFile) -> Restorer:
 
 
 def _spandrel_architecture(name: str) -> Architecture:
-    """spandrel's description of an architecture. Its global registry is left as the host has it."""
+    """spandrel's description of an architecture. Its global registry is not changed."""
     try:
         from spandrel import MAIN_REGISTRY
     except ImportError as error:

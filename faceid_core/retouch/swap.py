@@ -1,4 +1,4 @@
-"""Face swap: people's faces over the faces of a picture."""
+"""Face swap: paints people's faces over the faces of a picture."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ def swap_faces(
 
     Args:
         picture: [H, W, 3] uint8 RGB.
-        people: who is painted; each person is the mean embedding of their faces.
+        people: the people to paint; each is the mean embedding of their faces.
         swapper: of ``load_swapper``.
         pack: finds the picture's faces; for a choice by likeness it must be the one that read the people's.
-        choice: "best match" gives each person one face, so that the likenesses add up to the most; "all" gives every
+        choice: "best match" gives each person one face, so that the sum of likenesses is highest; "all" gives every
             face the person it is most like; "index" gives the first person face number ``index``, counted from 0 left
             to right as in the preview, the next person the next face, and so on.
         boost: pixels a side of the crops, a multiple of the swapper's own; None: as large as the face is in the
@@ -51,7 +51,7 @@ def swap_faces(
         preview: take people of another embedding space than the swapper's. The likeness is meaningless then.
 
     Returns:
-        The picture, bit-exact outside the rectangles of the swapped faces, and notes: faces and people left out.
+        The picture, bit-exact outside the rectangles of the swapped faces, and notes on skipped faces and people.
 
     Raises:
         RetouchError: says which argument cannot be used, and why.
@@ -72,7 +72,7 @@ def swap_faces(
     for number, person in pairs.items():
         latent = source_latent(people[person].mean_embedding(), swapper)
         if not _swap_face(canvas, faces[number], latent, swapper, boost, mask, match_colour):
-            notes.append(f"face number {number} lies outside the picture: left as it is")
+            notes.append(f"face number {number} lies outside the picture: not changed")
     return Retouched(canvas, tuple(notes))
 
 
@@ -126,9 +126,9 @@ def _check_comparable(people: Sequence[Faces], pack: FacePack) -> None:
 def _pairs(
     faces: Mapping[int, Face], people: Sequence[Faces], choice: str, index: int
 ) -> tuple[dict[int, int], list[str]]:
-    """Face number -> person, from left to right; and notes on who was left out."""
+    """Face number -> person, from left to right; and notes on the people without a face."""
     if not faces:
-        return {}, ["no face to swap: the picture is left as it is"]
+        return {}, ["no face to swap: the picture is not changed"]
     if choice == "index":
         pairs = {index + number: number for number in range(len(people)) if index + number in faces}
         missing = [number for number in range(len(people)) if number not in pairs.values()]
@@ -137,7 +137,7 @@ def _pairs(
         return _most_alike(faces, people), []
     pairs = one_each(faces, people)
     return pairs, [
-        f"person {number + 1} has no face left in a picture of {_count(len(faces))}"
+        f"there is no face for person {number + 1} in a picture of {_count(len(faces))}"
         for number in range(len(people))
         if number not in pairs.values()
     ]
@@ -150,7 +150,7 @@ def _most_alike(faces: Mapping[int, Face], people: Sequence[Faces]) -> dict[int,
 
 
 def one_each(faces: Mapping[int, Face], people: Sequence[Faces]) -> dict[int, int]:
-    """Each person at most one face, each face at most one person, the sum of the cosines the highest there is."""
+    """Each person at most one face, each face at most one person, the highest possible sum of cosines."""
     from scipy.optimize import linear_sum_assignment
 
     rows, columns = linear_sum_assignment(_cosines(faces, people), maximize=True)
@@ -175,7 +175,7 @@ def _swap_face(
 ) -> bool:
     """Swap one face in place; False: it lies outside the picture.
 
-    Its crop is cut from the canvas, so that neighbours swapped before it stay.
+    Its crop is cut from the canvas, so that neighbouring faces keep their swap.
     """
     size = swapper.contract.size
     own = crop_matrix(face.landmarks, TEMPLATE, size, swapper.contract.shift)
@@ -191,14 +191,14 @@ def _swap_face(
 
 
 def _auto_boost(matrix: np.ndarray, size: int) -> int:
-    """The smallest boost with as many pixels as the picture has in the crop's place, at most 512."""
+    """The smallest boost with as many pixels as the picture has at the crop's place, at most 512."""
     side = size / float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
     boosts = [boost for boost in BOOSTS if size <= boost <= _AUTO_BOOST_LIMIT]
     return next((boost for boost in boosts if boost >= side), boosts[-1])
 
 
 def _refused(found: PhotoFaces) -> list[str]:
-    return [f"a face is {refused.problem}: left as it is" for refused in found.refused]
+    return [f"a face is {refused.problem}: not changed" for refused in found.refused]
 
 
 def _count(number: int) -> str:

@@ -1,7 +1,7 @@
-"""Face swappers: ONNX models that paint a person, given as an ArcFace embedding, into an aligned crop of someone else.
+"""Face swappers: ONNX models that paint a person, given as an ArcFace embedding, into another person's aligned crop.
 
 Contracts (docs/facts/faces.md 3.1 and 3.4): inswapper, ReSwapper (its framing shifted at 256) and HyperSwap. All were
-trained on embeddings of w600k_r50. No file is shipped; each family's licence travels with it.
+trained on embeddings of w600k_r50. This package contains none of the files; each family has its own licence.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ TEMPLATE = "arcface_128"
 
 # Files whose inputs look alike but whose embeddings are those of another recogniser, or a picture.
 _REFUSED = {
-    "simswap": "SimSwap needs embeddings through a converter of its own (crossface_simswap)",
-    "ghost": "GHOST needs embeddings through a converter of its own (crossface_ghost)",
-    "hififace": "HifiFace needs embeddings through a converter of its own (crossface_hififace)",
-    "blendswap": "BlendSwap is shown a source picture instead of an embedding",
-    "uniface": "UniFace is shown a source picture instead of an embedding",
+    "simswap": "SimSwap needs embeddings from its own converter (crossface_simswap)",
+    "ghost": "GHOST needs embeddings from its own converter (crossface_ghost)",
+    "hififace": "HifiFace needs embeddings from its own converter (crossface_hififace)",
+    "blendswap": "BlendSwap takes a source picture instead of an embedding",
+    "uniface": "UniFace takes a source picture instead of an embedding",
 }
 _SUPPORTED = "inswapper_128, reswapper_128, reswapper_256 and hyperswap_*_256 can be used."
 _EMAP_NAMES = ("buff2fs", "emap")
@@ -41,7 +41,7 @@ _EMAP_LIMIT = 8 << 20  # bytes; 512x512 in double precision has 2 MB
 
 @dataclass(frozen=True)
 class Contract:
-    """How a family of swappers is spoken to.
+    """The inputs and outputs of a family of swappers.
 
     Attributes:
         family: "inswapper", "reswapper" or "hyperswap".
@@ -67,7 +67,7 @@ class Swapper:
 
     Attributes:
         name: of the file.
-        contract: how it is spoken to.
+        contract: its inputs and outputs.
         emap: [512, 512] float32, or None.
         session: of onnxruntime.
         picture_name, source_name: of its inputs.
@@ -99,10 +99,10 @@ def load_swapper(path: Path) -> Swapper:
     """The swapper in an ONNX file, loaded once; the two used last stay in memory.
 
     Raises:
-        RetouchError: missing, damaged, no swapper (says what it is instead), or one that cannot be used.
-        MissingDependencyError: there is no onnxruntime.
+        RetouchError: the file is missing, damaged, not a swapper (says what it is instead), or cannot be used.
+        MissingDependencyError: onnxruntime is not installed.
     """
-    key = file_identity(path) if path.is_file() else path  # what is no file is refused below, and never kept
+    key = file_identity(path) if path.is_file() else path  # a missing file is refused below and not cached
     return _loaded.get_or_make(key, lambda: _load(open_model_file(path, READER)))
 
 
@@ -119,15 +119,15 @@ def swap_crop(crop: np.ndarray, latent: np.ndarray, swapper: Swapper) -> np.ndar
     """The aligned crop with the person painted in: [S, S, 3] float32, 0 to 255.
 
     S may be a multiple of the model's size ("pixel boost"). Then every S/size-th pixel of every S/size-th row makes a
-    crop of the model's size; each is swapped, and all are woven together again. A face of 512 pixels gets 512 pixels
-    of detail out of a model of 128, for 16 runs of it.
+    crop of the model's size; each is swapped, and all are interleaved again. A face of 512 pixels gets 512 pixels of
+    detail from a model of 128 with 16 runs.
 
     Args:
         crop: [S, S, 3] uint8 RGB.
         latent: of ``source_latent``.
 
     Raises:
-        RetouchError: the model returned something that is no crop.
+        RetouchError: the model did not return a crop.
     """
     size = swapper.contract.size
     factor = crop.shape[0] // size
@@ -149,7 +149,7 @@ def _run(crop: np.ndarray, latent: np.ndarray, swapper: Swapper) -> np.ndarray:
     feed = {name: np.ascontiguousarray(value, types[name]) for name, value in feed.items()}
     output = swapper.session.run(None, feed)[0].astype(np.float32)
     if output.shape != (1, 3, *crop.shape[:2]) or not np.isfinite(output).all():
-        raise RetouchError(f"{swapper.name} returned {output.shape} or values that are no numbers: download it again.")
+        raise RetouchError(f"{swapper.name} returned {output.shape} or NaN: download it again.")
     return np.clip((output[0].transpose(1, 2, 0) * contract.std + contract.mean) * 255, 0, 255)
 
 
@@ -162,7 +162,7 @@ def _load(file: ModelFile) -> Swapper:
     picture = header.picture
     source = next(value for value in header.inputs if value is not picture)
     try:
-        session = open_session(file.path, quiet=True)  # it warns that the emap is used by nobody, which is true
+        session = open_session(file.path, quiet=True)  # it warns that nothing uses the emap, which is correct
     except MissingDependencyError:
         raise
     except Exception as error:  # onnxruntime's exceptions share no public base class
@@ -174,7 +174,7 @@ def _load(file: ModelFile) -> Swapper:
 
 
 def _contract(file_name: str, header: Header, has_emap: bool) -> Contract:
-    """The contract by the file's name where signatures are alike, else by its signature."""
+    """The contract by the file's name if signatures are equal, else by its signature."""
     name = file_name.lower()
     for known, why in _REFUSED.items():
         if known in name:
@@ -196,7 +196,7 @@ def _contract(file_name: str, header: Header, has_emap: bool) -> Contract:
 
 
 def _size(file_name: str, header: Header) -> int:
-    """Pixels a side; of a file that leaves it open (an export with dynamic axes), what its name says."""
+    """Pixels a side; from the name, if the file leaves it open (an export with dynamic axes)."""
     height, width = header.picture.shape[2:]
     if height != width:
         raise RetouchError(f"{file_name}: its crop is {width}x{height} pixels, not a square. {_SUPPORTED}")
@@ -206,7 +206,7 @@ def _size(file_name: str, header: Header) -> int:
 def _read_emap(path: Path, header: Header) -> np.ndarray | None:
     """[512, 512] float32, read from its place in the file; None when there is no such matrix.
 
-    insightface takes the last weight of the file, and parses the whole file a second time for it.
+    insightface takes the last weight of the file, and parses the whole file again for it.
     """
     named = [weight for weight in header.weights if weight.name in _EMAP_NAMES]
     for weight in (*named, *header.weights[-1:]):
@@ -230,7 +230,7 @@ def _read_weight(path: Path, weight: Weight) -> np.ndarray | None:
     except DecodeError:
         return None
     if tensor.data_location == TensorProto.EXTERNAL:
-        raise RetouchError(f"{path.name}: its weights lie in a second file, which is not supported. {_SUPPORTED}")
+        raise RetouchError(f"{path.name}: its weights are in a second file, which is not supported. {_SUPPORTED}")
     try:
         return numpy_helper.to_array(tensor)
     except (TypeError, ValueError):  # sizes and numbers do not go together; onnxruntime says more

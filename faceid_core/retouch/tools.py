@@ -1,4 +1,4 @@
-"""What there is to retouch a picture with."""
+"""The models and functions for retouching."""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ Upscale = Callable[[np.ndarray], np.ndarray]  # [H, W, 3] uint8 RGB to the same,
 
 @dataclass(frozen=True, eq=False)
 class Tools:
-    """What there is to retouch a picture with; None: not there, and its flags leave the picture as it is.
+    """The models and functions for retouching; None: not available, and its flags do not change the picture.
 
     Attributes:
         pack: finds faces and compares them with the people's.
         swapper: for face_swap.
-        restorer: for face_correct; ``run`` runs its module the host's way (``restore_crop``).
-        upscale: for super_resolution: [H, W, 3] uint8 to the same four times as large; another factor is made four.
+        restorer: for face_correct; ``run`` runs its module as the host needs it (``restore_crop``).
+        upscale: for super_resolution: [H, W, 3] uint8 to the same, four times as large; the result of another factor is
+        resized.
         resample: a sampler pass, for hires_fix and inpaint_faces.
         trained_side: pixels a side of the pictures that the checkpoint was trained on.
     """
@@ -54,16 +55,16 @@ def load_tools(
 
     Args:
         pack: finds faces.
-        swapper: a file; None where there is none.
-        restorer: a file; None where there is none.
-        run_restorer: how the host runs the restorer that was loaded.
+        swapper: a file, or None.
+        restorer: a file, or None.
+        run_restorer: how the host runs the loaded restorer.
         upscale: see ``Tools``.
         resample: see ``Tools``.
         trained_side: see ``Tools``.
 
     Raises:
-        RetouchError: a file is something else or damaged.
-        MissingDependencyError: a package has to be installed to read a file.
+        RetouchError: a file is of another kind or damaged.
+        MissingDependencyError: a package that reads a file is not installed.
     """
     loaded = load_restorer(restorer) if prompt.face_correct and restorer else None
     return Tools(

@@ -1,6 +1,6 @@
-"""Super-resolution models: a file to an ``Upscaler`` (spandrel's architectures), and a picture through it, in tiles.
+"""Super-resolution models: load a file as an ``Upscaler`` (spandrel's architectures), and enlarge a picture in tiles.
 
-Inside ComfyUI its own Load Upscale Model does this; here is the same for who has no ComfyUI.
+Inside ComfyUI, its own Load Upscale Model does this; this module does the same without ComfyUI.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     from spandrel import ImageModelDescriptor
 
 _TILE = 256  # pixels a side; activations of RealESRGAN_x4plus take 0.4 GB
-_MARGIN = 32  # pixels around a tile that are computed with it, and thrown away: at borders a network has to guess
+_MARGIN = 32  # pixels around a tile that are computed with it and dropped: at borders a network guesses
 
 
 @dataclass(frozen=True, eq=False)
 class Upscaler:
-    """A loaded super-resolution model. scale: how many times as large its pictures become."""
+    """A loaded super-resolution model. scale: the factor by which it enlarges a side."""
 
     name: str
     scale: int
@@ -45,10 +45,11 @@ def load_upscaler(path: Path) -> Upscaler:
     """The model in a .pth or .safetensors file, loaded once; the one used last stays in memory.
 
     Raises:
-        RetouchError: missing, damaged, no super-resolution model (says what it is instead), or one not known here.
+        RetouchError: the file is missing, damaged, not a super-resolution model (says what it is instead), or of an
+        unknown kind.
         MissingDependencyError: spandrel has to be installed.
     """
-    key = file_identity(path) if path.is_file() else path  # what is no file is refused below, and never kept
+    key = file_identity(path) if path.is_file() else path  # a missing file is refused below and not cached
     return _loaded.get_or_make(key, lambda: _load(path))
 
 
@@ -58,7 +59,7 @@ def upscale(
     device: torch.device,
     on_tile: Callable[[int, int], None] = lambda done, total: None,
 ) -> np.ndarray:
-    """The picture ``upscaler.scale`` times as large: [H, W, 3] uint8 RGB to the same.
+    """The picture ([H, W, 3] uint8 RGB), enlarged ``upscaler.scale`` times.
 
     Args:
         on_tile: called (done, total) before each tile and after the last; raises to stop.
@@ -95,7 +96,7 @@ def _load(path: Path) -> Upscaler:
     if file.kind not in (Kind.UPSCALER, Kind.UNKNOWN):
         raise needed(file, "a super-resolution model")
     if file.header is not None:
-        raise RetouchError(f"{file.name}: ONNX files of super-resolution models are not read here. Use the .pth file.")
+        raise RetouchError(f"{file.name}: ONNX files of super-resolution models cannot be used. Use the .pth file.")
     try:
         from spandrel import ImageModelDescriptor, ModelLoader, UnsupportedModelError
     except ImportError as error:
@@ -103,7 +104,7 @@ def _load(path: Path) -> Upscaler:
     try:
         model = build_network(file, ModelLoader().load_from_state_dict, "a published model")
     except UnsupportedModelError as error:
-        raise RetouchError(f"{file.name}: no super-resolution model that spandrel knows.") from error
+        raise RetouchError(f"{file.name}: spandrel does not know this super-resolution model.") from error
     if not isinstance(model, ImageModelDescriptor) or (model.input_channels, model.output_channels) != (3, 3):
         raise RetouchError(f"{file.name}: does not turn a colour picture into one. Use RealESRGAN_x4plus.pth.")
     return Upscaler(file.name, model.scale, model.eval())

@@ -126,7 +126,7 @@ def test_two_people_for_a_picture_of_one(comfyui: ComfyUIServer, photos: dict[st
     earlier = len(comfyui.log())
     her = "<faceid:Bad input Her:1>"
     both = saved(comfyui, retouch(photos["face"], f"<faceid:Bad input Him:1> and {her}", face_swap=True))
-    assert "face_swap: person 1 has no face left in a picture of one face" in comfyui.log()[earlier:]
+    assert "face_swap: there is no face for person 1 in a picture of one face" in comfyui.log()[earlier:]
     np.testing.assert_array_equal(both, saved(comfyui, retouch(photos["face"], her, face_swap=True)))
 
 

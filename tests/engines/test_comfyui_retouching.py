@@ -45,8 +45,8 @@ def test_what_a_prompt_asks_for_after_sampling_is_done_in_comfyui(retouched, two
 def test_the_notes_say_what_retouching_left_out_and_nothing_of_what_it_did(retouched):
     drawing, *retouching = retouched[0].notes
     assert drawing == "2 x 64x64, 1 step of dpm++2m_karras, cfg 3, Anna at 1"
-    left_out = "face_swap: left out, for there is no swapper"
-    assert [note.partition(": put")[0] for note in retouching] == [f"image 1: {left_out}", f"image 2: {left_out}"]
+    left_out = "face_swap: skipped: there is no swapper"
+    assert [note.partition(". Put")[0] for note in retouching] == [f"image 1: {left_out}", f"image 2: {left_out}"]
 
 
 def test_the_progress_of_retouching_is_told_after_the_drawing_and_to_its_end(retouched):

@@ -139,7 +139,7 @@ def test_two_people_and_what_is_told_of_a_picture(engine, store, first, unchange
         "Cinematic",
         "not drawn locally yet: input_image, --vton_hires",
         "textual inversions are read as words: embedding:bad",
-        "face_correct: left out, for there is no restorer: put GFPGANv1.4.pth into models/facerestore_models "
+        "face_correct: skipped: there is no restorer. Put GFPGANv1.4.pth into models/facerestore_models "
         "(faceid weights fetch --for face-correct)",
     )
     assert not np.array_equal(drawn.pictures[0].pixels, first[WOMAN])
@@ -297,7 +297,7 @@ def test_a_picture_without_a_face_says_so_of_each_step(finishing, store, first):
     drawn = finishing.draw(order(WOMAN, face_swap=True, face_correct=True), store)
     assert np.array_equal(drawn.pictures[0].pixels, first[WOMAN])
     assert [note for note in drawn.notes if "no face" in note] == [
-        "face_swap: no face to swap: the picture is left as it is",
+        "face_swap: no face to swap: the picture is not changed",
         "face_correct: no face to restore",
     ]
 

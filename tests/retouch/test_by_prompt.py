@@ -138,7 +138,7 @@ def test_a_sampler_pass_without_a_sampler_says_what_to_connect(one, six, tools, 
         one, asking(**{flag: True, "super_resolution": True}), six[:1], replace(tools, resample=None), 42
     )
     np.testing.assert_array_equal(done.picture, repeat_pixels(one))
-    assert done.notes == (f"{flag}: left out, for there is no sampler: connect guider and vae",)
+    assert done.notes == (f"{flag}: skipped: there is no sampler. Connect guider and vae",)
 
 
 @pytest.mark.parametrize("flag", ["hires_fix", "inpaint_faces"])
@@ -160,7 +160,7 @@ def test_hires_fix_does_not_leave_a_picture_half_enlarged_when_there_is_no_upsca
 def test_nobody_to_swap_in_is_noted(one, tools):
     done = retouch_picture(one, Prompt("a woman", face_swap=True), [], tools, 42)
     assert done.picture is one
-    assert "names nobody" in done.notes[0]
+    assert "names no person to swap in" in done.notes[0]
 
 
 # -- faces ------------------------------------------------------------------------------------------------------------
@@ -187,7 +187,7 @@ def test_two_people_but_one_face_swaps_the_one_who_is_more_alike_and_notes_the_o
     both = retouch_picture(one, asked, [six[3], six[0]], tools, 42, preview=True)
     alone = retouch_picture(one, asked, [six[0]], tools, 42, preview=True)
     np.testing.assert_array_equal(both.picture, alone.picture)
-    assert both.notes == ("face_swap: person 1 has no face left in a picture of one face",)
+    assert both.notes == ("face_swap: there is no face for person 1 in a picture of one face",)
 
 
 def test_each_person_is_the_only_one_shown_in_the_face_most_like_them(t1, six, tools, passes):
@@ -233,7 +233,7 @@ def test_a_result_too_large_is_refused_before_anything_runs(six, tools, passes):
 def test_hires_fix_counts_what_it_needs_on_the_way(tools):
     able = {"has_upscaler": True, "has_sampler": True}
     check_result_size(2048, 2048, asking(super_resolution=True), **able)
-    with pytest.raises(RetouchError, match="12288x12288 on the way, with hires_fix"):
+    with pytest.raises(RetouchError, match="12288x12288 during the work, with hires_fix"):
         check_result_size(2048, 2048, asking(super_resolution=True, hires_fix=True), **able)
 
 

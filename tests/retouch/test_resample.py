@@ -48,7 +48,7 @@ def test_faces_of_no_size_and_outside_the_picture_are_left_alone(t1, found, six,
     result = inpaint_faces(t1, six[:1], darker, pack, side=512, seed=1)
     np.testing.assert_array_equal(result.picture, t1)
     assert [note.split(" is ")[0] for note in result.notes[:2]] == ["face number 0", "face number 1"]
-    assert result.notes[2:] == ("face number 2 lies outside the picture: left as it is",)
+    assert result.notes[2:] == ("face number 2 lies outside the picture: not changed",)
 
 
 def test_a_face_cut_by_the_border_is_drawn_again_as_far_as_the_picture_goes(t1, found, six, pack, hand_out):

@@ -124,14 +124,14 @@ def test_a_face_of_no_size_at_the_border_is_left_alone(t1, found, same_restored)
     )
     result = restore_faces(t1, [flat, found[1]], same_restored)
     np.testing.assert_array_equal(result.picture, t1)
-    assert result.notes == ("face number 0 is 0 pixels small (24 are needed): left as it is",)
+    assert result.notes == ("face number 0 is 0 pixels small (24 are needed): not changed",)
 
 
 def test_a_face_beyond_the_picture_is_left_alone_and_said_so(t1, found, restorer_stub, pack):
     beyond = replace(found[0], landmarks=found[0].landmarks + np.float32([0, 2000]))
     result = restore_faces(t1, [beyond], load_restorer(restorer_stub), pack=pack)
     np.testing.assert_array_equal(result.picture, t1)
-    assert result.notes == ("face number 0 lies outside the picture: left as it is",)
+    assert result.notes == ("face number 0 lies outside the picture: not changed",)
 
 
 def test_a_picture_without_a_face_comes_back_as_it_was(cat, same_restored):
@@ -143,7 +143,7 @@ def test_a_picture_without_a_face_comes_back_as_it_was(cat, same_restored):
 def test_no_visibility_is_no_change(t1, found, same_restored):
     result = restore_faces(t1, found, same_restored, visibility=0.0)
     assert result.picture is t1
-    assert result.notes == ("visibility is 0: nothing is shown of the restored faces",)
+    assert result.notes == ("visibility is 0: the restored faces are not visible",)
 
 
 def test_restoring_that_turns_a_person_into_somebody_else_is_held_back(t1, found, six, pack):
@@ -226,7 +226,7 @@ def test_the_stub_restores_the_same_way_every_time(t1, found, restorer_stub, pac
 
 def test_a_model_that_returns_no_numbers_is_an_error_not_a_black_face(t1, found, tmp_path):
     broken = load_restorer(write_restorer(tmp_path / "r_512.onnx", offset=(float("nan"), 0, 0)))
-    with pytest.raises(RetouchError, match="values that are no numbers"):
+    with pytest.raises(RetouchError, match="or NaN"):
         restore_faces(t1, found, broken)
 
 

@@ -176,7 +176,7 @@ def test_a_face_is_chosen_by_its_number_from_the_left(t1, found, six, painter, p
 def test_the_second_of_two_people_is_missed_in_a_picture_of_one(six, painter, pack):
     astronaut = photos.single_faces()["astronaut"]
     result = swapped(astronaut, six[:2], painter, pack)
-    assert result.notes in [(f"person {n} has no face left in a picture of one face",) for n in (1, 2)]
+    assert result.notes in [(f"there is no face for person {n} in a picture of one face",) for n in (1, 2)]
     assert (result.picture != astronaut).any()
 
 
@@ -184,7 +184,7 @@ def test_a_picture_without_a_face_comes_back_as_it_was(cat, six, painter, pack):
     before = cat.copy()
     result = swapped(cat, six, painter, pack)
     np.testing.assert_array_equal(result.picture, before)
-    assert result.notes == ("no face to swap: the picture is left as it is",)
+    assert result.notes == ("no face to swap: the picture is not changed",)
 
 
 def test_faces_that_are_too_small_stay_as_they_are(t1, six, painter, pack):
@@ -201,8 +201,8 @@ def test_a_face_cut_by_the_border_is_left_alone_and_said_so(six, painter, pack):
     result = swapped(cut, six[:1], painter, pack)
     np.testing.assert_array_equal(result.picture, cut)
     assert result.notes == (
-        "a face is cut by the border: left as it is",
-        "no face to swap: the picture is left as it is",
+        "a face is cut by the border: not changed",
+        "no face to swap: the picture is not changed",
     )
 
 
@@ -227,7 +227,7 @@ def test_faces_of_no_size_and_outside_the_picture_are_left_alone_and_said_so(
     assert len(result.notes) == 3
     assert result.notes[0].startswith("face number 0 is 0 pixels small")
     assert result.notes[1].startswith("face number 1 is ")
-    assert result.notes[2] == "face number 2 lies outside the picture: left as it is"
+    assert result.notes[2] == "face number 2 lies outside the picture: not changed"
 
 
 def test_a_face_at_the_very_border_is_swapped_as_far_as_the_picture_goes(t1, six, painter, pack):

@@ -91,9 +91,9 @@ def unknown(folder):
         (lambda folder: folder / "none.pth", "none.pth: there is no such file"),
         (lambda folder: write_swapper(folder / "inswapper_128.onnx"), "this is a face swapper. Choose it where"),
         (lambda folder: write_restorer(folder / "GPEN.onnx"), "this is a face restorer. Choose it where"),
-        (onnx_upscaler, "x4.onnx: ONNX files of super-resolution models are not read here. Use the .pth file."),
+        (onnx_upscaler, "x4.onnx: ONNX files of super-resolution models cannot be used. Use the .pth file."),
         (grey_upscaler, "grey.safetensors: does not turn a colour picture into one. Use RealESRGAN_x4plus.pth."),
-        (unknown, "unknown.safetensors: no super-resolution model that spandrel knows."),
+        (unknown, "unknown.safetensors: spandrel does not know this super-resolution model."),
     ],
 )
 def test_another_file_says_what_it_is(tmp_path, write, message):
