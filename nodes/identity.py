@@ -16,7 +16,6 @@ from ..faceid_core.adapter.tokens import check_embedding_space, identity_tokens
 from ..faceid_core.cache import LRUCache
 from ..faceid_core.errors import AdapterError
 from ..faceid_core.faces.face import Faces
-from ..faceid_core.faces.packs import TRAINED_SPACE
 from .host import models, progress
 from .host.identity import attention_heads, identities_on, with_identity
 from .patches import Identity
@@ -78,8 +77,8 @@ def describe(adapter: Adapter, person: Person) -> str:
     """One line for the node's status."""
     count = len(person.faces.faces)
     text = f"{adapter.spec.title}, {count} photo{'s' if count > 1 else ''}, strength {person.strength:g}"
-    if person.faces.space != TRAINED_SPACE:
-        text += f" · PREVIEW: faces from {person.faces.pack}, not buffalo_l; the likeness is meaningless"
+    if person.faces.space != adapter.spec.space:
+        text += f" · PREVIEW: faces from {person.faces.pack}, not {adapter.spec.pack}; the likeness is meaningless"
     return text
 
 

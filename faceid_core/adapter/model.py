@@ -10,6 +10,7 @@ from torch import Tensor
 from ..errors import AdapterError
 from ..model_files.model_file import open_model_file
 from ..model_files.reasons import Reader
+from ..weights.check import warn_if_changed
 from .layers import Layer, layers
 from .variants import AdapterSpec, Variant, detect
 
@@ -54,6 +55,7 @@ def load_adapter(path: Path, variant: Variant | None = None) -> Adapter:
     """
     file = open_model_file(path, READER)
     spec = detect(file, variant)
+    warn_if_changed(path)
     sections: dict[str, dict[str, Tensor]] = {"image_proj": {}, "ip_adapter": {}}
     for name, tensor in file.read(key for key in file.tensors if key.startswith(("image_proj.", "ip_adapter."))):
         section, _, inner = name.partition(".")

@@ -15,7 +15,6 @@ from torch import Tensor
 
 from ..errors import AdapterError
 from ..faces.face import Faces
-from ..faces.packs import TRAINED_SPACE
 from .model import Adapter
 from .projections import project_mlp, project_plus, project_resampler
 from .variants import Variant
@@ -47,12 +46,13 @@ def check_embedding_space(adapter: Adapter, faces: Faces, *, preview: bool) -> N
 
     Both spaces have 512 numbers, so nothing downstream would notice: the picture would just show somebody else.
     """
-    if faces.space == TRAINED_SPACE or preview:
+    if faces.space == adapter.spec.space or preview:
         return
+    pack = adapter.spec.pack
     raise AdapterError(
         f"The faces were read with the face pack {faces.pack!r} (embedding space {faces.space!r}), but "
-        f"{adapter.name} was trained on buffalo_l ({TRAINED_SPACE!r}): the picture would show somebody else. "
-        "Install buffalo_l into models/insightface/models/buffalo_l and choose it in FaceID Extract Face. "
+        f"{adapter.name} was trained on {pack} ({adapter.spec.space!r}): the picture would show somebody else. "
+        f"Install {pack} into models/insightface/models/{pack} and choose it in FaceID Extract Face. "
         "To try the workflow without it, switch on 'preview'; the likeness will be meaningless."
     )
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from ..errors import AdapterError
+from ..faces.packs import PACK_OF_SPACE, TRAINED_SPACE
 from ..model_files.kinds import Kind
 from ..model_files.model_file import ModelFile, side
 from .layers import Base, layers
@@ -57,6 +58,7 @@ class AdapterSpec:
         context_width: width of a token = cross-attention width of the base (768 SD 1.5, 2048 SDXL).
         hidden: width of each cross-attention layer, in adapter-key order.
         has_lora: whether LoRA weights travel in the file (all but Portrait).
+        space: embedding space of the faces it was trained on (``FacePack.space``).
     """
 
     variant: Variant
@@ -65,6 +67,12 @@ class AdapterSpec:
     context_width: int
     hidden: tuple[int, ...]
     has_lora: bool
+    space: str = TRAINED_SPACE
+
+    @property
+    def pack(self) -> str:
+        """The published face pack that reads faces in its space."""
+        return PACK_OF_SPACE[self.space]
 
     @property
     def title(self) -> str:

@@ -42,6 +42,8 @@ _FLAT_PACKS = (
     ("antelopev2", "scrfd_10g_bnkps", "glintr100"),
     ("buffalo_s", "det_500m", "w600k_mbf"),
 )
+# The published pack that reads faces in a space.
+PACK_OF_SPACE = {TRAINED_SPACE: TRAINED_PACK, "glintr100": "antelopev2"}
 # sha256 of the recogniser -> embedding space (docs/facts/adapter.md 1.1; the last one is ours).
 _SPACES = {
     "4c06341c33c2ca1f86781dab0e829f88ad5b64be9fba56e56bc9ebdefc619e43": "w600k_r50",

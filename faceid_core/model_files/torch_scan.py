@@ -12,10 +12,10 @@ from __future__ import annotations
 import math
 import pickletools
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from .containers import CodeInFileError, DamagedFileError
 from .reasons import Reason, UnreadableError
@@ -52,8 +52,10 @@ _PUSHED = frozenset({
     "SHORT_BINUNICODE", "BINUNICODE8", "UNICODE", "BINSTRING", "SHORT_BINSTRING", "STRING", "BINBYTES",
     "SHORT_BINBYTES",
 })  # fmt: skip
-_MADE = {"NONE": lambda: None, "NEWTRUE": lambda: True, "NEWFALSE": lambda: False, "EMPTY_DICT": dict,
-         "EMPTY_LIST": list, "EMPTY_TUPLE": tuple}  # fmt: skip
+_MADE: dict[str, Callable[[], Any]] = {
+    "NONE": lambda: None, "NEWTRUE": lambda: True, "NEWFALSE": lambda: False,
+    "EMPTY_DICT": dict, "EMPTY_LIST": list, "EMPTY_TUPLE": tuple,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -166,7 +168,7 @@ class _Scan:
 
     def run(self, stream: IO[bytes]) -> Any:
         try:
-            for count, (opcode, argument, _) in enumerate(pickletools.genops(_Bounded(stream))):
+            for count, (opcode, argument, _) in enumerate(pickletools.genops(cast(IO[bytes], _Bounded(stream)))):
                 if count > _MAX_OPCODES:
                     raise _too_much(f"more than {_MAX_OPCODES:,} opcodes")
                 if opcode.name == "STOP":

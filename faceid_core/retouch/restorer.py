@@ -25,6 +25,7 @@ from ..model_files.kinds import RESTORERS, Kind
 from ..model_files.model_file import ModelFile, open_model_file
 from ..model_files.onnx_header import Header
 from ..model_files.tells import RESTORER_SIDES
+from ..weights.check import warn_if_changed
 from .errors import READER, RetouchError, needed
 from .network import build_network
 
@@ -145,6 +146,7 @@ def _load(file: ModelFile) -> Restorer:
     if file.kind not in RESTORERS:
         raise needed(file, "a face restorer")
     restorer = _load_torch(file) if file.header is None else _load_onnx(file, file.header)
+    warn_if_changed(file.path)
     log.info("%s runs on %s; licence: %s", restorer.name, restorer.provider, restorer.licence)
     return restorer
 

@@ -19,7 +19,8 @@ from ..faces.models import open_session
 from ..faces.packs import TRAINED_SPACE, file_identity
 from ..model_files.kinds import Kind
 from ..model_files.model_file import ModelFile, open_model_file
-from ..model_files.onnx_header import Header, Weight
+from ..model_files.onnx_header import Header, Value, Weight
+from ..weights.check import warn_if_changed
 from .errors import READER, RetouchError, needed
 
 log = logging.getLogger(__name__)
@@ -154,12 +155,12 @@ def _run(crop: np.ndarray, latent: np.ndarray, swapper: Swapper) -> np.ndarray:
 
 
 def _load(file: ModelFile) -> Swapper:
-    if file.kind is not Kind.SWAPPER or file.header is None:
-        raise needed(file, "a face swapper")
     header = file.header
-    emap = _read_emap(file.path, header)
-    contract = _contract(file.name, header, emap is not None)
+    if file.kind is not Kind.SWAPPER or header is None or header.picture is None:
+        raise needed(file, "a face swapper")
     picture = header.picture
+    emap = _read_emap(file.path, header)
+    contract = _contract(file.name, header, _size(file.name, picture), emap is not None)
     source = next(value for value in header.inputs if value is not picture)
     try:
         session = open_session(file.path, quiet=True)  # it warns that nothing uses the emap, which is correct
@@ -168,12 +169,13 @@ def _load(file: ModelFile) -> Swapper:
     except Exception as error:  # onnxruntime's exceptions share no public base class
         raise RetouchError(f"{file.name}: onnxruntime cannot run it ({error}). Download it again.") from error
     provider = session.get_providers()[0]
+    warn_if_changed(file.path)
     log.info("%s (%s) runs on %s; licence: %s", file.name, contract.family, provider, contract.licence)
     emap = emap if contract.has_emap else None
     return Swapper(file.name, contract, emap, session, picture.name, source.name, provider)
 
 
-def _contract(file_name: str, header: Header, has_emap: bool) -> Contract:
+def _contract(file_name: str, header: Header, size: int, has_emap: bool) -> Contract:
     """The contract by the file's name if signatures are equal, else by its signature."""
     name = file_name.lower()
     for known, why in _REFUSED.items():
@@ -181,7 +183,6 @@ def _contract(file_name: str, header: Header, has_emap: bool) -> Contract:
             raise RetouchError(f"{file_name}: {why}, which is not supported. {_SUPPORTED}")
     if len(header.inputs) != 2 or all(len(value.shape) == 4 for value in header.inputs):
         raise RetouchError(f"{file_name}: a swapper that takes more than a crop and an embedding. {_SUPPORTED}")
-    size = _size(file_name, header)
     outputs = {value.name for value in header.outputs}
     if size == 256 and ("hyperswap" in name or {"output", "mask"} <= outputs):
         return Contract("hyperswap", size, 0.5, 0.5, False, 0.0, "ResearchRAIL-MS: research only")
@@ -195,9 +196,9 @@ def _contract(file_name: str, header: Header, has_emap: bool) -> Contract:
     return Contract("inswapper", size, 0.0, 1.0, True, 0.0, "InsightFace: non-commercial research only")
 
 
-def _size(file_name: str, header: Header) -> int:
+def _size(file_name: str, picture: Value) -> int:
     """Pixels a side; from the name, if the file leaves it open (an export with dynamic axes)."""
-    height, width = header.picture.shape[2:]
+    height, width = picture.shape[2:]
     if height != width:
         raise RetouchError(f"{file_name}: its crop is {width}x{height} pixels, not a square. {_SUPPORTED}")
     return height or (256 if "256" in file_name else 128)
@@ -217,7 +218,7 @@ def _read_emap(path: Path, header: Header) -> np.ndarray | None:
 
 
 def _read_weight(path: Path, weight: Weight) -> np.ndarray | None:
-    from google.protobuf.message import DecodeError
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
     from onnx import TensorProto, numpy_helper
 
     if weight.end - weight.start > _EMAP_LIMIT:

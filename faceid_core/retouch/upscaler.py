@@ -19,6 +19,7 @@ from ..faces import tensor_from_photos
 from ..faces.packs import file_identity
 from ..model_files.kinds import Kind
 from ..model_files.model_file import open_model_file
+from ..weights.check import warn_if_changed
 from .errors import READER, RetouchError, needed
 from .network import build_network
 
@@ -93,6 +94,7 @@ def _to_picture(drawn: torch.Tensor) -> np.ndarray:
 
 def _load(path: Path) -> Upscaler:
     file = open_model_file(path, READER)
+    warn_if_changed(path)
     if file.kind not in (Kind.UPSCALER, Kind.UNKNOWN):
         raise needed(file, "a super-resolution model")
     if file.header is not None:

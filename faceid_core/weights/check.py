@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..cache import LRUCache
 from ..model_files.impostor import impostor
 from .errors import WeightsError
 from .folders import ModelFolders
-from .manifest import PublishedFile
+from .manifest import PublishedFile, manifest
 
 if TYPE_CHECKING:
     from tqdm import tqdm
 
 _BLOCK = 1 << 20
+_HASHED = 2 << 30  # bytes; a larger file takes seconds to read
+
+_differences: LRUCache[str] = LRUCache(limit=64)
+log = logging.getLogger(__name__)
 
 Bar = Callable[..., "tqdm[Any]"]  # tqdm, or anything that takes the same arguments
 
@@ -69,6 +75,29 @@ def verify(entry: PublishedFile, folders: ModelFolders, bar: Bar | None = None) 
         return Check(entry, State.FOUND, looked.path, sha256=sha256)
     detail = looked.detail or "it differs from the published file"
     return Check(entry, State.DIFFERS, looked.path, f"{detail} (sha256 {sha256}, published {entry.sha256})", sha256)
+
+
+def warn_if_changed(path: Path) -> None:
+    """Log a warning for a file of a published name that is not the published file: it draws something else, maybe.
+
+    A file of the right size is read once per process (0.2 s for an adapter of 100 MB), one larger than 2 GB not at all.
+    """
+    entry = next((entry for entry in manifest() if entry.name == path.name), None)
+    if entry is None or entry.size is None:
+        return
+    stat = path.stat()
+    if text := _differences.get_or_make((path, stat.st_size, stat.st_mtime_ns), lambda: _difference(entry, path)):
+        log.warning("%s is not the file published under this name: %s.", path, text)
+
+
+def _difference(entry: PublishedFile, path: Path) -> str:
+    """What differs from the published file; "" when nothing does, or it is not known."""
+    size = path.stat().st_size
+    if size != entry.size:
+        return f"it has {size:,} bytes, the published file {entry.size:,}"
+    if entry.sha256 is None or size > _HASHED or file_sha256(path) == entry.sha256:
+        return ""
+    return f"its sha256 is another than the published {entry.sha256}"
 
 
 def file_sha256(path: Path, bar: Bar | None = None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 
 import pytest
+from faceid_tunes.faceid_core.weights import check
 from faceid_tunes.faceid_core.weights.check import State, look, verify
 
 
@@ -69,3 +70,21 @@ def test_an_unknown_hash_is_told(placed, folders, detector):
     check = verify(placed(detector, sha256=None), folders)
     assert check.state is State.FOUND and check.detail == "no published sha256 is known"
     assert check.sha256 == hashlib.sha256(detector).hexdigest()
+
+
+def test_a_file_of_a_published_name_with_other_content_is_warned_of(tmp_path, monkeypatch, caplog, model):
+    content = b"the published bytes"
+    entry = model("https://host/a.bin", content, name="adapter.bin")
+    monkeypatch.setattr(check, "manifest", lambda: (entry,))
+    path = tmp_path / "adapter.bin"
+    path.write_bytes(content)
+    check.warn_if_changed(path)
+    (tmp_path / "own.bin").write_bytes(b"whatever")
+    check.warn_if_changed(tmp_path / "own.bin")
+    assert not caplog.records
+    path.write_bytes(content[::-1])
+    check.warn_if_changed(path)
+    assert "adapter.bin is not the file published under this name: its sha256 is another" in caplog.text
+    path.write_bytes(content * 2)
+    check.warn_if_changed(path)
+    assert f"it has {2 * len(content)} bytes, the published file {len(content)}" in caplog.text

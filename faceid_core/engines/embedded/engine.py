@@ -196,12 +196,12 @@ class DiffusersEngine:
     def _people(self, prompt: Prompt, store: TuneStore, step: Step) -> list[TaggedPerson]:
         if not prompt.has_face:
             return []
-        pack = self.models.pack
-        if pack.space != TRAINED_SPACE and not self.preview:
+        pack, spec = self.models.pack, self._adapter.spec
+        if pack.space != spec.space and not self.preview:
             raise AdapterError(
                 f"The faces would be read with the face pack {pack.name!r} (embedding space {pack.space!r}), but "
-                f"{self._adapter.name} was trained on {TRAINED_PACK} ({TRAINED_SPACE!r}): the picture would show "
-                f"somebody else. Unpack {BUFFALO_L_URL} into models/insightface/models/{TRAINED_PACK} (its licence "
+                f"{self._adapter.name} was trained on {spec.pack} ({spec.space!r}): the picture would show "
+                f"somebody else. Unpack {BUFFALO_L_URL} into models/insightface/models/{spec.pack} (its licence "
                 "allows non-commercial research only), or ask for a preview; the likeness is meaningless then."
             )
         if self._adapter.spec.variant.uses_clip:
