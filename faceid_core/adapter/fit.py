@@ -12,8 +12,9 @@ from ..errors import AdapterError
 from .layers import Base
 from .model import Adapter
 
-_TRANSFORMER_BLOCKS = {16: "SD 1.5", 70: "SDXL"}
-_CONTEXT_WIDTHS = {768: "SD 1.5", 1024: "SD 2", 2048: "SDXL"}
+_WHOLE = {"SD 1.5": 16, "SDXL": 70}  # cross-attention layers of the model as published
+_CONTEXT_WIDTHS = {768: "SD 1.5", 1024: "SD 2", 1280: "the SDXL refiner", 2048: "SDXL"}
+_DISTILLED = {"SD 1.5": "BK-SDM", "SDXL": "SSD-1B, Segmind-Vega or KOALA"}
 _EXAMPLES = {Base.SD15: "ip-adapter-faceid_sd15.bin", Base.SDXL: "ip-adapter-faceid_sdxl.bin"}
 
 
@@ -50,18 +51,28 @@ def check_fit(adapter: Adapter, unet: nn.Module, found: Sequence[UNetLayer | Non
     expected = [(hidden, spec.context_width) for hidden in spec.hidden]
     present = [(layer.hidden, layer.context_width) if layer else None for layer in found]
     if present != expected:
-        count = sum(name.endswith(".attn2") for name, _ in unet.named_modules())
-        raise AdapterError(_misfit(adapter, count, next((layer for layer in found if layer), None)))
+        keys = [module.get_submodule("to_k") for name, module in unet.named_modules() if name.endswith(".attn2")]
+        width = next((int(getattr(key, "in_features", 0)) for key in keys), 0)
+        raise AdapterError(_misfit(adapter, len(keys), width))
     return [layer.heads for layer in found if layer]
 
 
-def _misfit(adapter: Adapter, count: int, example: UNetLayer | None) -> str:
-    width = example.context_width if example else 0
-    name = _CONTEXT_WIDTHS.get(width) or _TRANSFORMER_BLOCKS.get(count) or "of another family"
-    message = (
-        f"{adapter.name} is {adapter.spec.title}, but the model is {name} ({count} cross-attention layers"
-        f"{f' reading text of width {width}' if width else ''}). "
-    )
-    other = next((base for base in Base if base.family == name and base is not adapter.spec.base), None)
+def _misfit(adapter: Adapter, count: int, width: int) -> str:
+    """Why the adapter cannot go on a UNet of ``count`` cross-attention layers that read text of ``width``."""
+    by_count = {layers: name for name, layers in _WHOLE.items()}
+    name = _CONTEXT_WIDTHS.get(width) or by_count.get(count) or "of another family"
+    says = f"{adapter.name} is {adapter.spec.title}, but the model is"
+    reading = f" reading text of width {width}" if width else ""
     remedy = f"Load an {adapter.spec.base.family} checkpoint"
+    if name == "the SDXL refiner":
+        return f"{says} {name} ({count} cross-attention layers{reading}). Apply FaceID to the base model only."
+    if count < _WHOLE.get(name, 0):
+        return (
+            f"{says} a distilled {name} with {count} of {_WHOLE[name]} cross-attention layers (such as "
+            f"{_DISTILLED[name]}). No FaceID model fits it. {remedy} with all its layers."
+        )
+    message = f"{says} {name} ({count} cross-attention layers{reading}). "
+    if name == adapter.spec.base.family:
+        return f"{message}Its layers have other widths than those of {name}: a model of another design. {remedy}."
+    other = next((base for base in Base if base.family == name and base is not adapter.spec.base), None)
     return message + (f"{remedy}, or an adapter for {name} such as {_EXAMPLES[other]}." if other else f"{remedy}.")
