@@ -4,24 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from torch import Tensor
 
-from ..faceid_core.adapter.layers import Base
 from ..faceid_core.adapter.model import Adapter
-from ..faceid_core.engines.lora_tags import lora_file
-from ..faceid_core.engines.notes import not_local_note, retouch_note
+from ..faceid_core.engines.notes import retouch_note
 from ..faceid_core.engines.people import TaggedPerson, tagged_people
+from ..faceid_core.engines.plan import Plan, make_plan
 from ..faceid_core.faces import find_pack
-from ..faceid_core.prompts import Prompt, Settings, resolve
-from ..faceid_core.prompts.defaults import SD15_RESOLUTION, SDXL_RESOLUTION
+from ..faceid_core.prompts import Prompt
 from ..faceid_core.prompts.errors import error_at
-from ..faceid_core.prompts.styles import styled
 from .host import folders, models, progress, sampling, storage
 from .identity import Person, show_person
-
-_RESOLUTION = {Base.SD15: SD15_RESOLUTION, Base.SDXL: SDXL_RESOLUTION}
 
 
 @dataclass(frozen=True)
@@ -55,25 +51,20 @@ def draw_settings(
             locally; says where in the prompt.
         AdapterError: adapter, model and CLIP vision do not fit together.
     """
-    settings = resolve(prompt, _RESOLUTION[adapter.spec.base])
-    notes = []
-    for tag in prompt.parsed.loras:
-        model, clip = models.add_lora(model, clip, lora_file(tag, prompt, folders.lora_names()), tag.strength)
     person_masks = _checked_masks(prompt, masks)
-    for tagged, mask in zip(_tagged_people(prompt, adapter, preview), person_masks, strict=True):
+    find_people = partial(_tagged_people, prompt, adapter, preview)
+    plan = make_plan(prompt, adapter.spec.base, folders.lora_names, find_people)
+    settings = plan.settings
+    for lora in plan.loras:
+        model, clip = models.add_lora(model, clip, lora.name, lora.strength)
+    for tagged, mask in zip(plan.people, person_masks, strict=True):
         person = Person(
             tagged.title, tagged.faces, tagged.tag.strength, lora_strength, structure, preview=preview, mask=mask
         )
         model = show_person(model, adapter, person, clip_vision)
-        notes.append(f"{person.title} at {person.strength:g}")
     if settings.scheduler.needs_lcm:
-        model, lora = models.add_lcm(model, sdxl=adapter.spec.base is Base.SDXL)
-        notes.append(f"LCM with {lora}" if lora else "LCM without its LoRA: put an lcm-lora file into models/loras")
-    if prompt.style:
-        notes.append(prompt.style)
-    notes += filter(None, (retouch_note(prompt), not_local_note(prompt)))
-    texts = styled(prompt.parsed.plain_text, prompt.negative_prompt, prompt.style)
-    positive, negative = (models.encode_text(clip, text) for text in texts)
+        model = models.add_lcm(model, plan.lcm_lora)
+    positive, negative = (models.encode_text(clip, text) for text in (plan.positive, plan.negative))
     sigmas = sampling.sigmas(model, settings.scheduler.comfy_schedule, settings.steps)
     return SamplerInputs(
         noise=sampling.ImageNoise(settings.seeds),
@@ -81,7 +72,7 @@ def draw_settings(
         sampler=sampling.sampler(settings.scheduler.comfy_sampler, settings.seeds),
         sigmas=sigmas,
         latent=sampling.empty_latent(model, settings.width, settings.height, len(settings.seeds)),
-        status=_status(settings, notes),
+        status=_status(plan),
     )
 
 
@@ -97,19 +88,21 @@ def _checked_masks(prompt: Prompt, masks: Tensor | None) -> list[Tensor | None]:
 
 
 def _tagged_people(prompt: Prompt, adapter: Adapter, preview: bool) -> Iterator[TaggedPerson]:
-    if not prompt.has_face:
-        return iter(())
     pack = find_pack("auto", folders.insightface_roots())
     on_photo = progress.bar(1)
     return tagged_people(prompt, storage.tune_store(), adapter, pack, preview=preview, on_photo=on_photo)
 
 
-def _status(settings: Settings, notes: list[str]) -> str:
+def _status(plan: Plan) -> str:
+    settings = plan.settings
     images = f"{len(settings.seeds)} x " if len(settings.seeds) > 1 else ""
     parts = [
         f"{images}{settings.width}x{settings.height}",
         f"{settings.steps} step{'s' if settings.steps > 1 else ''} of {settings.scheduler.name}",
         f"cfg {settings.cfg_scale:g}",
-        *notes,
+        *plan.people_notes,
+        *plan.drawing_notes,
+        retouch_note(plan.prompt),
+        *plan.left_out,
     ]
-    return ", ".join(parts)
+    return ", ".join(filter(None, parts))

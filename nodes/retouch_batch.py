@@ -9,15 +9,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..faceid_core.adapter.layers import Base
 from ..faceid_core.engines.people import person_of_tag
+from ..faceid_core.engines.plan import TRAINED_SIDE
 from ..faceid_core.faces import FacePack, Faces, find_pack, photos_from_tensor, tensor_from_photos
 from ..faceid_core.prompts import Prompt, resolve
-from ..faceid_core.prompts.defaults import SD15_RESOLUTION, SDXL_RESOLUTION, resolve_seeds
+from ..faceid_core.prompts.defaults import resolve_seeds
 from ..faceid_core.prompts.seeds import seed_per_image
 from ..faceid_core.retouch import Retouched, load_tools, needs_people, retouch_picture
 from ..faceid_core.tunes.tune import Tune
 from .host import folders, progress, storage
-from .host.retouch import is_sdxl, resampler, run_restorer, upscaler
+from .host.retouch import base_of, resampler, run_restorer, upscaler
 
 
 def retouch_images(
@@ -40,9 +42,9 @@ def retouch_images(
     """
     pack = find_pack("auto", folders.insightface_roots())
     people = people_of(prompt, pack) if needs_people(prompt) else []
-    side, resample = SD15_RESOLUTION, None
+    side, resample = TRAINED_SIDE[Base.SD15], None
     if guider is not None and vae is not None:
-        side = SDXL_RESOLUTION if is_sdxl(guider) else SD15_RESOLUTION
+        side = TRAINED_SIDE[base_of(guider)]
         resample = resampler(guider, vae, resolve(prompt, side), len(prompt.parsed.faces))
     tools = load_tools(
         prompt,

@@ -1,6 +1,7 @@
 """What every engine is: a Prompt and the tunes it names in, pictures out.
 
 engine.py          the protocol, and the values that cross it
+plan.py            the one reading of a prompt that both local engines carry out
 people.py          the people a prompt's tags name, with the faces an adapter understands
 lora_tags.py       the LoRA files a prompt's tags name
 notes.py           what a person is told of what cannot be drawn here
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from ..tunes.store import TuneStore
 
 OnProgress = Callable[[str, int, int], None]  # (stage, done, total): ("loading the model", 1, 3), ("drawing", 7, 60)
+Step = Callable[[str, int, int], None]  # OnProgress that looks at the cancel event first, and raises if it is set
 
 
 class Cancelled(FaceIDError):  # noqa: N818, it is no mistake of anybody

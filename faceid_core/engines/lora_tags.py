@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import PurePath
 
 from ..prompts import Prompt, Tag
@@ -25,6 +25,10 @@ def lora_file(tag: Tag, prompt: Prompt, names: Sequence[str]) -> str:
     raise error_at(prompt.text, tag.start, f"there is no LoRA {tag.ref!r}", remedy)
 
 
-def is_lcm_lora(name: str, *, sdxl: bool) -> bool:
-    """Whether a LoRA file is the published LCM LoRA of a base model, by its name (none says it in its tensors)."""
+def lcm_lora(names: Iterable[str], *, sdxl: bool) -> str | None:
+    """The one of ``names`` that is the published LCM LoRA of a base model. None says it in its tensors."""
+    return next((name for name in sorted(names) if _is_lcm_lora(name, sdxl=sdxl)), None)
+
+
+def _is_lcm_lora(name: str, *, sdxl: bool) -> bool:
     return "lcm" in name.lower() and ("xl" in name.lower()) == sdxl

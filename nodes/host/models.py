@@ -9,10 +9,9 @@ import comfy.utils
 import torch
 
 from ...faceid_core.adapter.tokens import ClipFeatures
-from ...faceid_core.engines.lora_tags import is_lcm_lora
 from ...faceid_core.errors import AdapterError
 from ...faceid_core.faces.face import Faces
-from .folders import lora_names, lora_path
+from .folders import lora_path
 
 
 def clip_key(clip_vision: Any) -> object:
@@ -48,15 +47,14 @@ def add_lora(model: Any, clip: Any, name: str, strength: float) -> tuple[Any, An
     return comfy.sd.load_lora_for_models(model, clip, lora, strength, strength)
 
 
-def add_lcm(model: Any, *, sdxl: bool) -> tuple[Any, str | None]:
-    """The model in LCM's parametrisation, with its base's LCM LoRA where one is installed, and that file's name."""
+def add_lcm(model: Any, lora: str | None) -> Any:
+    """The model in LCM's parametrisation, with its base's LCM LoRA of ``models/loras`` where there is one."""
     from comfy_extras.nodes_model_advanced import ModelSamplingDiscrete
 
-    lora = next((name for name in sorted(lora_names()) if is_lcm_lora(name, sdxl=sdxl)), None)
     if lora is not None:
         model, _ = add_lora(model, None, lora, 1.0)
     (patched,) = ModelSamplingDiscrete().patch(model, "lcm", False)
-    return patched, lora
+    return patched
 
 
 def encode_text(clip: Any, text: str) -> list:

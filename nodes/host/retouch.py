@@ -18,6 +18,7 @@ from comfy_extras.nodes_upscale_model import ImageUpscaleWithModel
 from torch import Tensor
 
 from ...faceid_core.adapter.attention import IdentityAttention
+from ...faceid_core.adapter.layers import Base
 from ...faceid_core.cache import LRUCache
 from ...faceid_core.faces import photos_from_tensor, tensor_from_photos
 from ...faceid_core.prompts import Settings
@@ -57,9 +58,9 @@ def upscaler(upscale_model: Any) -> Callable[[np.ndarray], np.ndarray]:
     return upscale
 
 
-def is_sdxl(guider: Any) -> bool:
-    """Whether the guider's model was trained on SDXL's size of pictures."""
-    return isinstance(guider.model_patcher.model, SDXL)
+def base_of(guider: Any) -> Base:
+    """The base model of the guider's model, by the size of the pictures it was trained on."""
+    return Base.SDXL if isinstance(guider.model_patcher.model, SDXL) else Base.SD15
 
 
 def resampler(guider: Any, vae: Any, settings: Settings, people: int) -> Resample:

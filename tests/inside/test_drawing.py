@@ -6,8 +6,9 @@ import comfy.samplers
 import pytest
 import torch
 from comfy_extras.nodes_custom_sampler import SamplerCustomAdvanced
+from faceid_tunes.faceid_core.engines.lora_tags import lcm_lora
 from faceid_tunes.faceid_core.prompts.schedulers import SCHEDULERS
-from faceid_tunes.nodes.host import models, sampling
+from faceid_tunes.nodes.host import folders, models, sampling
 from support.comfy_model import comfy_model, conditioning
 from support.oracle import relative_l2
 from support.unet import sd15_unet
@@ -60,6 +61,7 @@ def test_every_local_scheduler_name_is_one_comfyui_knows(scheduler):
 
 
 def test_lcm_patches_the_models_sampling(model):
-    patched, lora = models.add_lcm(model, sdxl=False)
+    lora = lcm_lora(folders.lora_names(), sdxl=False)
+    patched = models.add_lcm(model, lora)
     assert lora is None or "lcm" in lora.lower()
     assert type(patched.get_model_object("model_sampling")) is not type(model.get_model_object("model_sampling"))

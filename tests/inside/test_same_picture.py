@@ -9,8 +9,9 @@ from diffusers import PNDMScheduler
 from faceid_tunes.faceid_core.engines.embedded.pipeline import SD15
 from faceid_tunes.faceid_core.engines.embedded.sampling import Conditioning, Start, draw_latent
 from faceid_tunes.faceid_core.engines.embedded.unet import UNetBatch
+from faceid_tunes.faceid_core.engines.lora_tags import lcm_lora
 from faceid_tunes.faceid_core.prompts import SCHEDULERS, Prompt, resolve
-from faceid_tunes.nodes.host import models, sampling
+from faceid_tunes.nodes.host import folders, models, sampling
 from faceid_tunes.nodes.host import retouch as host_retouch
 from support.comfy_model import comfy_model
 from support.oracle import relative_l2
@@ -53,7 +54,7 @@ class LatentsAsPictures:
 
 def by_comfyui(model, settings) -> torch.Tensor:
     if settings.scheduler.needs_lcm:
-        model, _ = models.add_lcm(model, sdxl=False)
+        model = models.add_lcm(model, lcm_lora(folders.lora_names(), sdxl=False))
     positive, negative = ([[text, {"pooled_output": torch.zeros(1, 1280)}]] for text in texts())
     with torch.inference_mode():
         latent, _ = SamplerCustomAdvanced.execute(
@@ -71,7 +72,7 @@ def again_by_comfyui(model, settings, latent: torch.Tensor, denoise: float, monk
     monkeypatch.setattr(host_retouch, "tensor_from_photos", lambda pictures: pictures[0])
     monkeypatch.setattr(host_retouch, "photos_from_tensor", lambda picture: [picture])
     if settings.scheduler.needs_lcm:
-        model, _ = models.add_lcm(model, sdxl=False)
+        model = models.add_lcm(model, lcm_lora(folders.lora_names(), sdxl=False))
     positive, negative = ([[text, {"pooled_output": torch.zeros(1, 1280)}]] for text in texts())
     guider = sampling.cfg_guider(model, positive, negative, settings.cfg_scale)
     with torch.inference_mode():

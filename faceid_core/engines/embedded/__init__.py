@@ -2,6 +2,7 @@
 
 engine.py         DiffusersEngine: what is drawn with what, and what there is to tell of it
 errors.py         what goes wrong with a model file
+models.py         EmbeddedModels: the files that are drawn with
 checkpoint.py     whether it is a whole SD 1.5 checkpoint
 pipeline.py       the checkpoint as a diffusers pipeline
 loaded_model.py   the model in memory, one order after the other
@@ -10,10 +11,11 @@ text_encoding.py  words to embeddings, by ComfyUI's rules
 unet.py           identities on the UNet
 loras.py          LoRA files, and the adapter's own LoRA
 sampling.py       denoising
-retouching.py     what finished pictures are retouched with
+retouch_tools.py  what finished pictures are retouched with
 """
 
-from .engine import DiffusersEngine, EmbeddedModels
+from .engine import DiffusersEngine
 from .errors import CheckpointError
+from .models import EmbeddedModels
 
 __all__ = ["CheckpointError", "DiffusersEngine", "EmbeddedModels"]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from functools import cache, cached_property, partial
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
@@ -17,52 +17,26 @@ from ...adapter.model import Adapter, load_adapter
 from ...adapter.tokens import ClipFeatures, IdentityTokens, identity_tokens
 from ...cache import LRUCache
 from ...errors import AdapterError, FaceIDError, MissingDependencyError
-from ...faces import FacePack, Faces
+from ...faces import Faces
 from ...faces.packs import BUFFALO_L_URL, TRAINED_PACK, TRAINED_SPACE
 from ...model_files.model_file import ModelFile
-from ...prompts import Prompt, Settings, resolve
-from ...prompts.defaults import SD15_RESOLUTION
+from ...prompts import Prompt
 from ...retouch import retouch_picture
-from ..engine import Drawn, OnProgress, Picture, report
-from ..lora_tags import is_lcm_lora, lora_file
-from ..notes import not_local_note
+from ..engine import Drawn, OnProgress, Picture, Step, report
 from ..people import TaggedPerson, tagged_people
+from ..plan import Plan, make_plan
 from .checkpoint import open_checkpoint
 from .clip_vision import clip_features, image_encoder_file
 from .errors import ReplacedError
 from .loras import Lora, lora_files
-from .retouching import retouch_tools
+from .models import EmbeddedModels
+from .retouch_tools import retouch_tools
 from .text_encoding import textual_inversions
 
 if TYPE_CHECKING:
     from ...retouch import Tools
     from ...tunes.store import TuneStore
-    from .loaded_model import LoadedModel, Order, Step
-
-
-@dataclass(frozen=True)
-class EmbeddedModels:
-    """The files that the embedded engine draws with.
-
-    Attributes:
-        checkpoint: SD 1.5 in a single file, .safetensors or .ckpt.
-        adapter: an IP-Adapter FaceID for SD 1.5.
-        pack: finds the faces of tunes.
-        image_encoder: CLIP ViT-H/14 in transformers' key layout; only FaceID Plus and PlusV2 look through it.
-        loras: folders of LoRA files.
-        swapper: for face_swap; without it, and without the two below, the flag leaves the picture as it is.
-        restorer: for face_correct.
-        upscaler: for super_resolution.
-    """
-
-    checkpoint: Path
-    adapter: Path
-    pack: FacePack
-    image_encoder: Path | None = None
-    loras: tuple[Path, ...] = ()
-    swapper: Path | None = None
-    restorer: Path | None = None
-    upscaler: Path | None = None
+    from .loaded_model import LoadedModel, Order
 
 
 class DiffusersEngine:
@@ -121,41 +95,39 @@ class DiffusersEngine:
 
     def _draw(self, prompt: Prompt, store: TuneStore, step: Step) -> Drawn:
         # What can be wrong with the order comes first, then what is cheap to read, gigabytes last.
-        settings = resolve(prompt, SD15_RESOLUTION)
-        tools = retouch_tools(prompt, settings, self.models, self.device, step)
-        loras, lora_notes = self._loras(prompt, settings)
+        tools = retouch_tools(prompt, self.models, self.device, step)
         if self._checkpoint is None:
             self._checkpoint = open_checkpoint(self.models.checkpoint)
-        people = self._people(prompt, store, step)
+        files = cache(partial(lora_files, self.models.loras))
+        plan = make_plan(
+            prompt,
+            Base.SD15,
+            lora_names=files,
+            find_people=partial(self._find_people, prompt, store, step),
+        )
         # CLIP ViT-H, where it is needed, is as large as the other parts; it is gone again when they come.
-        tokens = [self._identity_tokens(person.faces, step) for person in people]
+        tokens = tuple(self._identity_tokens(person.faces, step) for person in plan.people)
         from .loaded_model import LoadedModel, Order
 
         if self._model is None:
             self._model = LoadedModel(self._checkpoint, self.device, self.dtype, partial(step, "loading the model"))
-        order = Order(
-            prompt,
-            settings,
-            self._adapter if people else None,
-            tuple(zip(tokens, (person.tag.strength for person in people), strict=True)),
-            self.lora_strength,
-            loras,
-        )
-        pictures, retouch_notes = self._pictures(order, [person.faces for person in people], tools, step)
-        return Drawn(pictures, (*_people_notes(people), *lora_notes, *_text_notes(prompt), *retouch_notes))
+        adapter = self._adapter if plan.people else None
+        order = Order(plan, adapter, tokens, self.lora_strength, tuple(_loras(plan, files)))
+        pictures, retouch_notes = self._pictures(order, tools, step)
+        notes = (*plan.people_notes, *_preview_note(plan), *plan.drawing_notes, *plan.left_out, *_inversions_note(plan))
+        return Drawn(pictures, (*notes, *retouch_notes))
 
-    def _pictures(
-        self, order: Order, people: list[Faces], tools: Tools, step: Step
-    ) -> tuple[tuple[Picture, ...], list[str]]:
+    def _pictures(self, order: Order, tools: Tools, step: Step) -> tuple[tuple[Picture, ...], list[str]]:
         """Each seed's picture, drawn and retouched, and what there is to tell of the retouching."""
-        seeds, pictures, notes = order.settings.seeds, [], []
+        plan, pictures, notes = order.plan, [], []
+        seeds, people = plan.settings.seeds, [person.faces for person in plan.people]
         with self._model.drawing(order) as drawing:
             tools = replace(tools, resample=partial(drawing.again, on_step=partial(step, "drawing again")))
             for number, seed in enumerate(seeds):
                 drawn = drawing.picture(seed, _counting(step, number, len(seeds)))
                 retouched = retouch_picture(
                     drawn,
-                    order.prompt,
+                    plan.prompt,
                     people,
                     tools,
                     seed,
@@ -180,22 +152,7 @@ class DiffusersEngine:
     def _image_encoder(self) -> ModelFile:
         return image_encoder_file(self.models.image_encoder, f"{self._adapter.name} is {self._adapter.spec.title}")
 
-    def _loras(self, prompt: Prompt, settings: Settings) -> tuple[tuple[Lora, ...], list[str]]:
-        """The LoRA files of the tags and of LCM, and what to tell of them."""
-        if not prompt.parsed.loras and not settings.scheduler.needs_lcm:
-            return (), []
-        files = lora_files(self.models.loras)
-        tagged = [Lora(files[lora_file(tag, prompt, list(files))], tag.strength) for tag in prompt.parsed.loras]
-        if not settings.scheduler.needs_lcm:
-            return tuple(tagged), []
-        lcm = next((name for name in sorted(files) if is_lcm_lora(name, sdxl=False)), None)
-        if lcm is None:
-            return tuple(tagged), ["LCM without its LoRA: put an lcm-lora file into models/loras"]
-        return (*tagged, Lora(files[lcm], 1.0, on_text=False)), [f"LCM with {lcm}"]
-
-    def _people(self, prompt: Prompt, store: TuneStore, step: Step) -> list[TaggedPerson]:
-        if not prompt.has_face:
-            return []
+    def _find_people(self, prompt: Prompt, store: TuneStore, step: Step) -> Iterator[TaggedPerson]:
         pack, spec = self.models.pack, self._adapter.spec
         if pack.space != spec.space and not self.preview:
             raise AdapterError(
@@ -207,7 +164,7 @@ class DiffusersEngine:
         if self._adapter.spec.variant.uses_clip:
             _ = self._image_encoder
         on_photo = partial(step, "finding faces")
-        return list(tagged_people(prompt, store, self._adapter, pack, preview=self.preview, on_photo=on_photo))
+        return tagged_people(prompt, store, self._adapter, pack, preview=self.preview, on_photo=on_photo)
 
     def _identity_tokens(self, faces: Faces, step: Step) -> IdentityTokens:
         def compute() -> IdentityTokens:
@@ -228,23 +185,24 @@ def _counting(step: Step, number: int, count: int) -> Callable[[int, int], None]
     return lambda done, total: step("drawing", number * total + done, count * total)
 
 
-def _people_notes(people: list[TaggedPerson]) -> list[str]:
-    notes = [f"{person.title} at {person.tag.strength:g}" for person in people]
-    packs = sorted({person.faces.pack for person in people if person.faces.space != TRAINED_SPACE})
-    if packs:
-        notes.append(f"PREVIEW: faces from {', '.join(packs)}, not {TRAINED_PACK}; the likeness is meaningless")
-    return notes
+def _loras(plan: Plan, files: Callable[[], Mapping[str, Path]]) -> Iterator[Lora]:
+    """The LoRA files of the tags and of LCM."""
+    for lora in plan.loras:
+        yield Lora(files()[lora.name], lora.strength)
+    if plan.lcm_lora is not None:
+        yield Lora(files()[plan.lcm_lora], 1.0, on_text=False)
 
 
-def _text_notes(prompt: Prompt) -> list[str]:
-    notes = []
-    if prompt.style:
-        notes.append(prompt.style)
-    if left_out := not_local_note(prompt):
-        notes.append(left_out)
-    if inversions := textual_inversions(f"{prompt.parsed.plain_text} {prompt.negative_prompt}"):
-        notes.append("textual inversions are read as words: " + ", ".join(inversions))
-    return notes
+def _preview_note(plan: Plan) -> list[str]:
+    packs = sorted({person.faces.pack for person in plan.people if person.faces.space != TRAINED_SPACE})
+    if not packs:
+        return []
+    return [f"PREVIEW: faces from {', '.join(packs)}, not {TRAINED_PACK}; the likeness is meaningless"]
+
+
+def _inversions_note(plan: Plan) -> list[str]:
+    inversions = textual_inversions(f"{plan.prompt.parsed.plain_text} {plan.prompt.negative_prompt}")
+    return ["textual inversions are read as words: " + ", ".join(inversions)] if inversions else []
 
 
 def _device(name: str | None) -> torch.device:

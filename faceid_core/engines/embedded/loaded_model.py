@@ -15,15 +15,12 @@ from ...adapter.attention import IdentityAttention, identity_kv
 from ...adapter.model import Adapter
 from ...adapter.tokens import IdentityTokens
 from ...model_files.model_file import ModelFile
-from ...prompts import Prompt, Settings
-from ...prompts.styles import styled
+from ..plan import Plan
 from .loras import AdapterLora, Lora, with_loras
 from .pipeline import OnTensor, load_pipeline, load_vae_encoder
 from .sampling import Conditioning, Start, decode, draw_latent, encode
 from .text_encoding import as_long, encode_text
 from .unet import UNetBatch, attention_heads, bind_identities
-
-Step = Callable[[str, int, int], None]  # OnProgress that looks at the cancel event first, and raises if it is set
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,16 +28,16 @@ class Order:
     """What to draw, and with what.
 
     Attributes:
+        plan: the prompt, read.
         adapter: what projected the people; None when there are none.
-        people: tokens and strength of each.
+        tokens: of each of the plan's people.
         lora_strength: of the adapter's LoRA.
         loras: LoRA files.
     """
 
-    prompt: Prompt
-    settings: Settings
+    plan: Plan
     adapter: Adapter | None
-    people: tuple[tuple[IdentityTokens, float], ...]
+    tokens: tuple[IdentityTokens, ...]
     lora_strength: float
     loras: tuple[Lora, ...]
 
@@ -87,7 +84,8 @@ class LoadedModel:
             return
         heads = attention_heads(unet, order.adapter)
         identities = tuple(
-            IdentityAttention(identity_kv(order.adapter, tokens, heads), strength) for tokens, strength in order.people
+            IdentityAttention(identity_kv(order.adapter, tokens, heads), person.tag.strength)
+            for tokens, person in zip(order.tokens, order.plan.people, strict=True)
         )
         self._adapter_lora.merge(order.adapter, order.lora_strength)
         plain = dict(unet.attn_processors)
@@ -102,7 +100,7 @@ class Drawing:
 
     def __init__(self, model: LoadedModel, order: Order, identities: Sequence[IdentityAttention]) -> None:
         self._model, self._order, self._identities = model, order, identities
-        self._conditioning = _conditioning(model.pipeline, order.prompt)
+        self._conditioning = _conditioning(model.pipeline, order.plan)
 
     def picture(self, seed: int, on_step: Callable[[int, int], None]) -> np.ndarray:
         """[H, W, 3] uint8 RGB. ``on_step`` is called (done, total) after each call of the UNet."""
@@ -136,14 +134,14 @@ class Drawing:
         on_step: Callable[[int, int], None],
         start: Start | None = None,
     ) -> torch.Tensor:
-        parts, adapter, settings = self._model.pipeline, self._order.adapter, self._order.settings
+        parts, adapter, settings = self._model.pipeline, self._order.adapter, self._order.plan.settings
         batch = UNetBatch() if adapter is None else bind_identities(parts.unet, adapter, identities)
         config = parts.scheduler.config
         return draw_latent(parts.unet, batch, self._conditioning, settings, seed, config, on_step, start)
 
 
-def _conditioning(pipeline: StableDiffusionPipeline, prompt: Prompt) -> Conditioning:
-    texts = styled(prompt.parsed.plain_text, prompt.negative_prompt, prompt.style)
+def _conditioning(pipeline: StableDiffusionPipeline, plan: Plan) -> Conditioning:
+    texts = (plan.positive, plan.negative)
     fields = ("text", "negative_prompt")
     encoder, tokenizer = pipeline.text_encoder, pipeline.tokenizer
     encoded = (encode_text(encoder, tokenizer, text, field) for text, field in zip(texts, fields, strict=True))

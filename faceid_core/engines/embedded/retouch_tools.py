@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
 
 import torch
 
-from ...prompts import Prompt, Settings
-from ...prompts.defaults import SD15_RESOLUTION
+from ...adapter.layers import Base
+from ...prompts import Prompt, resolve
 from ...retouch import Restorer, Tools, check_result_size, load_tools, load_upscaler, upscale
 from ...retouch.restorer import Forward, RunModule
+from ..engine import Step
+from ..plan import TRAINED_SIDE
+from .models import EmbeddedModels
 
-if TYPE_CHECKING:
-    from .engine import EmbeddedModels
-    from .loaded_model import Step
 
-
-def retouch_tools(
-    prompt: Prompt, settings: Settings, models: EmbeddedModels, device: torch.device, step: Step
-) -> Tools:
+def retouch_tools(prompt: Prompt, models: EmbeddedModels, device: torch.device, step: Step) -> Tools:
     """The tools that the prompt's flags ask for, as far as their files are there; all but the sampler pass.
 
     Raises:
@@ -27,6 +23,7 @@ def retouch_tools(
         MissingDependencyError: a package has to be installed to read a file.
     """
     able = {"has_upscaler": models.upscaler is not None, "has_sampler": True}
+    settings = resolve(prompt, TRAINED_SIDE[Base.SD15])
     check_result_size(settings.width, settings.height, prompt, **able)
     upscaler = load_upscaler(models.upscaler) if prompt.super_resolution and models.upscaler else None
     return load_tools(
@@ -36,7 +33,7 @@ def retouch_tools(
         restorer=models.restorer,
         run_restorer=partial(_runner, device=device),
         upscale=upscaler and partial(upscale, upscaler=upscaler, device=device, on_tile=partial(step, "enlarging")),
-        trained_side=SD15_RESOLUTION,
+        trained_side=TRAINED_SIDE[Base.SD15],
     )
 
 
