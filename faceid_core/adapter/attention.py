@@ -124,7 +124,7 @@ class ReadyIdentity:
     def nbytes(self) -> int:
         return sum(weight.nbytes for weight in self.weights)
 
-    def __deepcopy__(self, memo: dict) -> ReadyIdentity:
+    def __deepcopy__(self, memo: dict[int, object]) -> ReadyIdentity:
         return self
 
     def weight(self, tokens: int, grid: tuple[int, int] | None) -> Tensor:

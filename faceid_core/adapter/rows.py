@@ -38,7 +38,7 @@ class Rows:
         return len(self.positive)
 
     @property
-    def key(self) -> tuple:
+    def key(self) -> tuple[object, ...]:
         """Equal for calls that cut the same rows out of the same pictures."""
         corners = () if self.places is None else tuple(at[:, (0, -1)][:, :, (0, -1)].tobytes() for at in self.places)
         return self.positive.tobytes(), self.pictures.tobytes(), self.size, corners
@@ -57,12 +57,12 @@ def marker(pictures: int, size: tuple[int, int] | None, *, positive: bool) -> Te
     role = np.full(pictures, positive, dtype=np.int16)
     plain = np.stack([role, np.arange(pictures, dtype=np.int16)], axis=1)
     if size is None:
-        return torch.from_dlpack(plain)
+        return torch.utils.dlpack.from_dlpack(plain)
     height, width = size
     whole = np.empty((pictures, 4, height, width), dtype=np.int16)
     whole[:, :_PLAIN_FIELDS] = plain[:, :, None, None]
     whole[:, _TOP], whole[:, _LEFT] = np.mgrid[:height, :width]
-    return torch.from_dlpack(whole)
+    return torch.utils.dlpack.from_dlpack(whole)
 
 
 def as_array(markers: Tensor) -> np.ndarray:
@@ -72,7 +72,7 @@ def as_array(markers: Tensor) -> np.ndarray:
 
 def joined(markers: Sequence[Tensor]) -> Tensor:
     """Markers of several groups of rows behind one another, likewise."""
-    return torch.from_dlpack(np.concatenate([as_array(each) for each in markers]))
+    return torch.utils.dlpack.from_dlpack(np.concatenate([as_array(each) for each in markers]))
 
 
 def read_markers(markers: Tensor) -> Rows:

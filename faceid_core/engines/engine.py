@@ -52,7 +52,9 @@ class Drawn:
 class Engine(Protocol):
     """Something that draws."""
 
-    name: str  # for people: "diffusers on cuda", "ComfyUI at http://127.0.0.1:8188"
+    @property
+    def name(self) -> str:
+        """For people: "diffusers on cuda", "ComfyUI at http://127.0.0.1:8188"."""
 
     def draw(
         self, prompt: Prompt, store: TuneStore, on_progress: OnProgress | None = None, cancel: Event | None = None

@@ -25,13 +25,14 @@ class Scheduler:
 
     ``comfy_sampler`` and ``comfy_schedule`` name ComfyUI's sampler and sigma schedule; ``diffusers_class`` is built
     ``from_config(pipe.scheduler.config, **diffusers_kwargs)``. ``needs_lcm``: the model must use the LCM
-    parametrisation and the LCM LoRA. ``why_not_local`` says why this machine cannot run it, or is empty.
+    parametrisation and the LCM LoRA. ``why_not_local`` says why this machine cannot run it, or is empty;
+    where it is not, the three names are.
     """
 
     name: str
-    comfy_sampler: str | None
-    comfy_schedule: str | None
-    diffusers_class: str | None
+    comfy_sampler: str
+    comfy_schedule: str
+    diffusers_class: str
     diffusers_options: tuple[tuple[str, Any], ...] = ()
     needs_lcm: bool = False
     why_not_local: str = ""
@@ -52,7 +53,7 @@ _SCHEDULERS = (
     Scheduler("dpm++sde", "dpmpp_sde", "normal", "DPMSolverSDEScheduler", (_SPACING,)),
     Scheduler("dpm++sde_karras", "dpmpp_sde", "karras", "DPMSolverSDEScheduler", (_SPACING, _KARRAS)),
     Scheduler("lcm", "lcm", "simple", "LCMScheduler", needs_lcm=True),
-    Scheduler("tcd", None, None, None, why_not_local="ComfyUI has no TCD sampler"),
+    Scheduler("tcd", "", "", "", why_not_local="ComfyUI has no TCD sampler"),
 )
 
 SCHEDULERS: Mapping[str, Scheduler] = MappingProxyType({scheduler.name: scheduler for scheduler in _SCHEDULERS})

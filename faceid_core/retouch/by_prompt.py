@@ -150,7 +150,7 @@ def _face_correct(picture: np.ndarray, job: _Job) -> Retouched:
 
 
 def _color_grading(picture: np.ndarray, job: _Job) -> Retouched:
-    return Retouched(grade(picture, job.prompt.color_grading), ())
+    return Retouched(grade(picture, job.prompt.color_grading or ""), ())
 
 
 def _film_grain(picture: np.ndarray, job: _Job) -> Retouched:

@@ -8,7 +8,7 @@ the descriptors themselves give GFPGAN and CodeFormer values from 0 to 1 and cla
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -104,7 +104,8 @@ def restore_crop(crop: np.ndarray, restorer: Restorer, fidelity: float, run: Run
     if restorer.module is None:
         restored = _run_onnx(restorer.session, face, fidelity)
     else:
-        restored = _run_module(restorer, torch.from_numpy(np.ascontiguousarray(face)), fidelity, run)
+        whole = torch.from_numpy(np.ascontiguousarray(face))
+        restored = _run_module(restorer, restorer.module, whole, fidelity, run)
     if restored.shape != face.shape or not np.isfinite(restored).all():
         raise RetouchError(
             f"{restorer.name} returned {restored.shape} or NaN for a face of {face.shape}: download it again."
@@ -112,17 +113,19 @@ def restore_crop(crop: np.ndarray, restorer: Restorer, fidelity: float, run: Run
     return np.clip((restored[0].transpose(1, 2, 0) + 1) * 127.5, 0, 255)
 
 
-def _run_module(restorer: Restorer, face: Tensor, fidelity: float, run: RunModule | None) -> np.ndarray:
-    module = restorer.module
+def _run_module(
+    restorer: Restorer, module: torch.nn.Module, face: Tensor, fidelity: float, run: RunModule | None
+) -> np.ndarray:
 
     def forward(face: Tensor) -> Tensor:
         # The keywords are the modules' own. GFPGAN draws its noise from torch's global generator unless told to use the
         # noise in the file; CodeFormer ignores a misspelled `weight` without an error.
-        keywords = {
+        keywords: dict[str, dict[str, object]] = {
             "GFPGAN": {"return_rgb": False, "randomize_noise": False},
             "CodeFormer": {"weight": fidelity},
         }
-        return module(face, **keywords.get(restorer.architecture, {}))[0]
+        restored: Tensor = module(face, **keywords.get(restorer.architecture, {}))[0]
+        return restored
 
     with torch.no_grad():
         restored = run(forward, face) if run else forward(face.to(_device(module)))
@@ -138,7 +141,7 @@ def _run_onnx(session: Any, face: np.ndarray, fidelity: float) -> np.ndarray:
     return session.run(None, feed)[0].astype(np.float32)
 
 
-def _filled(shape: list, value: float, number: type) -> np.ndarray:
+def _filled(shape: Sequence[int | str | None], value: float, number: type) -> np.ndarray:
     return np.full([side if isinstance(side, int) else 1 for side in shape], value, number)
 
 

@@ -74,8 +74,8 @@ class ComfyUI:
         """Make sure that this is a ComfyUI. A redirect, as from http to https, is followed for good."""
         status, landed, body = await self._request("GET", "system_stats")
         if status in (401, 403):
-            login = "Put its user name and password into the address: https://NAME:PASSWORD@HOST."
-            raise ComfyUIError(f"{self.address} wants a login (HTTP {status}). {login}")
+            remedy = "Put its user name and password into the address: https://NAME:PASSWORD@HOST."
+            raise ComfyUIError(f"{self.address} wants a login (HTTP {status}). {remedy}")
         try:
             is_comfyui = status == 200 and "comfyui_version" in json.loads(body)["system"]
         except (ValueError, TypeError, LookupError):

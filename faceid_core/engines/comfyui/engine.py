@@ -87,7 +87,7 @@ class ComfyUIEngine:
         """Raises ComfyUIError when the URL is none. Nothing is sent yet."""
         self._url = comfyui_url(url)
         self._models = models
-        self._settings = {"preview": preview, "lora_strength": lora_strength, "structure": structure}
+        self._preview, self._lora_strength, self._structure = preview, lora_strength, structure
         self.name = f"ComfyUI at {shown_address(self._url)}"
 
     def draw(
@@ -110,7 +110,8 @@ class ComfyUIEngine:
             info = await comfyui.node_info(nodes_for(prompt))
             check_nodes(info, comfyui.address)
             check_retouch(info, prompt, comfyui.address)
-            settings = DrawSettings(choose_files(info, self._models, comfyui.address), **self._settings)
+            files = choose_files(info, self._models, comfyui.address)
+            settings = DrawSettings(files, self._preview, self._lora_strength, self._structure)
             for tag in prompt.parsed.loras:
                 lora_file(tag, prompt, choices(info, "LoraLoader", "lora_name"))
             tell("looking for ComfyUI", 1, 1)

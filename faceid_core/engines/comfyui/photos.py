@@ -59,7 +59,7 @@ def _face(picture: Image.Image, photo: TunePhoto) -> Image.Image:
     left, top, right, bottom = photo.face.box if photo.face else (0, 0, photo.width, photo.height)
     reach = max(right - left, bottom - top) * (0.5 + (_MARGIN if photo.face else 0.0))
     x, y = (left + right) / 2, (top + bottom) / 2
-    square = tuple(round(edge) for edge in (x - reach, y - reach, x + reach, y + reach))
+    square = (round(x - reach), round(y - reach), round(x + reach), round(y + reach))
     return picture.crop(square).resize((FACE_SIDE, FACE_SIDE), Image.Resampling.LANCZOS)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 VIT_H = "CLIP-ViT-H-14-laion2B-s32B-b79K.safetensors"
 
-_VIT_H_SIZES = {
+_VIT_H_SIZES: dict[str, Any] = {
     "hidden_size": 1280,
     "intermediate_size": 5120,
     "num_attention_heads": 16,

@@ -113,15 +113,17 @@ class DiffusersEngine:
             self._model = LoadedModel(self._checkpoint, self.device, self.dtype, partial(step, "loading the model"))
         adapter = self._adapter if plan.people else None
         order = Order(plan, adapter, tokens, self.lora_strength, tuple(_loras(plan, files)))
-        pictures, retouch_notes = self._pictures(order, tools, step)
+        pictures, retouch_notes = self._pictures(self._model, order, tools, step)
         notes = (*plan.people_notes, *_preview_note(plan), *plan.drawing_notes, *plan.left_out, *_inversions_note(plan))
         return Drawn(pictures, (*notes, *retouch_notes))
 
-    def _pictures(self, order: Order, tools: Tools, step: Step) -> tuple[tuple[Picture, ...], list[str]]:
+    def _pictures(
+        self, model: LoadedModel, order: Order, tools: Tools, step: Step
+    ) -> tuple[tuple[Picture, ...], list[str]]:
         """Each seed's picture, drawn and retouched, and what there is to tell of the retouching."""
         plan, pictures, notes = order.plan, [], []
         seeds, people = plan.settings.seeds, [person.faces for person in plan.people]
-        with self._model.drawing(order) as drawing:
+        with model.drawing(order) as drawing:
             tools = replace(tools, resample=partial(drawing.again, on_step=partial(step, "drawing again")))
             for number, seed in enumerate(seeds):
                 drawn = drawing.picture(seed, _counting(step, number, len(seeds)))

@@ -8,11 +8,11 @@ Source: Hu et al., "LoRA", 2021; the file layouts of kohya-ss/sd-scripts, diffus
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from transformers import CLIPTextModel
 
 log = logging.getLogger(__name__)
+
+Layer = nn.Linear | nn.Conv2d
 
 _ENDINGS = frozenset({".safetensors", ".pt", ".bin", ".ckpt"})
 
@@ -68,7 +70,7 @@ class _Delta:
     down: Tensor
     up: Tensor
 
-    def __call__(self, layer: nn.Module, x: Tensor) -> Tensor:
+    def __call__(self, layer: Layer, x: Tensor) -> Tensor:
         if isinstance(layer, nn.Linear):
             return F.linear(F.linear(x, self.down), self.up)
         return F.conv2d(F.conv2d(x, self.down, stride=layer.stride, padding=layer.padding), self.up)
@@ -111,7 +113,7 @@ class AdapterLora:
 
     def __init__(self, unet: UNet2DConditionModel, checkpoint: ModelFile) -> None:
         self._unet, self._checkpoint = unet, checkpoint
-        self._merged: tuple[tuple, float] | None = None  # key and strength of the adapter
+        self._merged: tuple[object, float] | None = None  # key and strength of the adapter
         self._touched: list[LoraPair] = []  # of the adapter that is merged, or was about to be
 
     def merge(self, adapter: Adapter, strength: float) -> None:
@@ -137,15 +139,15 @@ class AdapterLora:
         self._touched = []
 
 
-def _adding(delta: _Delta, layer: nn.Module):
+def _adding(delta: _Delta, layer: Layer) -> Callable[[Any, tuple[Tensor, ...], Tensor], Tensor]:
     weight = layer.weight
     delta = _Delta(*(half.to(device=weight.device, dtype=weight.dtype) for half in (delta.down, delta.up)))
     return lambda module, inputs, output: output + delta(module, inputs[0])
 
 
-def _layers(module: nn.Module, beginnings: Sequence[str]) -> dict[str, nn.Module]:
+def _layers(module: nn.Module, beginnings: Sequence[str]) -> dict[str, Layer]:
     """Every name that LoRA files have for a layer, dots as underscores -> the layer."""
-    found = {}
+    found: dict[str, Layer] = {}
     for path, layer in module.named_modules():
         if isinstance(layer, (nn.Linear, nn.Conv2d)):
             name = path.removeprefix("text_model.").replace(".", "_")
@@ -155,7 +157,7 @@ def _layers(module: nn.Module, beginnings: Sequence[str]) -> dict[str, nn.Module
     return found
 
 
-def _deltas(lora: Lora, layers: Mapping[str, nn.Module]) -> dict[str, _Delta]:
+def _deltas(lora: Lora, layers: Mapping[str, Layer]) -> dict[str, _Delta]:
     """Layer name -> what the file adds to that layer, for the layers there are."""
     file = open_model_file(lora.path, READER)
     if file.kind not in (Kind.LORA, Kind.UNKNOWN):

@@ -32,18 +32,21 @@ def retouch_tools(prompt: Prompt, models: EmbeddedModels, device: torch.device, 
         swapper=models.swapper,
         restorer=models.restorer,
         run_restorer=partial(_runner, device=device),
-        upscale=upscaler and partial(upscale, upscaler=upscaler, device=device, on_tile=partial(step, "enlarging")),
+        upscale=partial(upscale, upscaler=upscaler, device=device, on_tile=partial(step, "enlarging"))
+        if upscaler
+        else None,
         trained_side=TRAINED_SIDE[Base.SD15],
     )
 
 
 def _runner(restorer: Restorer, device: torch.device) -> RunModule | None:
     """Runs a PyTorch restorer on the engine's device; onnxruntime places its own."""
-    if restorer.module is None:
+    module = restorer.module
+    if module is None:
         return None
 
     def run(forward: Forward, face: torch.Tensor) -> torch.Tensor:
-        restorer.module.to(device)
+        module.to(device)
         return forward(face.to(device)).cpu()
 
     return run

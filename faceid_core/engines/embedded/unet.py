@@ -53,8 +53,8 @@ class IdentityProcessor:
     ) -> Tensor:
         query = attn.to_q(hidden_states)
         key, value = attn.to_k(encoder_hidden_states), attn.to_v(encoder_hidden_states)
-        by_head = [x.unflatten(-1, (attn.heads, -1)).transpose(1, 2) for x in (query, key, value)]
-        out = F.scaled_dot_product_attention(*by_head, attn_mask=attention_mask).transpose(1, 2).flatten(2)
+        q, k, v = (x.unflatten(-1, (attn.heads, -1)).transpose(1, 2) for x in (query, key, value))
+        out = F.scaled_dot_product_attention(q, k, v, attn_mask=attention_mask).transpose(1, 2).flatten(2)
         for identity in self.identities:
             out = out + identity.attend(self.layer, query, self.batch.ready(identity, query))
         return attn.to_out[0](out)
