@@ -54,6 +54,7 @@ def test_a_tune_is_created_listed_shown_and_found_again_by_its_title(faceid, pho
     assert again.stdout == created.stdout, "same title and photos, same tune"
 
 
+@pytest.mark.slow
 def test_other_photos_under_a_title_that_exists_are_refused(faceid, photo):
     astronaut, cat = photo(skimage.data.astronaut(), "eileen.png"), photo(skimage.data.chelsea(), "cat.png")
     faceid("tunes", "create", astronaut, cat, "--title", "Eileen")
@@ -66,6 +67,7 @@ def test_other_photos_under_a_title_that_exists_are_refused(faceid, photo):
     assert swapped.returncode == 0 and "no face was found in photo 2 (cat.png)" in swapped.stdout
 
 
+@pytest.mark.slow
 def test_check_finds_a_flipped_bit_and_the_same_photo_heals_it(faceid, tmp_path):
     faceid("tunes", "create", TOM, "--title", "Tom")
     assert faceid("tunes", "check").stdout.endswith("nothing is damaged\n")

@@ -46,6 +46,7 @@ def posts(api: FakeAstria, path: str) -> list:
     return [seen for seen in api.seen if seen.method == "POST" and seen.path.endswith(path)]
 
 
+@pytest.mark.slow
 def test_pictures_come_back_with_what_they_cost_and_the_key_is_nowhere(api, faceid, tmp_path):
     status, out, err = faceid(str(PHOTO), "--text", TEXT, "--num-images", "2", "--seed", "7", "--name", "woman")
     assert status == 0, err
@@ -69,6 +70,7 @@ def test_pictures_come_back_with_what_they_cost_and_the_key_is_nowhere(api, face
     assert_key_is_nowhere(api, tmp_path, out + err)
 
 
+@pytest.mark.slow
 def test_all_that_is_asked_for_goes_out_with_advice_on_it(api, faceid):
     switches = ("face-swap", "face-correct", "super-resolution", "hires-fix", "inpaint-faces", "film-grain")
     texts = ("--title", "Eileen", "--text", "woman in the alps", "--negative-prompt", "fog")
@@ -84,6 +86,7 @@ def test_all_that_is_asked_for_goes_out_with_advice_on_it(api, faceid):
     assert asked.items() <= prompt.items()
 
 
+@pytest.mark.slow
 def test_the_photos_are_for_the_first_person_of_the_text_that_nobody_is_kept_for(api, faceid, tmp_path):
     faceid(str(PHOTO), "--text", TEXT)
     Image.fromarray(photos.single_faces()["Tom_Hanks"]).save(tmp_path / "tom.png")

@@ -68,6 +68,7 @@ def test_photos_of_one_size_leave_whole(store: TuneStore):
         np.testing.assert_array_equal(photo, read_photo(file))
 
 
+@pytest.mark.slow
 def test_of_photos_of_different_sizes_the_faces_leave_in_one_size(store: TuneStore):
     group = (photos.INSIGHTFACE / "t1.jpg").read_bytes()
     small = photos.encoded(ASTRONAUT[:200, 120:330], "PNG")
@@ -89,6 +90,7 @@ def test_a_photo_without_a_face_comes_along_unstretched(store: TuneStore):
     assert np.abs(pixels[top : FACE_SIDE - top] - middle).mean() < 3
 
 
+@pytest.mark.slow
 def test_of_a_huge_photo_only_the_face_leaves(store: TuneStore):
     huge = np.asarray(Image.fromarray(ASTRONAUT).resize((4104, 4104), Image.Resampling.NEAREST))
     _, (pixels,) = sent(store, photos.encoded(huge, "JPEG"))

@@ -23,6 +23,8 @@ from support.model_files import hollow_safetensors
 from support.oracle import relative_l2
 from support.unet import inputs
 
+pytestmark = pytest.mark.slow  # diffusers is loaded, a UNet made and called for each
+
 RANK, ALPHA = 4, 2.0
 LAYERS = (  # of every kind that a LoRA changes
     "down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_k",

@@ -14,6 +14,8 @@ from faceid_tunes.faceid_core.prompts import SCHEDULERS, Prompt, resolve
 from support.embedded import small_pipeline, watched
 from support.oracle import relative_l2
 
+pytestmark = pytest.mark.slow  # diffusers is loaded, a UNet made and called for each
+
 LOCAL = [name for name, scheduler in SCHEDULERS.items() if not scheduler.why_not_local]
 
 

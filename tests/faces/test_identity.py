@@ -63,6 +63,7 @@ def test_altered_copies_of_a_person_are_closer_than_any_other_person(pack):
     assert np.median(different) < 0.2
 
 
+@pytest.mark.slow
 def test_the_mean_embedding_weighs_every_photo_the_same(pack, astronaut):
     copies = [astronaut, *photos.altered_copies(astronaut).values()]
     faces = extract_faces(copies, pack)

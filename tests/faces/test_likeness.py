@@ -60,6 +60,7 @@ def test_embeddings_of_two_recognisers_are_not_compared(astronaut):
         likeness(photos.t1(), astronaut, other)
 
 
+@pytest.mark.slow
 def test_80_altered_copies_of_8_people_are_told_from_560_pictures_of_others_without_a_mistake():
     people = photos.people(PACK)
     persons = {name: extract_faces([photo], PACK) for name, photo in people.items()}

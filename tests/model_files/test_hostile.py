@@ -84,6 +84,7 @@ def test_every_room_has_the_one_reader(tmp_path, room):
         ROOMS[room](tmp_path / "model.bin")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", HARM)
 def test_a_file_made_to_do_harm_is_refused_in_a_sentence(tmp_path, name):
     make, message = HARM[name]
@@ -263,6 +264,7 @@ def _used_adapter(path: Path) -> None:
     _project(adapter, torch.ones(1, 512), torch.zeros(1, 257, 1280) if adapter.spec.variant.uses_clip else None, 1.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("room", ["adapter", "LoRA", "swapper", "restorer", "upscaler"])
 def test_mutated_files_are_loaded_or_refused_and_never_end_in_a_traceback(tmp_path, room):
     draw = random.Random(room)

@@ -127,6 +127,7 @@ def unnorm_tensors(projection: torch.dtype, attention: torch.dtype) -> dict:
 FULL, HALF = torch.float32, torch.float16
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("write", [write_bin, write_safetensors])
 @pytest.mark.parametrize("name", ["ip-adapter.bin", "ip-adapter-faceid-portrait_sdxl_unnorm.bin"])
 def test_instantids_file_is_told_by_its_full_precision_whatever_its_name(tmp_path, write, name):
@@ -145,6 +146,7 @@ def test_a_half_precision_instantid_is_told_by_its_folder_or_name(tmp_path, plac
         load_adapter(write_bin(path, unnorm_tensors(HALF, HALF)))
 
 
+@pytest.mark.slow
 def test_the_published_unnorm_is_taken_under_any_name_and_a_conversion_under_its_own(tmp_path):
     assert (
         load_adapter(write_bin(tmp_path / "a.bin", unnorm_tensors(FULL, HALF))).spec.variant is Variant.PORTRAIT_UNNORM

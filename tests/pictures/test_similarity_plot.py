@@ -30,6 +30,7 @@ def pixels(picture: np.ndarray, colour: tuple[int, int, int]) -> int:
     return int((picture == colour).all(axis=-1).sum())
 
 
+@pytest.mark.slow
 def test_real_photos_against_real_results_are_one_rgb_picture():
     pack = embedded_pack()
     person = [photos.single_faces()["astronaut"]]

@@ -130,6 +130,7 @@ def random_string(chance: random.Random) -> str:
     return "".join(parts)
 
 
+@pytest.mark.slow
 def test_random_strings_raise_nothing_but_the_grammars_own_error():
     chance = random.Random(3)
     refused = 0
@@ -145,6 +146,7 @@ def test_random_strings_raise_nothing_but_the_grammars_own_error():
     assert RANDOM_STRINGS * 0.1 < refused < RANDOM_STRINGS * 0.9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "unit", ["<", "(", "-", "--", "a-", "a--", "<a", "< ", "<faceid:1:1>", "\u2014a", '"', "\\", ": "]
 )

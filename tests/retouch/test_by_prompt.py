@@ -190,6 +190,7 @@ def test_two_people_but_one_face_swaps_the_one_who_is_more_alike_and_notes_the_o
     assert both.notes == ("face_swap: there is no face for person 1 in a picture of one face",)
 
 
+@pytest.mark.slow
 def test_each_person_is_the_only_one_shown_in_the_face_most_like_them(t1, six, tools, passes):
     asked = asking(inpaint_faces=True, super_resolution=True)
     retouch_picture(t1, asked, [six[4], six[1]], replace(tools, upscale=repeat_pixels), 42)

@@ -67,6 +67,7 @@ def test_grain_is_mostly_of_all_colours_with_specks_of_its_own():
     assert 0.6 < np.corrcoef(red, green)[0, 1] < 0.95
 
 
+@pytest.mark.slow
 def test_clouds_grow_with_the_picture_so_that_it_looks_the_same_at_every_size():
     small, large = (added(flat(128, side))[..., 0] for side in (512, 2048))
     assert neighbours_correlation(small) < 0.05 and neighbours_correlation(large) > 0.6

@@ -46,6 +46,7 @@ def unit(picture, face, pack):
     return embedding / np.linalg.norm(embedding)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [256, 512, 1024])
 def test_a_restorer_that_returns_its_input_returns_the_picture(t1, found, tmp_path, pack, size):
     restorer = load_restorer(write_restorer(tmp_path / f"gpen_{size}.onnx", size))
@@ -217,6 +218,7 @@ def test_the_host_can_run_the_module_its_own_way(t1, found):
     assert seen == [((1, 3, 512, 512), True, True, False)]
 
 
+@pytest.mark.slow
 def test_the_stub_restores_the_same_way_every_time(t1, found, restorer_stub, pack):
     restorer = load_restorer(restorer_stub)
     one, two = (restore_faces(t1, found, restorer, pack=pack).picture for _ in range(2))

@@ -254,6 +254,7 @@ def test_a_mask_of_another_size_is_refused_with_both_sizes(t1, six, painter, pac
         swapped(t1, six, painter, pack, mask=np.ones((512, 512)))
 
 
+@pytest.mark.slow
 def test_boosted_crops_keep_the_detail_of_a_large_face(six, pack, tmp_path):
     """A model that only adds to the colours: at 128 a face of 400 pixels is blurred, at 512 it is not."""
     astronaut = np.repeat(np.repeat(photos.single_faces()["astronaut"], 3, axis=0), 3, axis=1)
