@@ -7,6 +7,7 @@ from comfy_api.latest import ComfyExtension, io
 from .adapter import FaceIDApply, FaceIDLoadAdapter
 from .faces import FaceIDExtractFace
 from .prompt import FaceIDApplyPrompt, FaceIDPrompt
+from .regions import FaceIDRegions
 from .remote import FaceIDBaseModel, FaceIDRemotePrompt
 from .retouch import FaceIDCorrectFace, FaceIDRetouch, FaceIDSwapFace
 from .similarity import FaceIDSimilarity
@@ -36,4 +37,5 @@ class FaceIDExtension(ComfyExtension):
             FaceIDSwapFace,
             FaceIDCorrectFace,
             FaceIDSimilarity,
+            FaceIDRegions,
         ]
