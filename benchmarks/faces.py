@@ -14,7 +14,7 @@ import _setup  # noqa: F401
 import numpy as np
 from faceid_tunes.faceid_core.faces import EMBEDDED_PACK, FacePack, find_faces, find_pack
 from faceid_tunes.faceid_core.faces.align import norm_crop
-from faceid_tunes.faceid_core.faces.extract import embed
+from faceid_tunes.faceid_core.faces.embed import embed
 from faceid_tunes.faceid_core.faces.models import load_models
 from support.photos import backgrounds, look_alikes, no_faces, same_and_different_cosines, single_faces, t1
 

@@ -4,7 +4,9 @@ photo.py    an IMAGE tensor or a file  -> uint8 RGB arrays
 packs.py    which ONNX files there are -> FacePack          (model_files/onnx_header.py reads one)
 models.py   FacePack                   -> two ONNX sessions
 detect.py   photo                      -> boxes and landmarks
+turn.py     photo, turned              -> the same of faces that do not stand upright
 align.py    landmarks                  -> 112 and 224 pixel crops
+find.py     photo                      -> Face values        (embed.py makes one; trust.py tells what one is worth)
 extract.py  photos                     -> Faces             (choose.py picks one face per photo)
 annotated.py, report.py                -> the picture and the line that the user sees
 likeness.py pictures, a person         -> cosines           (verdict.py: what a cosine means)

@@ -24,7 +24,7 @@ PADDINGS = (0.0, 0.25, 0.5)  # border added on each side, in parts of the photo'
 THRESHOLD = 0.5
 LAST_THRESHOLD = 0.3
 
-# From this score on, a face is accepted at once; below, it must be confirmed (see _is_confirmed). Measured with the
+# From this score on, a face is accepted at once; below, it must be confirmed (see is_confirmed). Measured with the
 # embedded pack: false alarms on cats, coffee, bricks, the moon and 100 background patches reach 0.70 and no face in an
 # undamaged photo stays under 0.83.
 CONFIDENT = 0.8
@@ -74,11 +74,11 @@ def detect(photo: np.ndarray, detector: SCRFD) -> Detections:
     for candidates in _ladder(bgr, detector):
         likely = [candidate for candidate in candidates if candidate.score >= THRESHOLD]
         doubtful += [candidate for candidate in candidates if candidate.score < THRESHOLD]
-        confirmed = [candidate for candidate in likely if _is_confirmed(bgr, candidate, detector)]
+        confirmed = [candidate for candidate in likely if is_confirmed(bgr, candidate, detector)]
         if confirmed:
             return _detections(bgr, confirmed)
     for candidate in sorted(doubtful, key=lambda candidate: -candidate.score):
-        if _is_confirmed(bgr, candidate, detector):
+        if is_confirmed(bgr, candidate, detector):
             return _detections(bgr, [candidate])
     return Detections((), ())
 
@@ -86,13 +86,14 @@ def detect(photo: np.ndarray, detector: SCRFD) -> Detections:
 def _detections(bgr: np.ndarray, confirmed: list[Detection]) -> Detections:
     distinct: list[Detection] = []
     for candidate in sorted(confirmed, key=lambda candidate: -candidate.score):
-        if not any(_same_face(candidate, other) for other in distinct):
-            distinct.append(replace(candidate, problem=_problem(bgr, candidate)))
+        if not any(is_same_face(candidate, other) for other in distinct):
+            distinct.append(replace(candidate, problem=problem_of(bgr, candidate)))
     usable = tuple(detection for detection in distinct if not detection.problem)
     return Detections(usable, tuple(detection for detection in distinct if detection.problem))
 
 
-def _problem(bgr: np.ndarray, candidate: Detection) -> str:
+def problem_of(bgr: np.ndarray, candidate: Detection) -> str:
+    """Why a detection in a photo cannot be used: CUT_OFF, LOOKS_DRAWN, or ""."""
     edge = np.array([bgr.shape[1], bgr.shape[0]])
     if ((candidate.landmarks < 0) | (candidate.landmarks > edge)).any():
         return CUT_OFF  # landmarks outside are guesses: they distort the crop and the embedding
@@ -110,7 +111,7 @@ def _flatness(crop: np.ndarray) -> float:
     return float((spans <= _FLAT_CONTRAST * (brightest - darkest)).mean())
 
 
-def _same_face(one: Detection, other: Detection) -> bool:
+def is_same_face(one: Detection, other: Detection) -> bool:
     """Whether two boxes show one face by their landmarks, though the detector's own suppression kept both."""
     apart = np.linalg.norm(one.landmarks - other.landmarks, axis=1).mean()
     return apart < 0.5 * np.linalg.norm(other.landmarks[1] - other.landmarks[0])
@@ -146,10 +147,10 @@ def _candidate(
 def _shrunk(bgr: np.ndarray, side: int) -> tuple[np.ndarray, float]:
     """The photo with its longer side at most ``side`` pixels, so that padding costs no memory; and the scale."""
     scale = min(1.0, side / max(bgr.shape[:2]))
-    return (bgr if scale == 1.0 else _reduced(bgr, scale)), scale
+    return (bgr if scale == 1.0 else reduced(bgr, scale)), scale
 
 
-def _reduced(bgr: np.ndarray, scale: float) -> np.ndarray:
+def reduced(bgr: np.ndarray, scale: float) -> np.ndarray:
     import cv2
 
     height, width = bgr.shape[:2]
@@ -165,7 +166,7 @@ def _padded(bgr: np.ndarray, part: float) -> np.ndarray:
     return cv2.copyMakeBorder(bgr, rows, rows, columns, columns, cv2.BORDER_CONSTANT)
 
 
-def _is_confirmed(bgr: np.ndarray, candidate: Detection, detector: SCRFD) -> bool:
+def is_confirmed(bgr: np.ndarray, candidate: Detection, detector: SCRFD) -> bool:
     """Whether the detector still finds a face when the candidate is upright, at a suitable size, and mirrored.
 
     Texture that the detector takes for a face at one scale and offset fails this test: aligned by its landmarks, it
@@ -205,7 +206,7 @@ def _surroundings(bgr: np.ndarray, landmarks: np.ndarray, eyes: float) -> tuple[
     left, top = (int(edge) for edge in np.maximum(centre - reach, 0))
     right, bottom = (int(edge) for edge in np.maximum(centre + reach, 0))
     part = bgr[top:bottom, left:right]
-    return (_reduced(part, scale), (landmarks - (left, top)) * scale) if part.size else (bgr, landmarks)
+    return (reduced(part, scale), (landmarks - (left, top)) * scale) if part.size else (bgr, landmarks)
 
 
 def _score_at(detector: SCRFD, picture: np.ndarray, expected: np.ndarray, near: float) -> float:

@@ -11,17 +11,17 @@ import numpy as np
 
 from ..cache import LRUCache
 from ..errors import FaceIDError, NoFaceError, PhotoError
-from .align import norm_crop
 from .choose import choose, left_to_right
-from .detect import Detection, detect
+from .detect import Detection
 from .face import Face, Faces
-from .models import FaceModels, load_models
+from .find import find_in_photo
+from .models import load_models
 from .packs import FacePack, file_identity
+from .trust import is_junk
 
 log = logging.getLogger(__name__)
 
 ON_MISSING: tuple[str, ...] = ("error", "skip")
-CROP_SIZE = 224  # CLIP's input; the recogniser's 112 pixel crop has the same framing
 OnPhoto = Callable[[int, int], None]
 
 
@@ -90,49 +90,30 @@ def choose_faces(found: FoundFaces, pick: str = "largest", index: int = 0, on_mi
     """One face of each photo, from what ``find_faces`` returned; arguments and errors as in ``extract_faces``."""
     if on_missing not in ON_MISSING:
         raise FaceIDError(f'on_missing: "{on_missing}" is not one of {", ".join(ON_MISSING)}.')
-    missing = [photo for photo in found.photos if not photo.faces]
-    if missing and (on_missing == "error" or len(missing) == len(found.photos)):
+    chosen = {photo.photo: choose(photo.faces, photo.size, pick, index) for photo in found.photos if photo.faces}
+    present = {photo: face for photo, face in chosen.items() if not is_junk(face, found.pack.space)}
+    missing = [photo for photo in found.photos if photo.photo not in present]
+    if missing and (on_missing == "error" or not present):
         raise NoFaceError(_no_face(missing, len(found.photos), on_missing))
-    present = [photo for photo in found.photos if photo.faces]
     return Faces(
-        faces=tuple(choose(photo.faces, photo.size, pick, index) for photo in present),
+        faces=tuple(present.values()),
         space=found.pack.space,
         pack=found.pack.name,
-        provider=present[0].provider,
+        provider=next(photo.provider for photo in found.photos if photo.photo in present),
         skipped=tuple(photo.photo for photo in missing),
     )
 
 
 def _find_in_photo(photo: np.ndarray, pack: FacePack) -> PhotoFaces:
     key = (_content_hash(photo), file_identity(pack.detector), file_identity(pack.recogniser))
-    return _found.get_or_make(key, lambda: _look_for_faces(photo, load_models(pack)))
+    return _found.get_or_make(key, lambda: _look_for_faces(photo, pack))
 
 
-def _look_for_faces(photo: np.ndarray, models: FaceModels) -> PhotoFaces:
-    detections = detect(photo, models.detector)
-    faces = [_face(photo, detection, models) for detection in detections.faces]
+def _look_for_faces(photo: np.ndarray, pack: FacePack) -> PhotoFaces:
+    models = load_models(pack)
+    faces, refused = find_in_photo(photo, models, pack.space)
     size = (photo.shape[1], photo.shape[0])
-    return PhotoFaces(0, size, left_to_right(faces), detections.refused, models.provider)
-
-
-def _face(photo: np.ndarray, detection: Detection, models: FaceModels) -> Face:
-    return Face(
-        photo=0,
-        box=detection.box,
-        landmarks=detection.landmarks,
-        score=detection.score,
-        embedding=embed(norm_crop(photo, detection.landmarks, 112), models),
-        crop=norm_crop(photo, detection.landmarks, CROP_SIZE),
-    )
-
-
-def embed(crop: np.ndarray, models: FaceModels) -> np.ndarray:
-    """[512] float32, not normalised, of an aligned [112, 112, 3] uint8 RGB crop. Equals ``ArcFaceONNX.get``."""
-    bgr = np.ascontiguousarray(crop[..., ::-1])  # insightface's models take BGR and swap it themselves
-    embedding = models.recogniser.get_feat(bgr).flatten().astype(np.float32)
-    if embedding.shape != (512,) or not np.isfinite(embedding).all():
-        raise FaceIDError(f"{models.recogniser.model_file} gave no usable embedding (512 finite numbers).")
-    return embedding
+    return PhotoFaces(0, size, left_to_right(faces), refused, models.provider)
 
 
 def _renumbered(found: PhotoFaces, photo: int) -> PhotoFaces:
@@ -160,6 +141,8 @@ def _no_face(missing: Sequence[PhotoFaces], total: int, on_missing: str) -> str:
 
 def _why(found: PhotoFaces) -> str:
     width, height = found.size
+    if found.faces:
+        return f"{width}x{height}, the face in it is too unclear to tell whose it is: dark, blurred, noisy or altered"
     if found.refused:
         return f"{width}x{height}, the face in it is {found.refused[0].problem}"
     return f"{width}x{height}, nothing in it looks like a face"

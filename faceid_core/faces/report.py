@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from .extract import FoundFaces
 from .face import Faces
 from .packs import TRAINED_PACK, TRAINED_SPACE
+from .trust import doubts
 
 
 def describe_faces(faces: Faces, found: FoundFaces) -> str:
-    """Pack, provider, counts, skipped images (counted from 1) and images that seem to show someone else."""
+    """Pack, provider, counts, and images (counted from 1) that are skipped, unclear or seem to show someone else."""
     total = sum(len(photo.faces) for photo in found.photos)
     lines = [
         f"{faces.pack} ({faces.space}) on {faces.provider.removesuffix('ExecutionProvider')}",
@@ -18,12 +19,22 @@ def describe_faces(faces: Faces, found: FoundFaces) -> str:
     ]
     if faces.skipped:
         lines.append(f"skipped, no face: {_images(faces.skipped)}")
+    lines += describe_doubts(faces)
     outliers = faces.outliers()
     if outliers:
         lines.append(f"seems to be someone else: {_images(outliers)}")
     if faces.space != TRAINED_SPACE:
         lines.append(f"FaceID adapters need {TRAINED_PACK} embeddings: these are for previews and comparing only")
     return " · ".join(lines)  # Nodes 2.0 drops line breaks
+
+
+def describe_doubts(faces: Faces) -> list[str]:
+    """One sentence when there are photos (counted from 1) whose face may be anybody's, with the reason; else none."""
+    found = doubts(faces)
+    if not found:
+        return []
+    reasons = ", ".join(f"image {photo + 1} ({reason})" for photo, reason in found.items())
+    return [f"cannot vouch for who it is: {reasons}"]
 
 
 def _count(number: int, noun: str) -> str:

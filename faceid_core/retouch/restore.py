@@ -9,7 +9,7 @@ import numpy as np
 
 from ..faces import Face, FacePack, Faces
 from ..faces.align import norm_crop
-from ..faces.extract import embed
+from ..faces.embed import embed
 from ..faces.face import SAME_PERSON
 from ..faces.models import FaceModels, load_models
 from .crop import crop_face

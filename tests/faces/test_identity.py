@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from faceid_tunes.faceid_core.faces import extract_faces, find_faces
 from faceid_tunes.faceid_core.faces.align import TEMPLATE, norm_crop, similarity
-from faceid_tunes.faceid_core.faces.extract import embed
+from faceid_tunes.faceid_core.faces.embed import embed
 from faceid_tunes.faceid_core.faces.models import load_models
 from support import photos
 

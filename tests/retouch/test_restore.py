@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from faceid_tunes.faceid_core.faces import Faces, extract_faces, find_faces
 from faceid_tunes.faceid_core.faces.align import norm_crop
-from faceid_tunes.faceid_core.faces.extract import embed
+from faceid_tunes.faceid_core.faces.embed import embed
 from faceid_tunes.faceid_core.faces.models import load_models
 from faceid_tunes.faceid_core.retouch import RetouchError, crop_face, load_restorer, restore_faces
 from faceid_tunes.faceid_core.retouch.paste import face_rectangle

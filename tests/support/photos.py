@@ -111,6 +111,16 @@ def rotated(photo: np.ndarray, degrees: float) -> np.ndarray:
     return cv2.warpAffine(photo, matrix, (width, height))
 
 
+def turned(photo: np.ndarray, degrees: float) -> np.ndarray:
+    """The whole photo turned counter-clockwise, on a canvas that holds all of it; black outside."""
+    height, width = photo.shape[:2]
+    matrix = cv2.getRotationMatrix2D((width / 2, height / 2), degrees, 1.0)
+    cos, sin = np.abs(matrix[0, :2])
+    size = round(height * sin + width * cos), round(height * cos + width * sin)
+    matrix[:, 2] += (np.array(size) - (width, height)) / 2
+    return cv2.warpAffine(photo, matrix, size)
+
+
 def jpeg(photo: np.ndarray, quality: int) -> np.ndarray:
     return read_photo(encoded(photo, "JPEG", quality=quality))
 

@@ -1,0 +1,104 @@
+"""The faces of one photo: found as it is, and turned where that is needed (turn.py).
+
+A photo is searched turned when nothing in it can be used, and a face when something says that it does not stand
+upright: a short embedding, or landmarks that are tilted while the score is low. Upright photos cost nothing more.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .detect import Detection, Detections, detect, problem_of
+from .embed import face_of
+from .face import Face
+from .models import FaceModels
+from .trust import embedding_length, lengths_of
+from .turn import faces_at_any_angle, roll, same_face_at_any_angle, upright_margin
+
+# Landmarks tilted by this much with a score under that: the face is tilted by more, because YuNet's landmarks lean to
+# the upright. In upright photos tilts of 10 degrees or more come with 0.91 or more, or with a profile.
+_TILTED, _SURE = 14.0, 0.9  # degrees, score
+# How much better an upright face scores as it is than turned by 60 degrees or more: 0.08 to 0.91 in upright photos,
+# -0.93 to 0.02 where the cosine to the upright face is under 0.74 (see ``turn.upright_margin``).
+_UPRIGHT_MARGIN = 0.05
+_TRIED = 4  # of the detections of one turned face, best score first: the one with the longest embedding is taken
+
+
+@dataclass(frozen=True, eq=False)
+class Search:
+    """One photo being searched: RGB and BGR pixels, the models, and the space of its embeddings."""
+
+    photo: np.ndarray
+    bgr: np.ndarray
+    models: FaceModels
+    space: str
+
+
+def find_in_photo(photo: np.ndarray, models: FaceModels, space: str) -> tuple[list[Face], tuple[Detection, ...]]:
+    """The faces of a photo ([H, W, 3] uint8 RGB) that can be used, and the detections that cannot."""
+    search = Search(photo, np.ascontiguousarray(photo[..., ::-1]), models, space)
+    upright = detect(photo, models.detector)
+    faces = [face_of(photo, detection, models) for detection in upright.faces]
+    straightened = [_straightened(face, search) for face in faces]
+    if faces and all(new is old for new, old in zip(straightened, faces, strict=True)):
+        return faces, upright.refused
+    return _with_turned(straightened, upright, search)
+
+
+def _straightened(face: Face, search: Search) -> Face:
+    """The face itself, or where it is in truth when it turns out not to stand upright."""
+    if not _may_be_turned(face, search):
+        return face
+    hits = same_face_at_any_angle(search.bgr, face.box, search.models.detector)
+    return _best_of([face, *_usable(hits, search)], search)
+
+
+def _may_be_turned(face: Face, search: Search) -> bool:
+    if abs(roll(face.landmarks)) >= _TILTED and face.score < _SURE:
+        return True
+    lengths = lengths_of(search.space)
+    length = embedding_length(face)
+    if lengths is not None and not lengths.junk <= length < lengths.clear:
+        return length < lengths.junk
+    return upright_margin(search.bgr, face.box, search.models.detector) < _UPRIGHT_MARGIN
+
+
+def _with_turned(faces: list[Face], upright: Detections, search: Search) -> tuple[list[Face], tuple[Detection, ...]]:
+    """The faces, and those that only the whole photo turned shows; refused are those that are not among them."""
+    kept = _distinct(faces)
+    for hits in faces_at_any_angle(search.bgr, search.models.detector):
+        usable = _usable(hits, search)
+        if usable and not any(_overlap(face.box, hits[0].box) for face in kept):
+            kept.append(_best_of(usable, search))
+    refused = (
+        detection for detection in upright.refused if not any(_overlap(face.box, detection.box) for face in kept)
+    )
+    return kept, tuple(refused)
+
+
+def _usable(hits: list[Detection], search: Search) -> list[Face]:
+    usable = [hit for hit in hits[:_TRIED] if not problem_of(search.bgr, hit)]
+    return [face_of(search.photo, hit, search.models) for hit in usable]
+
+
+def _best_of(faces: list[Face], search: Search) -> Face:
+    """The upright face, the first, unless another has a longer embedding (a better score where lengths are unknown)."""
+    if lengths_of(search.space) is None:
+        return max(faces, key=lambda face: face.score)
+    return max(faces, key=embedding_length)
+
+
+def _distinct(faces: list[Face]) -> list[Face]:
+    kept: list[Face] = []
+    for face in sorted(faces, key=lambda face: -face.score):
+        if not any(_overlap(face.box, other.box) for other in kept):
+            kept.append(face)
+    return kept
+
+
+def _overlap(one: np.ndarray, other: np.ndarray) -> bool:
+    """Whether the centre of one box lies well inside the other: one face, seen at two angles."""
+    centres = np.linalg.norm((one[:2] + one[2:] - other[:2] - other[2:]) / 2)
+    return bool(centres < 0.5 * min(max(one[2:] - one[:2]), max(other[2:] - other[:2])))
