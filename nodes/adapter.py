@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from comfy_api.latest import io
+from torch import Tensor
 
 from ..faceid_core.adapter.model import Adapter, load_adapter
 from ..faceid_core.adapter.variants import Variant
@@ -130,7 +133,7 @@ class FaceIDApply(io.ComfyNode):
     @classmethod
     def execute(
         cls,
-        model,
+        model: Any,
         adapter: Adapter,
         faces: Faces,
         strength: float,
@@ -139,8 +142,8 @@ class FaceIDApply(io.ComfyNode):
         start_at: float,
         end_at: float,
         preview: bool,
-        clip_vision=None,
-        mask=None,
+        clip_vision: Any = None,
+        mask: Tensor | None = None,
     ) -> io.NodeOutput:
         person = Person(
             "faces", faces, strength, lora_strength, structure, start_at, end_at, preview=preview, mask=mask

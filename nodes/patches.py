@@ -22,14 +22,14 @@ tells authors of other extensions what this means for them.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ..faceid_core.adapter.attention import IdentityAttention
+from ..faceid_core.adapter.attention import IdentityAttention, ReadyIdentity
 from ..faceid_core.adapter.rows import Rows, marker, read_markers
 from ..faceid_core.errors import AdapterError
 from .following import follow_rows, order_of
@@ -46,6 +46,8 @@ _READY = "faceid_ready"  # (IdentityAttention, ReadyIdentity) of each that acts,
 Options = dict[str, Any]
 Attention = Callable[[Tensor, Tensor, Tensor, Options], Tensor]
 PatchKey = tuple[str, int, int]
+Cond = list[dict[str, Any]]  # the members of one prompt
+Ready = tuple[tuple[IdentityAttention, ReadyIdentity], ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +65,7 @@ class Identity:
     patch_keys: tuple[PatchKey, ...]
     start_at: float
     end_at: float
-    adapter: tuple
+    adapter: tuple[object, ...]
     lora_strength: float
 
     @property
@@ -98,7 +100,7 @@ class SamplingRun:
         self._told: set[str] = set()
         self._pictures, self._size = 0, (0, 0)
 
-    def __deepcopy__(self, memo: dict) -> SamplingRun:
+    def __deepcopy__(self, memo: dict[int, object]) -> SamplingRun:
         return self  # holds the guider, which extensions that deep-copy a model's options must not copy
 
     def start(self, latent: Tensor) -> None:
@@ -116,7 +118,7 @@ class SamplingRun:
         sigma = float(sigmas.max())  # the one point where the host waits for the device, once per evaluation
         return tuple(limits is None or limits[1] <= sigma <= limits[0] for limits in self._ranges)
 
-    def marked(self, cond: list[dict] | None, x: Tensor) -> list[dict] | None:
+    def marked(self, cond: Cond | None, x: Tensor) -> Cond | None:
         """The list with markers on members that have none: somebody made them while sampling."""
         if not cond or all(MARKERS in member["model_conds"] for member in cond):
             return cond
@@ -128,7 +130,7 @@ class SamplingRun:
             for member in cond
         ]
 
-    def ready(self, markers: Tensor | None, x: Tensor, dtype: torch.dtype, active: Sequence[bool]) -> tuple:
+    def ready(self, markers: Tensor | None, x: Tensor, dtype: torch.dtype, active: Sequence[bool]) -> Ready:
         """(attention, what its layers read) of each identity that acts in a UNet call on ``x`` [B, C, h, w].
 
         Raises:
@@ -153,7 +155,7 @@ class SamplingRun:
     def _needs_pictures(self) -> bool:
         return any(identity.attention.needs_pictures for identity in self.identities)
 
-    def _marks_of_unknown(self, cond: list[dict], x: Tensor) -> Any:
+    def _marks_of_unknown(self, cond: Cond, x: Tensor) -> Any:
         positive = self._is_positive(cond)
         is_whole = len(x) == self._pictures and tuple(x.shape[-2:]) == self._size
         if not is_whole and self._needs_pictures:
@@ -165,7 +167,7 @@ class SamplingRun:
             return self._marks(positive=positive)
         return self._as_cond(marker(len(x), None, positive=positive))
 
-    def _is_positive(self, cond: list[dict]) -> bool:
+    def _is_positive(self, cond: Cond) -> bool:
         """Of a list without markers: by the guider's own names of its members.
 
         A list the guider does not know was made by an extension for a further pass, like PerpNeg's empty prompt.
@@ -242,8 +244,8 @@ class CrossAttentionPatch:
 
 
 def patched_layers(
-    identities: Sequence[Identity], present: dict[tuple, Attention], text_attention: Attention
-) -> dict[tuple, Attention]:
+    identities: Sequence[Identity], present: Mapping[Any, Attention], text_attention: Attention
+) -> dict[Any, Attention]:
     """``patches_replace["attn2"]`` with the identities added to whatever is ``present``.
 
     Another extension may have used the short address ``(block, id)``; ours is the long one and wins, so theirs is
@@ -288,8 +290,8 @@ def outer_sample(
 
 
 def sampler_sample(
-    executor: Any, guider: Any, sigmas: Tensor, extra_args: Options, callback: Any, noise: Tensor, *args
-):
+    executor: Any, guider: Any, sigmas: Tensor, extra_args: Options, callback: Any, noise: Tensor, *args: Any
+) -> Any:
     """Around the sampler: the guider's conds are complete now, and get their markers."""
     run = extra_args["model_options"]["transformer_options"].get(_RUN)
     if run is not None:
@@ -297,7 +299,9 @@ def sampler_sample(
     return executor(guider, sigmas, extra_args, callback, noise, *args)
 
 
-def calc_cond_batch(executor: Any, model: Any, conds: list, x: Tensor, sigmas: Tensor, model_options: Options) -> Any:
+def calc_cond_batch(
+    executor: Any, model: Any, conds: list[Cond | None], x: Tensor, sigmas: Tensor, model_options: Options
+) -> Any:
     """Around one evaluation of conds: mark those that are new, and tell the layers who is active."""
     options = model_options["transformer_options"]
     run = options.get(_RUN)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from comfy_api.latest import io
+from typing import Any
 
+from comfy_api.latest import io
+from torch import Tensor
+
+from ..faceid_core.adapter.model import Adapter
 from ..faceid_core.prompts import Prompt, PromptError, lint
 from ..faceid_core.prompts.prompt import (
     ASPECT_RATIOS,
@@ -16,6 +20,7 @@ from ..faceid_core.prompts.prompt import (
 )
 from ..faceid_core.prompts.schedulers import SCHEDULERS
 from ..faceid_core.tunes.refs import tunes_by_ref, with_tune
+from ..faceid_core.tunes.tune import Tune
 from .drawing import draw_settings
 from .host import progress, storage
 from .sockets import AdapterSocket, PromptSocket, TuneSocket
@@ -109,7 +114,7 @@ class FaceIDPrompt(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, text: str, tune=None, **fields) -> io.NodeOutput:
+    def execute(cls, text: str, tune: Tune | None = None, **fields: Any) -> io.NodeOutput:
         if tune is not None:
             text = with_tune(text, tune)
         prompt = Prompt(text=text, **_as_api(fields))
@@ -128,7 +133,7 @@ class FaceIDPrompt(io.ComfyNode):
         return True
 
     @classmethod
-    def fingerprint_inputs(cls, text: str | None, **_fields) -> str:
+    def fingerprint_inputs(cls, text: str | None, **_fields: object) -> str:
         """A tune deleted and made again under the same title is another person."""
         if text is None:
             return ""
@@ -136,9 +141,9 @@ class FaceIDPrompt(io.ComfyNode):
         return " ".join(f"{ref}={tune.id}@{tune.updated_at}" for ref, tune in sorted(named.items()))
 
 
-def _as_api(fields: dict) -> dict:
+def _as_api(fields: dict[str, Any]) -> dict[str, Any]:
     """The widgets' "auto", "none" and 0 as the API's null, and "1:1", which is what its null means."""
-    nothing = {"style": NONE, "color_grading": NONE}
+    nothing: dict[str, object] = {"style": NONE, "color_grading": NONE}
     unset = {"steps": 0, "w": 0, "h": 0, "scheduler": AUTO, "aspect_ratio": "1:1"} | nothing
     return {name: None if name in unset and value == unset[name] else value for name, value in fields.items()}
 
@@ -202,7 +207,16 @@ class FaceIDApplyPrompt(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, model, clip, prompt, adapter, lora_strength, structure, preview, clip_vision=None, masks=None
+        cls,
+        model: Any,
+        clip: Any,
+        prompt: Prompt,
+        adapter: Adapter,
+        lora_strength: float,
+        structure: float,
+        preview: bool,
+        clip_vision: Any = None,
+        masks: Tensor | None = None,
     ) -> io.NodeOutput:
         drawn = draw_settings(
             model,

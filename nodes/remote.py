@@ -9,6 +9,7 @@ from comfy_api.latest import io
 from ..faceid_core.astria.base_models import BaseModel
 from ..faceid_core.astria.secret import Secret, looks_like_key
 from ..faceid_core.errors import FaceIDError
+from ..faceid_core.prompts import Prompt
 from .host import folders, progress, storage
 from .host.images import images_from_files
 from .sockets import PromptSocket
@@ -42,7 +43,7 @@ class FaceIDRemotePrompt(io.ComfyNode):
         )
 
     @classmethod
-    async def execute(cls, prompt, base_tune_id: int) -> io.NodeOutput:
+    async def execute(cls, prompt: Prompt, base_tune_id: int) -> io.NodeOutput:
         from ..faceid_core.astria.client import AstriaClient
         from ..faceid_core.astria.wire.objects_json import prompt_json
         from ..faceid_core.engines.remote import draw_remotely, money_notes

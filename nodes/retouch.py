@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 from comfy_api.latest import io
+from torch import Tensor
 
 from ..faceid_core.errors import FaceIDError
 from ..faceid_core.faces import find_faces, find_pack
-from ..faceid_core.retouch import CHOICES, FLAGS, load_restorer, load_swapper, restore_faces, swap_faces
+from ..faceid_core.prompts import Prompt
+from ..faceid_core.retouch import CHOICES, FLAGS, Retouched, load_restorer, load_swapper, restore_faces, swap_faces
+from ..faceid_core.tunes.tune import Tune
 from .host import folders, progress
 from .host.folders import AUTO, NONE
 from .host.retouch import run_restorer
@@ -76,7 +82,15 @@ class FaceIDRetouch(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, images, prompt, swap_model, restore_model, preview, upscale_model=None, guider=None, vae=None
+        cls,
+        images: Tensor,
+        prompt: Prompt,
+        swap_model: str,
+        restore_model: str,
+        preview: bool,
+        upscale_model: Any = None,
+        guider: Any = None,
+        vae: Any = None,
     ) -> io.NodeOutput:
         finished, notes = retouch_images(
             images,
@@ -120,7 +134,9 @@ class FaceIDSwapFace(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, images, tune, swap_model, choice, index, preview) -> io.NodeOutput:
+    def execute(
+        cls, images: Tensor, tune: Tune, swap_model: str, choice: str, index: int, preview: bool
+    ) -> io.NodeOutput:
         path = folders.swapper_path(swap_model)
         if path is None:
             raise FaceIDError(
@@ -131,7 +147,7 @@ class FaceIDSwapFace(io.ComfyNode):
         swapper, people = load_swapper(path), [person_of(tune, pack)]
         step = progress.bar(len(images))
 
-        def swap(picture, number):
+        def swap(picture: np.ndarray, number: int) -> Retouched:
             step(number, len(images))
             return swap_faces(picture, people, swapper, pack, choice=choice, index=index, preview=preview)
 
@@ -175,7 +191,9 @@ class FaceIDCorrectFace(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, images, restore_model, fidelity, visibility, tune=None) -> io.NodeOutput:
+    def execute(
+        cls, images: Tensor, restore_model: str, fidelity: float, visibility: float, tune: Tune | None = None
+    ) -> io.NodeOutput:
         path = folders.restorer_path(restore_model)
         if path is None:
             raise FaceIDError(
@@ -184,7 +202,7 @@ class FaceIDCorrectFace(io.ComfyNode):
             )
         pack = find_pack("auto", folders.insightface_roots())
         restorer = load_restorer(path)
-        settings = {
+        settings: dict[str, Any] = {
             "fidelity": fidelity,
             "visibility": visibility,
             "people": [] if tune is None else [person_of(tune, pack)],
@@ -193,7 +211,7 @@ class FaceIDCorrectFace(io.ComfyNode):
         }
         step = progress.bar(len(images))
 
-        def restore(picture, number):
+        def restore(picture: np.ndarray, number: int) -> Retouched:
             step(number, len(images))
             return restore_faces(picture, find_faces([picture], pack).photos[0].faces, restorer, **settings)
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from comfy_api.latest import io
+from torch import Tensor
 
 from ..faceid_core.faces import find_pack, list_packs, photos_from_tensor, tensor_from_photos
 from ..faceid_core.faces.likeness import Likeness, likeness_matrix, measure_likeness, measuring_pack
 from ..faceid_core.pictures.contact_sheet import Frame
 from ..faceid_core.pictures.similarity_plot import similarity_plot
+from ..faceid_core.tunes.tune import Tune
 from .host import folders, graph, progress
 from .retouch_batch import person_of, photos_of
 from .sockets import TuneSocket
@@ -43,12 +47,12 @@ class FaceIDSimilarity(io.ComfyNode):
         )
 
     @classmethod
-    def fingerprint_inputs(cls, images, tune) -> str:
+    def fingerprint_inputs(cls, images: Tensor | None, tune: Tune | None) -> str:
         # The score reaches a PNG through the prompt that saves it: a prompt that saves again has to measure again.
         return graph.digest_of_what_follows(cls.hidden.unique_id)
 
     @classmethod
-    def execute(cls, images, tune) -> io.NodeOutput:
+    def execute(cls, images: Tensor, tune: Tune) -> io.NodeOutput:
         roots = folders.insightface_roots()
         conditioned_space = find_pack("auto", roots).space
         pack = measuring_pack(conditioned_space, list_packs(roots))
@@ -87,7 +91,7 @@ def _line(number: int, one: Likeness) -> str:
     return f"image {number}: {cosine}{one.verdict.value}"
 
 
-def _keep(extra_pnginfo: dict | None, measured: dict) -> None:
+def _keep(extra_pnginfo: dict[str, Any] | None, measured: dict[str, object]) -> None:
     """Add to what Save Image writes into PNGs; absent when a script posted the prompt without it.
 
     A list, for a prompt may measure several times: the PNG's own ``prompt`` tells which node its picture came from.

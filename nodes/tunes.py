@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io as bytes_io
 
+import numpy as np
 import torch
 from comfy_api.latest import io
 from PIL import Image
@@ -113,7 +114,7 @@ async def _uploaded(tune: Tune, *graph: object) -> Tune:
         return await progress.interruptible(ensure_remote(client, storage.tune_store(), tune))
 
 
-def _png(photo) -> bytes:
+def _png(photo: np.ndarray) -> bytes:
     """The pixels as a file: what the store keeps, addressed by its hash, so equal pixels must give equal bytes."""
     file = bytes_io.BytesIO()
     Image.fromarray(photo).save(file, "PNG", compress_level=4)

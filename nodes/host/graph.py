@@ -23,7 +23,7 @@ def digest_of_what_follows(node_id: str) -> str:
     while found := {number for number in nodes if needs[number] & follows} - follows:
         follows |= found
     waiting: list[str] = list(follows)
-    seen: dict[str, tuple] = {}
+    seen: dict[str, tuple[str, object]] = {}
     while waiting:
         number = waiting.pop()
         if number in nodes and number not in seen:

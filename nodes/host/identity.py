@@ -83,14 +83,14 @@ def _merge_lora(model: Any, adapter: Adapter, strength: float) -> None:
 class _Markers(comfy.conds.CONDRegular):
     """One marker for each picture, put together without an operation of torch."""
 
-    def concat(self, others: list) -> torch.Tensor:
+    def concat(self, others: list[Any]) -> torch.Tensor:
         return joined([self.cond, *(other.cond for other in others)])
 
 
 class _MarkersOfPlaces(comfy.conds.CONDNoiseShape):
     """Markers that ComfyUI cuts as it cuts the latent."""
 
-    def concat(self, others: list) -> torch.Tensor:
+    def concat(self, others: list[Any]) -> torch.Tensor:
         return joined([self.cond, *(other.cond for other in others)])
 
 
@@ -104,7 +104,9 @@ def _tell_sampling_node(sentence: str) -> None:
         status(running.node_id, sentence)
 
 
-def _text_attention(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, options: dict) -> torch.Tensor:
+def _text_attention(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, options: patches.Options
+) -> torch.Tensor:
     return optimized_attention(
         query, key, value, options["n_heads"], attn_precision=options["attn_precision"], transformer_options=options
     )

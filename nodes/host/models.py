@@ -57,6 +57,6 @@ def add_lcm(model: Any, lora: str | None) -> Any:
     return patched
 
 
-def encode_text(clip: Any, text: str) -> list:
+def encode_text(clip: Any, text: str) -> list[Any]:
     """CONDITIONING of a text."""
     return clip.encode_from_tokens_scheduled(clip.tokenize(text))

@@ -15,7 +15,7 @@ import numpy as np
 from comfy.model_base import SDXL
 from comfy.model_patcher import ModelPatcher
 from comfy_extras.nodes_upscale_model import ImageUpscaleWithModel
-from torch import Tensor
+from torch import Tensor, nn
 
 from ...faceid_core.adapter.attention import IdentityAttention
 from ...faceid_core.adapter.layers import Base
@@ -36,9 +36,10 @@ _patchers: LRUCache[ModelPatcher] = LRUCache(limit=2)  # as many as restorers ar
 
 def run_restorer(restorer: Restorer) -> RunModule | None:
     """Runs a restorer where ComfyUI's memory management puts it; None for ONNX, which onnxruntime places itself."""
-    if restorer.module is None:
+    module = restorer.module
+    if module is None:
         return None
-    patcher = _patchers.get_or_make(restorer, lambda: _patcher(restorer))
+    patcher = _patchers.get_or_make(restorer, lambda: _patcher(module))
 
     def run(forward: Forward, face: Tensor) -> Tensor:
         model_management.throw_exception_if_processing_interrupted()
@@ -107,5 +108,5 @@ def _showing(guider: Any, shown: tuple[int, ...], people: int) -> Any:
     return other
 
 
-def _patcher(restorer: Restorer) -> ModelPatcher:
-    return ModelPatcher(restorer.module, model_management.get_torch_device(), model_management.unet_offload_device())
+def _patcher(module: nn.Module) -> ModelPatcher:
+    return ModelPatcher(module, model_management.get_torch_device(), model_management.unet_offload_device())

@@ -15,7 +15,7 @@ from comfy.k_diffusion.sampling import BrownianTreeNoiseSampler
 from ...faceid_core.prompts.seeds import seed_per_image, step_noise_seed
 
 
-def cfg_guider(model: Any, positive: list, negative: list, cfg_scale: float) -> Any:
+def cfg_guider(model: Any, positive: list[Any], negative: list[Any], cfg_scale: float) -> Any:
     """ComfyUI's GUIDER for one text and one negative text."""
     guider = comfy.samplers.CFGGuider(model)
     guider.set_conds(positive, negative)
@@ -42,7 +42,7 @@ class ImageNoise:
         self.seeds = seeds
         self.seed = seeds[0]
 
-    def generate_noise(self, latent: dict) -> torch.Tensor:
+    def generate_noise(self, latent: dict[str, torch.Tensor]) -> torch.Tensor:
         images = latent["samples"].split(1)
         seeds = seed_per_image(self.seeds, len(images))
         return torch.cat([comfy.sample.prepare_noise(image, seed) for image, seed in zip(images, seeds, strict=True)])
