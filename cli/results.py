@@ -96,7 +96,8 @@ def save_results(folder: Path, made: Provenance, drawn: Drawn, store: TuneStore)
         path = folder / f"{made.prefix}_{number:05}.png"
         save_png(path, picture.pixels, _texts(made, picture, measure, found))
         yield "  ".join([str(path), *(describe_likeness(*each) for each in found)])
-        results.append(Frame(picture.pixels, f"seed {picture.seed}", found))
+        label = f"picture {len(results) + 1}" if picture.seed is None else f"seed {picture.seed}"
+        results.append(Frame(picture.pixels, label, found))
     sheets = {"sheet": contact_sheet([*photos, *results], PLACEHOLDER_WARNING if made.placeholder else "")}
     if photos and len(photos) + len(results) > 2:
         sheets["likeness"] = _plot(photos, results, measure)
@@ -156,9 +157,10 @@ def _texts(
     settings = resolve(made.prompt, SD15_RESOLUTION)
     width, height = _sampled_size(made.prompt, settings, picture)
     negative = f"\nNegative prompt: {made.prompt.negative_prompt}" if made.prompt.negative_prompt else ""
+    seed = "" if picture.seed is None else f", Seed: {picture.seed}"
     parameters = (
         f"{made.prompt.text}{negative}\nSteps: {settings.steps}, Sampler: {settings.scheduler.name}, "
-        f"CFG scale: {settings.cfg_scale:g}, Seed: {picture.seed}, Size: {width}x{height}"
+        f"CFG scale: {settings.cfg_scale:g}{seed}, Size: {width}x{height}"
     )
     likeness = {
         title: {"cosine": one.cosine and round(one.cosine, 4), "verdict": one.verdict.value} for title, one in found

@@ -6,19 +6,22 @@ import ast
 import re
 import subprocess
 import sys
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
-# A layer may import its own row and those below it, never one above.
-PEERS = [
+# A room imports the rooms of the rows below its own, and itself; never its neighbours, never upwards.
+ROWS = (
     {"nodes", "service", "cli"},
     {"engines"},
-    {"tunes", "prompts", "adapter", "retouch", "astria"},
-    {"faces", "weights"},
+    {"astria", "retouch"},
+    {"tunes", "adapter", "pictures"},
+    {"prompts", "faces", "weights"},
     {"model_files"},
-]
+    {"errors", "cache"},
+)
 COMFYUI = {"comfy", "comfy_api", "comfy_extras", "comfy_execution", "folder_paths", "server", "execution", "nodes"}
 HEAVY = {
     "cv2",
@@ -52,20 +55,67 @@ def imported(path: Path) -> list[tuple[int, str]]:
     return found
 
 
-def layer_of(parts: tuple[str, ...]) -> int | None:
-    return next((rank for rank, names in enumerate(PEERS) if names & set(parts)), None)
+def module_name(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module_name(path): path for path in SOURCES}
+
+
+def own_imports(name: str) -> set[str]:
+    """The modules of this repository that a module imports, wherever in it: at its top, in a function, for types."""
+    path = MODULES[name]
+    package = name.split(".") if path.stem == "__init__" else name.split(".")[:-1]
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            start = package[: len(package) - node.level + 1]
+            target = ".".join([*start, *(node.module.split(".") if node.module else [])])
+            members = {f"{target}.{alias.name}" for alias in node.names}
+            found |= members & MODULES.keys() or {target}
+    return found & MODULES.keys()
+
+
+def room_of(module: str) -> str:
+    first, *rest = module.split(".")
+    return rest[0] if first == "faceid_core" and rest else first
+
+
+def circles(imports: dict[str, set[str]]) -> list[tuple[str, ...]]:
+    """The first circle of modules that import one another, if there is one."""
+    try:
+        tuple(TopologicalSorter(imports).static_order())
+    except CycleError as error:
+        return [tuple(error.args[1])]
+    return []
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_imports_go_down_only(path):
-    here = path.relative_to(ROOT).with_suffix("").parts
-    for level, name in imported(path):
-        if not level:
-            assert name.split(".")[0] != "faceid_tunes", "ComfyUI loads the folder under a name of its own"
-            continue
-        target = here[: len(here) - level] + tuple(name.split("."))
-        if layer_of(target) is not None and layer_of(here) is not None:
-            assert layer_of(target) >= layer_of(here), f"{'/'.join(here)} imports {'/'.join(target)}"
+    assert not [name for level, name in imported(path) if not level and name.split(".")[0] == "faceid_tunes"], (
+        "ComfyUI loads the folder under a name of its own"
+    )
+    here = module_name(path)
+    rank = {room: number for number, row in enumerate(ROWS) for room in row}
+    for target in own_imports(here):
+        room, other = room_of(here), room_of(target)
+        assert room == other or rank[room] < rank[other], f"{here} imports {target}"
+
+
+def test_every_room_has_a_row():
+    assert {room_of(module) for module in MODULES} - {"faceid_core"} == set().union(*ROWS) - {"service"}
+
+
+def test_no_modules_import_one_another_in_a_circle():
+    imports = {module: own_imports(module) for module in MODULES}
+    assert sum(map(len, imports.values())) > 400
+    assert circles(imports) == []
+
+
+def test_a_circle_is_found_over_several_modules():
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}})
+    assert not circles({"a": {"b", "c"}, "b": {"c"}, "c": set()})
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))

@@ -35,15 +35,20 @@ class Cancelled(FaceIDError):  # noqa: N818, it is no mistake of anybody
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """One finished picture: ``pixels`` is [H, W, 3] uint8 RGB; ``seed`` draws it again, alone."""
+    """One finished picture.
+
+    Attributes:
+        pixels: [H, W, 3] uint8 RGB.
+        seed: draws it again, alone, with the same engine; None where nobody knows such a seed.
+    """
 
     pixels: np.ndarray = field(repr=False)
-    seed: int
+    seed: int | None
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """The pictures in the order of their seeds, and what a person should know of how they were drawn."""
+    """The pictures in the order in which they were asked for, and what a person should know of how they were drawn."""
 
     pictures: tuple[Picture, ...]
     notes: tuple[str, ...] = ()

@@ -60,7 +60,9 @@ def test_pictures_come_back_with_what_they_cost_and_the_key_is_nowhere(api, face
 
     with Image.open("out/faceid_00001.png") as picture:
         about = json.loads(picture.text["faceid"])
-    assert about["prompt"]["text"] == TEXT
+        parameters = picture.text["parameters"]
+    assert about["prompt"]["text"] == TEXT and about["prompt"]["seed"] == 7
+    assert about["seed"] is None and "Seed" not in parameters, "which picture of a batch a seed draws, nobody knows"
     assert sorted(path.name for path in Path("out").iterdir()) == [
         "faceid_00001.png",
         "faceid_00001_likeness.png",

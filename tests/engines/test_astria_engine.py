@@ -84,6 +84,19 @@ def test_a_prompt_comes_back_as_pictures_with_cost_and_balance(api, store, engin
     assert drawn.notes == ("remote prompt 30000901", "cost $0.020", "$12.48 left")
 
 
+def test_a_picture_has_a_seed_where_that_seed_draws_it_again_alone(api, store, engine):
+    (alone,) = engine.draw(Prompt("<faceid:1:1> woman", seed=7), store).pictures
+    assert alone.seed == 7
+    batch = engine.draw(Prompt("<faceid:1:1> woman", num_images=2, seed=7), store)
+    assert [picture.seed for picture in batch.pictures] == [None, None]
+
+
+def test_the_seed_of_a_batch_that_nobody_chose_is_told(api, store, engine):
+    drawn = engine.draw(Prompt("<faceid:1:1> woman", num_images=2), store)
+    (sent,) = api.prompts.values()
+    assert f"seed {sent.seed} draws these 2 pictures again, together" in drawn.notes
+
+
 def test_pictures_do_not_wait_long_for_the_balance(api, store, engine, monkeypatch):
     monkeypatch.setattr("faceid_tunes.faceid_core.engines.remote.engine._WAIT_FOR_BALANCE", 0.05)
     api.will(Fault(how="slow", seconds=0.25), "GET", "/users", times=9)

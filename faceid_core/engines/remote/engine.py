@@ -66,9 +66,10 @@ class AstriaEngine:
         """
         work = self._draw(prompt, store, partial(report, on_progress, cancel))
         drawn, notes = asyncio.run(_unless_cancelled(work, cancel))
-        seed = drawn.prompt.seed or 0
+        # One picture is what its prompt's seed draws. Of several, only the API knows which seed drew which.
+        seed = drawn.prompt.seed if prompt.num_images == 1 else None
         pictures = tuple(Picture(pixels(image), seed) for image in drawn.images)
-        return Drawn(pictures, notes)
+        return Drawn(pictures, (*notes, *_batch_seed_note(prompt, drawn.prompt)))
 
     async def _draw(
         self, prompt: Prompt, store: TuneStore, on_progress: OnProgress
@@ -125,6 +126,13 @@ async def money_notes(client: AstriaClient, prompt: RemotePrompt) -> tuple[str, 
     except (AstriaError, asyncio.TimeoutError):
         balance = None  # nice to know, no reason to fail or to wait long: the pictures are here
     return tuple(notes if balance is None else [*notes, f"${balance:.2f} left"])
+
+
+def _batch_seed_note(asked: Prompt, made: RemotePrompt) -> list[str]:
+    """The seed of a batch that was asked for without one: no picture of it has a seed of its own to say so."""
+    if asked.seed is not None or asked.num_images == 1 or made.seed is None:
+        return []
+    return [f"seed {made.seed} draws these {asked.num_images} pictures again, together"]
 
 
 def pixels(image: bytes) -> np.ndarray:
