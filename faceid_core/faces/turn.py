@@ -114,7 +114,8 @@ def _turned(view: _View, angle: int, zoom: float, side: float) -> tuple[np.ndarr
     """A square of ``side`` pixels with the view turned in it, black outside; and the [2, 3] matrix back to the view."""
     import cv2
 
-    matrix = cv2.getRotationMatrix2D((float(view.centre[0]), float(view.centre[1])), angle, zoom)
+    centre = (float(view.centre[0]), float(view.centre[1]))
+    matrix = np.asarray(cv2.getRotationMatrix2D(centre, angle, zoom), dtype=np.float64)
     matrix[:, 2] += side / 2 - view.centre
     canvas = (round(side), round(side))
     return cv2.warpAffine(view.pixels, matrix, canvas), cv2.invertAffineTransform(matrix)
