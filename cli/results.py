@@ -90,7 +90,7 @@ def save_results(folder: Path, made: Provenance, drawn: Drawn, store: TuneStore)
     if measure.people:
         yield f"likeness by {measure}"
     first = _next_number(folder, made.prefix)
-    results = []
+    results: list[Frame] = []
     for number, picture in enumerate(drawn.pictures, first):
         found = measure.of(picture.pixels)
         path = folder / f"{made.prefix}_{number:05}.png"

@@ -218,7 +218,7 @@ def _read_emap(path: Path, header: Header) -> np.ndarray | None:
 
 
 def _read_weight(path: Path, weight: Weight) -> np.ndarray | None:
-    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+    from google.protobuf.message import DecodeError
     from onnx import TensorProto, numpy_helper
 
     if weight.end - weight.start > _EMAP_LIMIT:
