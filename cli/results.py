@@ -112,7 +112,7 @@ def _measure(recognisers: Recognisers, tunes: Sequence[Tune], store: TuneStore, 
     from ..faceid_core.faces.likeness import measuring_pack
     from ..faceid_core.faces.models import load_models
     from ..faceid_core.faces.packs import embedded_pack
-    from ..faceid_core.tunes.create import faces_of
+    from ..faceid_core.tunes.faces import faces_of
 
     pack = measuring_pack(recognisers.conditioned_space, recognisers.packs)
     try:

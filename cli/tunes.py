@@ -1,34 +1,37 @@
-"""``faceid tunes create|list|show|check|purge``: people stored under a title."""
+"""``faceid tunes create|list|show|check|purge``: people stored under a title; tune_photos.py has the rest."""
 
 from __future__ import annotations
 
 import argparse
-import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ..faceid_core.errors import FaceIDError
+from . import tune_photos
 from .home import add_home_option, opened_store, photo_bytes
-
-if TYPE_CHECKING:
-    from ..faceid_core.tunes.tune import Tune
+from .photo_options import (
+    add_order_options,
+    add_pack_options,
+    chosen_pack,
+    orders_of,
+    remark_lines,
+    tune_line,
+    tune_named,
+)
 
 
 def add_to(subjects: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = subjects.add_parser("tunes", help="people stored under a title")
     add_home_option(parser)
-    commands = parser.add_subparsers(required=True, metavar="{create,list,show,check,purge}")
+    commands = parser.add_subparsers(required=True, metavar="{create,list,show,photo,add-photo,drop-photo,check,purge}")
 
     create = commands.add_parser("create", help="store a person under a title")
     create.add_argument("photos", nargs="+", type=Path, metavar="PHOTO")
     create.add_argument("--title", required=True, help="unique name; the same title is the same person")
     create.add_argument("--name", default="person", help="the person's class word in a prompt: man, woman, person, ...")
-    create.add_argument("--face-pack", default="auto", help="auto, yunet_sface (embedded), buffalo_l, ...")
-    create.add_argument(
-        "--insightface", type=Path, action="append", default=[], metavar="DIR", help="a models/insightface folder"
-    )
+    add_pack_options(create)
+    add_order_options(create)
     create.set_defaults(run=_create_tune)
 
     listing = commands.add_parser("list", help="newest first")
@@ -40,51 +43,43 @@ def add_to(subjects: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     show.add_argument("tune", metavar="ID_OR_TITLE")
     show.set_defaults(run=_show_tune)
 
+    tune_photos.add_to(commands)
     commands.add_parser("check", help="find damaged photos and embeddings, and say what to do").set_defaults(run=_check)
     commands.add_parser("purge", help="delete expired tunes and files no tune needs").set_defaults(run=_purge)
 
 
 def _create_tune(options: argparse.Namespace) -> Iterator[str]:
-    from ..faceid_core.faces import find_pack
     from ..faceid_core.tunes.create import create_tune
 
     photos = [photo_bytes(path) for path in options.photos]
-    pack = find_pack(options.face_pack, options.insightface)
+    pack, orders = chosen_pack(options), orders_of(options)
     with opened_store(options) as store:
-        tune = create_tune(store, photos, options.title, options.name, pack)
-    yield _line(tune)
-    for number in tune.photos_without_face:
-        yield f"  no face was found in photo {number}{_path(tune, number, options.photos, photos)}"
-
-
-def _path(tune: Tune, number: int, paths: Sequence[Path], photos: Sequence[bytes]) -> str:
-    """The path of photo ``number`` of the tune: an older tune may have its photos in another order."""
-    digests = [hashlib.sha256(data).hexdigest() for data in photos]
-    sha256 = tune.photos[number - 1].sha256
-    return f" ({paths[digests.index(sha256)]})" if sha256 in digests else ""
+        tune = create_tune(store, photos, options.title, options.name, pack, orders=orders)
+    yield tune_line(tune)
+    yield from remark_lines(tune, options.photos, photos)
 
 
 def _list_tunes(options: argparse.Namespace) -> Iterator[str]:
     with opened_store(options) as store:
-        yield from map(_line, store.list(limit=options.limit, before_id=options.before_id))
+        yield from map(tune_line, store.list(limit=options.limit, before_id=options.before_id))
 
 
 def _show_tune(options: argparse.Namespace) -> Iterator[str]:
-    from ..faceid_core.prompts.text import Tag
-    from ..faceid_core.tunes.refs import tune_of
-
     with opened_store(options) as store:
-        tune = tune_of(store, Tag("faceid", options.tune))
-    yield _line(tune)
+        tune = tune_named(store, options.tune)
+    yield tune_line(tune)
     yield f"  class name   {tune.name}"
     yield f"  created      {_time(tune.created_at)}"
     yield f"  expires      {_time(tune.expires_at) if tune.expires_at else 'never'}"
     yield f"  face pack    {tune.pack} (embedding space {tune.space})"
     if tune.remote_id is not None:
         yield f"  remote id    {tune.remote_id} at {tune.remote_url}"
+    remarks = dict(tune.remarks)
     for number, photo in enumerate(tune.photos, 1):
-        found = f"face, score {photo.face.score:.2f}" if photo.face else "no face"
-        yield f"  photo {number}      {photo.width}x{photo.height} {photo.media_type}, {found}"
+        said = [f"face, score {photo.face.score:.2f}" if photo.face else "no face"]
+        said += [f"weight {photo.weight:g}"] if photo.weight != 1 else []
+        said += [remarks[number]] if number in remarks else []
+        yield f"  photo {number}      {photo.width}x{photo.height} {photo.media_type}, {', '.join(said)}"
 
 
 def _check(options: argparse.Namespace) -> Iterator[str]:
@@ -108,11 +103,6 @@ def _purge(options: argparse.Namespace) -> Iterator[str]:
     with opened_store(options) as store:
         purged = store.purge()
     yield f"{purged.tunes} expired tunes and {purged.blobs} files deleted, {purged.bytes / 1e6:.1f} MB freed"
-
-
-def _line(tune: Tune) -> str:
-    photos = f"{len(tune.photos)} photo{'s' if len(tune.photos) > 1 else ''}"
-    return f"{tune.id:>6}  {tune.title}  ({tune.name}, {photos})  <faceid:{tune.id}:1>"
 
 
 def _time(moment: datetime | None) -> str:

@@ -2,7 +2,8 @@
 
     FaceIDError
     ├── PhotoError  an input picture cannot be used (NaN, 1x1, not a picture)
-    │   └── NoFaceError  no face was found in a readable picture
+    │   ├── NoFaceError  no face was found in a readable picture
+    │   └── UnclearPersonError  several photos show different people, and none is in most of them
     ├── FacePackError  a face pack is missing or incomplete
     ├── AdapterError  an IP-Adapter file cannot be read, or does not fit the model or faces it is used with
     ├── MissingDependencyError  a Python package has to be installed first
@@ -51,6 +52,10 @@ class PhotoError(FaceIDError):
 
 class NoFaceError(PhotoError):
     """No face was found in a readable picture."""
+
+
+class UnclearPersonError(PhotoError):
+    """Several photos show different people, and none is in most of them."""
 
 
 class FacePackError(FaceIDError):

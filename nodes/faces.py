@@ -10,11 +10,11 @@ from ..faceid_core.faces import (
     ON_MISSING,
     PICKS,
     annotated_photos,
-    choose_faces,
     describe_faces,
     find_faces,
     find_pack,
     list_packs,
+    one_person,
     photos_from_tensor,
     tensor_from_photos,
 )
@@ -41,7 +41,13 @@ class FaceIDExtractFace(io.ComfyNode):
                     tooltip="Detector and recogniser. FaceID adapters were trained on buffalo_l; auto takes it when it "
                     "is in models/insightface, else the embedded pack.",
                 ),
-                io.Combo.Input("pick", options=list(PICKS), default="largest", tooltip="Which face of each photo."),
+                io.Combo.Input(
+                    "pick",
+                    options=list(PICKS),
+                    default="largest",
+                    tooltip="Which face of each photo. Of several photos, largest "
+                    "takes the face that is the same person in most of them.",
+                ),
                 io.Int.Input(
                     "index",
                     default=0,
@@ -69,7 +75,7 @@ class FaceIDExtractFace(io.ComfyNode):
         pack = find_pack(face_pack, folders.insightface_roots())
         photos = photos_from_tensor(images)
         found = find_faces(photos, pack, on_photo=progress.bar(len(photos)))
-        faces = choose_faces(found, pick, index, on_missing)
+        faces = one_person(found, pick, index, on_missing)
         progress.status(cls.hidden.unique_id, describe_faces(faces, found))
         crops = tensor_from_photos([face.crop for face in faces.faces])
         return io.NodeOutput(faces, crops, tensor_from_photos(annotated_photos(photos, found, faces)))

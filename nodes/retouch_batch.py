@@ -94,7 +94,7 @@ def people_of(prompt: Prompt, pack: FacePack) -> list[Faces]:
 
 def person_of(tune: Tune, pack: FacePack) -> Faces:
     """The tune's faces, read with ``pack``. Raises NoFaceError."""
-    from ..faceid_core.tunes.create import faces_of
+    from ..faceid_core.tunes.faces import faces_of
 
     return faces_of(tune, storage.tune_store(), pack, progress.bar(len(tune.photos)))
 

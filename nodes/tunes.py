@@ -52,18 +52,31 @@ class FaceIDCreateTune(io.ComfyNode):
                     optional=True,
                     tooltip="remote: upload the photos to the Astria API at once, not at the first remote picture.",
                 ),
+                io.String.Input(
+                    "photo_choices",
+                    default="",
+                    optional=True,
+                    advanced=True,
+                    placeholder="2 ignore; 3 face 1",
+                    tooltip="Which photos count, where it is not clear: 2 ignore; 3 face 1 (faces are counted from 0, "
+                    "left to right); 4 use; 1 weight 2.",
+                ),
             ],
             outputs=tune_outputs(),
             hidden=[io.Hidden.unique_id, io.Hidden.prompt, io.Hidden.extra_pnginfo],
         )
 
     @classmethod
-    async def execute(cls, images: torch.Tensor, title: str, name: str, backend: str = LOCAL) -> io.NodeOutput:
+    async def execute(
+        cls, images: torch.Tensor, title: str, name: str, backend: str = LOCAL, photo_choices: str = ""
+    ) -> io.NodeOutput:
         from ..faceid_core.tunes.create import create_tune
+        from ..faceid_core.tunes.orders import parse_orders
 
         photos = [_png(photo) for photo in photos_from_tensor(images)]
         pack = find_pack("auto", folders.insightface_roots())
-        tune = create_tune(storage.tune_store(), photos, title, name, pack, on_photo=progress.bar(len(photos)))
+        on_photo, orders = progress.bar(len(photos)), parse_orders(photo_choices)
+        tune = create_tune(storage.tune_store(), photos, title, name, pack, on_photo=on_photo, orders=orders)
         note = ""
         if backend == REMOTE:
             tune = await _uploaded(tune, cls.hidden.prompt, cls.hidden.extra_pnginfo)
@@ -126,5 +139,6 @@ def _output(node: type[io.ComfyNode], tune: Tune, note: str = "") -> io.NodeOutp
     text = f"{tag} is {tune.title!r}, {tune.name}, {len(tune.photos)} photo{'s' if len(tune.photos) > 1 else ''}"
     if tune.photos_without_face:
         text += f" · no face in image {', '.join(map(str, tune.photos_without_face))}"
+    text += "".join(f" · image {number}: {remark}" for number, remark in tune.remarks)
     progress.status(node.hidden.unique_id, text + note)
     return io.NodeOutput(tune, tune.id, tag)

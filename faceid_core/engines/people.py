@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..adapter.model import Adapter
 from ..adapter.tokens import check_embedding_space
-from ..errors import AdapterError, NoFaceError
+from ..errors import AdapterError, NoFaceError, UnclearPersonError
 from ..faces import FacePack, Faces
 from ..prompts import Prompt, Tag
 from ..prompts.errors import error_at
@@ -65,11 +65,13 @@ def person_of_tag(
     Raises:
         PromptError: there is no such tune, or the pack finds no face in it; points at the tag.
     """
-    from ..tunes.create import faces_of
+    from ..tunes.faces import faces_of
 
     tune = named_tune(store, tag, prompt.text)
     try:
         return tune, faces_of(tune, store, pack, on_photo)
+    except UnclearPersonError as error:
+        raise error_at(prompt.text, tag.start, f"it is not clear who tune {tune.title!r} is", str(error)) from error
     except NoFaceError as error:
         problem = f"tune {tune.title!r} has no face that the pack {pack.name} finds"
         raise error_at(prompt.text, tag.start, problem, str(error)) from error

@@ -8,6 +8,7 @@ turn.py     photo, turned              -> the same of faces that do not stand up
 align.py    landmarks                  -> 112 and 224 pixel crops
 find.py     photo                      -> Face values        (embed.py makes one; trust.py tells what one is worth)
 extract.py  photos                     -> Faces             (choose.py picks one face per photo)
+person.py   several photos             -> whose they are    (clusters.py: faces by person)
 annotated.py, report.py                -> the picture and the line that the user sees
 likeness.py pictures, a person         -> cosines           (verdict.py: what a cosine means)
 """
@@ -17,6 +18,7 @@ from .choose import PICKS
 from .extract import ON_MISSING, FoundFaces, PhotoFaces, choose_faces, extract_faces, find_faces
 from .face import Face, Faces
 from .packs import EMBEDDED_PACK, FacePack, find_pack, list_packs
+from .person import PhotoChoice, PhotoVerdict, judge_photos, one_person, person_faces
 from .photo import photos_from_tensor, read_photo, tensor_from_photos
 from .report import describe_faces
 
@@ -28,14 +30,19 @@ __all__ = [
     "FacePack",
     "Faces",
     "FoundFaces",
+    "PhotoChoice",
     "PhotoFaces",
+    "PhotoVerdict",
     "annotated_photos",
     "choose_faces",
     "describe_faces",
     "extract_faces",
     "find_faces",
     "find_pack",
+    "judge_photos",
     "list_packs",
+    "one_person",
+    "person_faces",
     "photos_from_tensor",
     "read_photo",
     "tensor_from_photos",

@@ -26,6 +26,7 @@ class Face:
     score: the detector's probability, 0 to 1.
     embedding: [512] float32, as the recogniser gives it, not normalised (its length indicates the photo's quality).
     crop: [224, 224, 3] uint8 RGB, aligned to the ArcFace template.
+    weight: of this face in the person's mean, above 0.
     """
 
     photo: int
@@ -34,11 +35,20 @@ class Face:
     score: float
     embedding: np.ndarray
     crop: np.ndarray
+    weight: float = 1.0
 
     @property
     def unit_embedding(self) -> np.ndarray:
         """[512] float32 of length 1: what FaceID, FaceID-Plus, PlusV2 and face swappers take."""
         return _unit(self.embedding)
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A photo whose face is not used: its 0-based index, and why."""
+
+    photo: int
+    reason: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +59,8 @@ class Faces:
     pack: name of the face pack that found them.
     provider: what onnxruntime really ran on, read from the session, e.g. "CPUExecutionProvider".
     skipped: 0-based indices of the photos that had no face.
+    left_out: photos that have a face that is not used (person.py).
+    remarks: what a person should know of the faces that are used, a sentence each.
     """
 
     faces: tuple[Face, ...]
@@ -56,14 +68,25 @@ class Faces:
     pack: str
     provider: str
     skipped: tuple[int, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+    remarks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.faces:
             raise NoFaceError("There is no face to work with: give at least one photo that shows a face.")
 
     def mean_embedding(self) -> np.ndarray:
-        """[512] float32 of length 1: the mean of the unit embeddings, normalised again."""
-        return _unit(np.mean([face.unit_embedding for face in self.faces], axis=0))
+        """[512] float32 of length 1: the mean of the unit embeddings by weight, normalised again."""
+        units = [face.unit_embedding for face in self.faces]
+        if self.weights is None:
+            return _unit(np.mean(units, axis=0))
+        return _unit(np.average(units, axis=0, weights=self.weights))
+
+    @property
+    def weights(self) -> tuple[float, ...] | None:
+        """The weight of each face, or None where all weigh the same."""
+        weights = tuple(face.weight for face in self.faces)
+        return weights if len(set(weights)) > 1 else None
 
     def outliers(self, threshold: float = SAME_PERSON) -> tuple[int, ...]:
         """0-based indices of the photos whose face seems to be someone else's.
@@ -80,11 +103,13 @@ class Faces:
 
     @cached_property
     def digest(self) -> str:
-        """sha256 (hex) over the embedding space, the embeddings and the crops: a cache key."""
+        """sha256 (hex) over the embedding space, the embeddings, the crops and unequal weights: a cache key."""
         digest = hashlib.sha256(self.space.encode())
         for face in self.faces:
             digest.update(np.ascontiguousarray(face.embedding).tobytes())
             digest.update(np.ascontiguousarray(face.crop).tobytes())
+        if self.weights is not None:
+            digest.update(repr(self.weights).encode())
         return digest.hexdigest()
 
 

@@ -20,6 +20,8 @@ def describe_faces(faces: Faces, found: FoundFaces) -> str:
     if faces.skipped:
         lines.append(f"skipped, no face: {_images(faces.skipped)}")
     lines += describe_doubts(faces)
+    lines += [f"left out: image {left.photo + 1}, {left.reason}" for left in faces.left_out]
+    lines += faces.remarks
     outliers = faces.outliers()
     if outliers:
         lines.append(f"seems to be someone else: {_images(outliers)}")

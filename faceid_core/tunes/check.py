@@ -55,7 +55,7 @@ def _damages(store: TuneStore, tune: Tune, problems: dict[str, str]) -> Iterator
     photos = {photo.sha256 for photo in tune.photos}
     for number, photo in enumerate(tune.photos, 1):
         if problem := problems.get(photo.sha256):
-            remedy = "Create the tune again from the same photos, under the same title: that repairs it."
+            remedy = f"The same file repairs it: `faceid tunes add-photo {tune.id} PHOTO`."
             yield Damage(tune.id, tune.title, f"photo {number}: {problem}", remedy)
     for name in sorted(set(store.files_of(tune.id)) - photos):
         if problem := problems.get(name):

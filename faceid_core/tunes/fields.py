@@ -37,8 +37,26 @@ def checked(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def normal(text: str) -> str:
-    """Trimmed and composed (NFC): how titles and names are stored and searched."""
-    return unicodedata.normalize("NFC", text.strip())
+    """How titles and names are stored, and searched for: composed (NFC), without what nobody sees.
+
+    Every kind of space is one space, none at the ends; zero-width and direction marks are dropped, but for the joiners
+    inside an emoji.
+    """
+    kept = "".join(
+        " " if unicodedata.category(character) == "Zs" else character
+        for number, character in enumerate(text)
+        if unicodedata.category(character) != "Cf" or _joins_emoji(text, number)
+    )
+    return " ".join(part for part in unicodedata.normalize("NFC", kept.strip()).split(" ") if part)
+
+
+def _joins_emoji(text: str, number: int) -> bool:
+    around = text[number - 1 : number] + text[number + 1 : number + 2]
+    return (
+        text[number] == "\u200d"
+        and len(around) == 2
+        and all(unicodedata.category(character) in ("So", "Sk", "Mn") for character in around)
+    )
 
 
 def is_printable(text: str) -> bool:

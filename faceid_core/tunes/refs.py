@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import unicodedata
 from typing import TYPE_CHECKING
 
 from ..prompts.errors import error_at
 from ..prompts.grammar import parse, with_tag
 from ..prompts.text import PromptText, Tag
 from .errors import TuneNotFoundError
+from .fields import normal
 from .tune import Tune
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def with_tune(text: str, tune: Tune) -> str:
     """``text`` with the tune's tag in front, or unchanged if it already names the tune, by id or title."""
-    refs = {unicodedata.normalize("NFC", tag.ref) for tag in parse(text).faces}
+    refs = {normal(tag.ref) for tag in parse(text).faces}
     return text if tune.title in refs else with_tag(text, Tag("faceid", str(tune.id)))
 
 

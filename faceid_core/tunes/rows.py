@@ -13,6 +13,17 @@ from .tune import Tune, TuneFace, TunePhoto
 
 _COLUMNS = [column.name for column in tunes.columns]
 
+FACE_COLUMNS = (
+    "sha256",
+    "box",
+    "landmarks",
+    "score",
+    "provider",
+    "counts",
+    "reason",
+    "others",
+)  # as row_face takes them
+
 _PHOTOS = (
     sa.select(
         photos.c.tune_id,
@@ -20,11 +31,11 @@ _PHOTOS = (
         photos.c.media_type,
         photos.c.width,
         photos.c.height,
-        faces.c.sha256,
-        faces.c.box,
-        faces.c.landmarks,
-        faces.c.score,
-        faces.c.provider,
+        photos.c.use,
+        photos.c.face_at,
+        photos.c.weight,
+        photos.c.is_added,
+        *(faces.c[name] for name in FACE_COLUMNS),
     )
     .join(tunes, tunes.c.id == photos.c.tune_id)
     .outerjoin(
@@ -63,6 +74,10 @@ def photo_rows(tune_id: int, of: Iterable[TunePhoto]) -> list[dict[str, object]]
             "media_type": photo.media_type,
             "width": photo.width,
             "height": photo.height,
+            "use": photo.use,
+            "face_at": photo.face_at and list(photo.face_at),
+            "weight": photo.weight,
+            "is_added": photo.is_added,
         }
         for position, photo in enumerate(of)
     ]
@@ -83,21 +98,35 @@ def face_rows(
             "landmarks": face and [list(point) for point in face.landmarks],
             "score": face and face.score,
             "provider": face and face.provider,
+            "counts": face and face.counts,
+            "reason": face.reason if face else "",
+            "others": face.others if face else 0,
         }
         for position, face in enumerate(found)
     ]
 
 
-def row_face(sha256: str | None, box: Any, landmarks: Any, score: Any, provider: Any) -> TuneFace | None:
-    """Of the columns that ``faces`` has; all of them are None for a photo without a face."""
+def row_face(
+    sha256: str | None,
+    box: Any,
+    landmarks: Any,
+    score: Any,
+    provider: Any,
+    counts: bool | None,
+    reason: str,
+    others: int,
+) -> TuneFace | None:
+    """Of ``FACE_COLUMNS``; sha256 is None for a photo without a face."""
     if sha256 is None:
         return None
-    return TuneFace(sha256, tuple(box), tuple(tuple(point) for point in landmarks), score, provider)
+    points = tuple(tuple(point) for point in landmarks)
+    return TuneFace(sha256, tuple(box), points, score, provider, counts, reason, others)
 
 
 def _photo(row: Sequence[Any]) -> TunePhoto:
-    _, sha256, media_type, width, height, *face = row
-    return TunePhoto(sha256, media_type, width, height, row_face(*face))
+    _, sha256, media_type, width, height, use, face_at, weight, is_added, *face = row
+    at = None if face_at is None else (face_at[0], face_at[1])
+    return TunePhoto(sha256, media_type, width, height, row_face(*face), use, at, weight, is_added)
 
 
 def _tune(row: Sequence[Any], of: tuple[TunePhoto, ...]) -> Tune:

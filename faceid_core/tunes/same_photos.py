@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..errors import FaceIDError
+from .analysis import sha256_of
 from .errors import TuneError
 from .tune import Tune
 
@@ -15,8 +15,18 @@ if TYPE_CHECKING:
 
 
 def same_photos(tune: Tune, photos: Sequence[bytes]) -> bool:
-    """Whether the tune was made from exactly these files, in any order."""
-    return sorted(photo.sha256 for photo in tune.photos) == sorted(map(_sha256, photos))
+    """Whether the tune was made from exactly these files, in any order; those added later may be among them."""
+    given, made_from = sorted(map(sha256_of, photos)), [photo for photo in tune.photos if not photo.is_added]
+    return given in (sorted(photo.sha256 for photo in tune.photos), sorted(photo.sha256 for photo in made_from))
+
+
+def positions_of(store: TuneStore, tune: Tune, photos: Sequence[bytes]) -> list[int]:
+    """Where in ``tune.photos`` each of the photos is, which are the tune's: 0-based."""
+    kept = [photo.sha256 for photo in tune.photos]
+    if all(sha256_of(data) in kept for data in photos):
+        return [kept.index(sha256_of(data)) for data in photos]
+    there = [_pixels_kept(store, tune, number) for number in range(len(tune.photos))]
+    return [there.index(_pixels(data)) for data in photos]
 
 
 def refuse_other_photos(store: TuneStore, tune: Tune, photos: Sequence[bytes]) -> None:
@@ -27,13 +37,13 @@ def refuse_other_photos(store: TuneStore, tune: Tune, photos: Sequence[bytes]) -
     """
     kept = {photo.sha256 for photo in tune.photos}
     for data in photos:
-        if _sha256(data) in kept:
+        if sha256_of(data) in kept:
             store.blobs.put(data)
     if same_photos(tune, photos):
         return
     there = [_pixels_kept(store, tune, number) for number in range(len(tune.photos))]
     other = [number for number, data in enumerate(photos, 1) if _pixels(data) not in there]
-    if not other and len(photos) == len(tune.photos):
+    if not other and len(photos) in (len(tune.photos), sum(not photo.is_added for photo in tune.photos)):
         return
     raise TuneError(
         f"There already is a tune {tune.title!r}, made from other photos{_difference(tune, photos, other)}. Choose "
@@ -63,9 +73,5 @@ def _pixels(data: bytes) -> str:
     try:
         pixels = read_photo(data)
     except FaceIDError:
-        return _sha256(data)
-    return _sha256(repr(pixels.shape).encode() + pixels.tobytes())
-
-
-def _sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
+        return sha256_of(data)
+    return sha256_of(repr(pixels.shape).encode() + pixels.tobytes())

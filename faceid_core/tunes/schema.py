@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-REVISION = "0001"
+REVISION = "0002"
 VERSION_TABLE = (
     "faceid_schema_version"  # not alembic's default: the database may be shared with another program that uses alembic
 )
@@ -82,6 +82,11 @@ photos = sa.Table(
     _text("media_type", nullable=False),
     sa.Column("width", sa.Integer, nullable=False),
     sa.Column("height", sa.Integer, nullable=False),
+    # What the user decided; null: the rule decides.
+    sa.Column("use", sa.Boolean),
+    sa.Column("face_at", sa.JSON(none_as_null=True)),
+    sa.Column("weight", sa.Float, nullable=False, server_default="1"),
+    sa.Column("is_added", sa.Boolean, nullable=False, server_default=sa.false()),
 )
 
 # One row per photo and face pack; sha256 is null where that pack found no face.
@@ -97,6 +102,9 @@ faces = sa.Table(
     sa.Column("landmarks", sa.JSON(none_as_null=True)),
     sa.Column("score", sa.Float),
     _text("provider"),
+    sa.Column("counts", sa.Boolean),  # null: not judged yet
+    sa.Column("reason", sa.Text, nullable=False, server_default=""),
+    sa.Column("others", sa.Integer, nullable=False, server_default="0"),
     sa.ForeignKeyConstraint(
         ["tune_id", "position"],
         [photos.c.tune_id, photos.c.position],

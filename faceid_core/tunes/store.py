@@ -22,7 +22,7 @@ from .blobs import Blobs
 from .database import Database
 from .errors import TuneError, TuneNotFoundError
 from .fields import check_name, check_title, checked, is_printable, normal
-from .rows import face_rows, photo_rows, row_face, select_tunes, tune_values
+from .rows import FACE_COLUMNS, face_rows, photo_rows, row_face, select_tunes, tune_values
 from .schema import blob_lock, faces, photos, tunes
 from .tune import Tune, TuneFace, TunePhoto
 
@@ -121,6 +121,12 @@ class TuneStore:
         with self._database.reading() as connection:
             return next(iter(select_tunes(connection, self._alive().where(_equals("title", title)))), None)
 
+    def find_id(self, tune_id: int) -> Tune | None:
+        """The tune with this id, or None."""
+        with self._database.reading() as connection:
+            known = tunes.c.id == tune_id if 0 < tune_id <= _MAX_ID else sa.false()
+            return next(iter(select_tunes(connection, self._alive().where(known))), None)
+
     def list(
         self,
         limit: int = 20,
@@ -204,6 +210,33 @@ class TuneStore:
             taken = f"Another tune is titled {changes.get('title')!r}; titles are unique."
             raise TuneError(f"{taken} Choose another title.", "tune[title]") from None
 
+    def replace_photos(
+        self, tune: Tune, new: Sequence[TunePhoto], files: Sequence[bytes], pack: str, space: str
+    ) -> Tune | None:
+        """Give the tune these photos in place of those it has, with what ``pack`` found in them.
+
+        Files are written first; those no tune needs any more are deleted last. What other packs found goes: it is found
+        again when it is needed. The remote tune is of other photos then and is forgotten.
+
+        Returns:
+            The changed tune; None when another process changed or deleted ``tune`` since it was read.
+        """
+        kept = {self.blobs.put(data): data for data in files}
+        with self._database.writing() as connection:
+            before = set(_files_of(connection, [tune.id]))
+            same = sa.and_(tunes.c.id == tune.id, tunes.c.updated_at == tune.updated_at)
+            changes = {"pack": pack, "space": space, "updated_at": self._after(tune.updated_at)}
+            if [photo.sha256 for photo in new] != [photo.sha256 for photo in tune.photos]:
+                changes |= {"remote_id": None, "remote_url": None}
+            self._claim(connection, kept)
+            changed = connection.execute(tunes.update().where(same).values(changes)).rowcount == 1
+            if changed:
+                connection.execute(photos.delete().where(photos.c.tune_id == tune.id))
+                connection.execute(photos.insert(), photo_rows(tune.id, new))
+                connection.execute(faces.insert(), face_rows(tune.id, pack, space, [photo.face for photo in new]))
+        self._remove_unreferenced(before | set(kept))
+        return self.get(tune.id) if changed else None
+
     def set_remote_id(self, tune_id: int, remote_id: int, remote_url: str) -> Tune:
         """Remember the id that this tune has on the remote API at ``remote_url``."""
         return self._change(tune_id, {"remote_id": remote_id, "remote_url": remote_url})
@@ -236,9 +269,8 @@ class TuneStore:
 
     def found_faces(self, tune_id: int, pack: str) -> tuple[str, tuple[TuneFace | None, ...]] | None:
         """(embedding space, one entry per photo) of an analysis by this pack; None if there is none yet."""
-        found = (faces.c.sha256, faces.c.box, faces.c.landmarks, faces.c.score, faces.c.provider)
         query = (
-            sa.select(faces.c.space, *found)
+            sa.select(faces.c.space, *(faces.c[name] for name in FACE_COLUMNS))
             .where(faces.c.tune_id == tune_id, faces.c.pack == pack)
             .order_by(faces.c.position)
         )
@@ -254,6 +286,9 @@ class TuneStore:
         try:
             with self._database.writing() as connection:
                 self._claim(connection, kept)
+                connection.execute(sa.select(tunes.c.id).where(tunes.c.id == tune.id).with_for_update(read=True))
+                if not _has_photos(connection, tune):  # they were changed meanwhile: this is of other photos
+                    raise sa.exc.IntegrityError("photos changed", None, TuneError("photos changed"))
                 connection.execute(faces.delete().where(faces.c.tune_id == tune.id, faces.c.pack == pack))
                 connection.execute(faces.insert(), face_rows(tune.id, pack, space, found))
         except sa.exc.IntegrityError:
@@ -293,8 +328,7 @@ class TuneStore:
         with self._database.writing() as connection:
             self._claim(connection, files)
             connection.execute(tunes.delete().where(tunes.c.title == tune.title, tunes.c.expires_at <= now))
-            stored = connection.execute(tunes.insert().values(tune_values(tune)))
-            tune_id: int = stored.inserted_primary_key[0]  # type: ignore[index]  # an insert of one row has it
+            tune_id = _new_id(connection, tune)
             connection.execute(photos.insert(), photo_rows(tune_id, tune.photos))
             found = [photo.face for photo in tune.photos]
             connection.execute(faces.insert(), face_rows(tune_id, tune.pack, tune.space, found))
@@ -307,10 +341,15 @@ class TuneStore:
             if self.blobs.size(name) != len(data):
                 self.blobs.put(data)
 
+    def _after(self, moment: datetime | None) -> datetime:
+        """Now, and later than ``moment`` whatever the clock says: two versions of a tune never have one time."""
+        now = self._now()
+        return now if moment is None or now > moment else moment + timedelta(microseconds=1)
+
     def _change(self, tune_id: int, changes: Mapping[str, object]) -> Tune:
-        self.get(tune_id)
+        before = self.get(tune_id)
         with self._database.writing() as connection:
-            changed = {**changes, "updated_at": self._now()}
+            changed = {**changes, "updated_at": self._after(before.updated_at)}
             connection.execute(tunes.update().where(tunes.c.id == tune_id).values(changed))
         return self.get(tune_id)
 
@@ -335,6 +374,27 @@ def _equals(name: str, value: str) -> sa.ColumnElement[bool]:
     """Equal, also for text that no tune can have and that a database might refuse as a parameter."""
     text = normal(value)
     return tunes.c[name] == text if is_printable(text) else sa.false()
+
+
+def _new_id(connection: sa.Connection, tune: Tune) -> int:
+    """Insert the row; its id is never a number that another tune is titled: a tag with it would change its meaning."""
+    while True:
+        stored = connection.execute(tunes.insert().values(tune_values(tune)))
+        tune_id: int = stored.inserted_primary_key[0]  # type: ignore[index]  # an insert of one row has it
+        titled = sa.select(tunes.c.id).where(tunes.c.title == str(tune_id), tunes.c.id != tune_id)
+        if connection.execute(titled).first() is None:
+            return tune_id
+        connection.execute(tunes.delete().where(tunes.c.id == tune_id))
+
+
+def _has_photos(connection: sa.Connection, tune: Tune) -> bool:
+    """Whether the photos of the tune, and what was decided about them, are as ``tune`` has them."""
+    now = next(iter(select_tunes(connection, sa.select(tunes).where(tunes.c.id == tune.id))), None)
+    return now is not None and [_decided(photo) for photo in now.photos] == [_decided(photo) for photo in tune.photos]
+
+
+def _decided(photo: TunePhoto) -> TunePhoto:
+    return dataclasses.replace(photo, face=None)
 
 
 def _needed(of: Iterable[TunePhoto]) -> set[str]:

@@ -15,17 +15,28 @@ class TuneFace:
     landmarks: tuple[tuple[float, float], ...]  # 5 points (x, y): eyes, nose, mouth corners
     score: float  # the detector's probability, 0 to 1
     provider: str  # what onnxruntime ran on, e.g. "CPUExecutionProvider"
+    counts: bool | None = None  # whether the face is used; None: of before 0.2, not judged yet
+    reason: str = ""  # why it is not used, or what a person should know of it
+    others: int = 0  # how many other faces the photo has
 
 
 @dataclass(frozen=True)
 class TunePhoto:
-    """A photo as it was uploaded; width and height are in pixels, upright (EXIF orientation applied)."""
+    """A photo as it was uploaded; width and height are in pixels, upright (EXIF orientation applied).
+
+    The last block is what the user decided about it.
+    """
 
     sha256: str
     media_type: str  # image/jpeg, image/png, ...
     width: int
     height: int
     face: TuneFace | None = None  # found by the tune's own pack; None: no face in this photo
+
+    use: bool | None = None  # None: the rule of faces/person.py decides
+    face_at: tuple[float, float] | None = None  # centre of the face that is meant, 0 to 1 of width and height
+    weight: float = 1.0  # in the person's mean, above 0
+    is_added: bool = False  # after the tune was made
 
 
 @dataclass(frozen=True)
@@ -71,3 +82,13 @@ class Tune:
     def photos_without_face(self) -> tuple[int, ...]:
         """Image numbers, counted from 1, of the photos in which no face was found."""
         return tuple(number for number, photo in enumerate(self.photos, 1) if photo.face is None)
+
+    @property
+    def remarks(self) -> tuple[tuple[int, str], ...]:
+        """(image number from 1, sentence) of each photo that does not count, or that a person should know more of."""
+        faces = ((number, photo.face) for number, photo in enumerate(self.photos, 1))
+        return tuple(
+            (number, face.reason if face.counts else f"left out, {face.reason}")
+            for number, face in faces
+            if face is not None and face.reason
+        )

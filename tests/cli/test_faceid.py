@@ -78,9 +78,36 @@ def test_check_finds_a_flipped_bit_and_the_same_photo_heals_it(faceid, tmp_path)
     data[1000] ^= 1
     kept.write_bytes(data)
     found = faceid("tunes", "check")
-    assert found.returncode == 1 and "tune 1 ('Tom'), photo 1: " in found.stdout and "repairs it" in found.stdout
-    assert faceid("tunes", "create", TOM, "--title", "Tom").returncode == 0
+    assert (
+        found.returncode == 1
+        and "tune 1 ('Tom'), photo 1: " in found.stdout
+        and "tunes add-photo 1 PHOTO" in found.stdout
+    )
+    assert faceid("tunes", "add-photo", "Tom", TOM).returncode == 0
     assert faceid("tunes", "check").returncode == 0
+
+
+def test_strangers_are_named_when_created_and_shown_and_the_user_overrules(faceid, photo):
+    eileen = photo(skimage.data.astronaut(), "eileen.png")
+    mirrored = photo(skimage.data.astronaut()[:, ::-1], "mirrored.png")
+    refused = faceid("tunes", "create", eileen, TOM, "--title", "Eileen")
+    assert refused.returncode == 1 and "person A: image 1; person B: image 2" in refused.stderr
+    assert "--ignore 2" in refused.stderr and not faceid("tunes", "list").stdout
+
+    created = faceid("tunes", "create", TOM, eileen, mirrored, "--title", "Eileen")
+    assert created.returncode == 0, created.stderr
+    assert f"photo 1 ({TOM}): left out, seems to be someone else" in created.stdout
+    assert "left out, seems to be someone else" in faceid("tunes", "show", "Eileen").stdout
+    used = faceid("tunes", "photo", "Eileen", "1", "--use", "--weight", "2")
+    assert "photo 1: used as chosen" in used.stdout and "weight 2" in faceid("tunes", "show", "Eileen").stdout
+    assert "nothing about a photo" in faceid("tunes", "photo", "Eileen", "1", "--weight", "-2").stderr
+    assert "Say what to do" in faceid("tunes", "photo", "Eileen", "1").stderr
+    assert "2 photos" in faceid("tunes", "drop-photo", "Eileen", "1").stdout
+    added = faceid("tunes", "add-photo", "Eileen", TOM)
+    assert f"photo 3 ({TOM}): left out" in added.stdout
+    chosen = faceid("tunes", "create", eileen, TOM, "--title", "Both", "--face", "2=0")
+    assert f"photo 1 ({eileen}): left out" in chosen.stdout
+    assert "write the photo's number" in faceid("tunes", "create", TOM, "--title", "X", "--face", "2").stderr
 
 
 @pytest.mark.slow

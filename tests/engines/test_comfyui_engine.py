@@ -27,7 +27,8 @@ from faceid_tunes.faceid_core.engines.engine import Cancelled
 from faceid_tunes.faceid_core.faces.face import Face
 from faceid_tunes.faceid_core.faces.packs import embedded_pack
 from faceid_tunes.faceid_core.prompts import PromptError
-from faceid_tunes.faceid_core.tunes.create import create_tune, faces_of
+from faceid_tunes.faceid_core.tunes.create import create_tune
+from faceid_tunes.faceid_core.tunes.faces import faces_of
 from faceid_tunes.faceid_core.tunes.store import TuneStore, open_store
 from faceid_tunes.faceid_core.tunes.tune import Tune
 from PIL import Image

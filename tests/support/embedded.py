@@ -17,7 +17,8 @@ from faceid_tunes.faceid_core.engines.embedded import DiffusersEngine, EmbeddedM
 from faceid_tunes.faceid_core.faces import Faces
 from faceid_tunes.faceid_core.faces.packs import embedded_pack
 from faceid_tunes.faceid_core.prompts import Prompt
-from faceid_tunes.faceid_core.tunes.create import create_tune, faces_of
+from faceid_tunes.faceid_core.tunes.create import create_tune
+from faceid_tunes.faceid_core.tunes.faces import faces_of
 from faceid_tunes.faceid_core.tunes.store import TuneStore
 from torch import Tensor
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import skimage.data
 from faceid_tunes.faceid_core.faces.packs import FacePack, embedded_pack
-from faceid_tunes.faceid_core.tunes.create import Analysis, analyse
+from faceid_tunes.faceid_core.tunes.analysis import Analysis, analyse
 from faceid_tunes.faceid_core.tunes.store import TuneStore, open_store
 from faceid_tunes.faceid_core.tunes.tune import Tune
 from PIL import Image

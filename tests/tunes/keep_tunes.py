@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 import alembic.command  # noqa: F401  (before the start, so that all migrate at once)
-from faceid_tunes.faceid_core.tunes.create import Analysis
+from faceid_tunes.faceid_core.tunes.analysis import Analysis
 from faceid_tunes.faceid_core.tunes.store import TuneStore, open_store
 
 

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import alembic.command  # noqa: F401  (imported once here, not in every fork)
 import sqlalchemy as sa
-from faceid_tunes.faceid_core.tunes.create import Analysis
+from faceid_tunes.faceid_core.tunes.analysis import Analysis
 from faceid_tunes.faceid_core.tunes.store import open_store
 
 

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from faceid_tunes.faceid_core.tunes.create import Analysis
+from faceid_tunes.faceid_core.tunes.analysis import Analysis
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and kill -9, which Windows has not")
 

@@ -14,8 +14,9 @@ from faceid_tunes.faceid_core.errors import NoFaceError
 from faceid_tunes.faceid_core.faces import Faces, extract_faces, read_photo
 from faceid_tunes.faceid_core.faces import extract as extract_module
 from faceid_tunes.faceid_core.faces.packs import FacePack
-from faceid_tunes.faceid_core.tunes.create import create_tune, faces_of
+from faceid_tunes.faceid_core.tunes.create import create_tune
 from faceid_tunes.faceid_core.tunes.errors import TuneError
+from faceid_tunes.faceid_core.tunes.faces import faces_of
 from faceid_tunes.faceid_core.tunes.same_photos import same_photos
 from faceid_tunes.faceid_core.tunes.store import TuneStore, open_store
 from PIL import Image
@@ -156,6 +157,13 @@ def test_the_same_title_returns_the_tune_and_looks_at_nothing(
     assert not same_photos(tune, [photos.actor])
 
 
+def test_a_title_that_is_the_number_of_another_tune_is_refused(store: TuneStore, photos, pack: FacePack) -> None:
+    tune = create_tune(store, [photos.astronaut], "alice", "woman", pack)
+    with pytest.raises(TuneError, match=rf"'{tune.id}' is the number of a tune already \('alice'\)") as caught:
+        create_tune(store, [photos.actor], str(tune.id), "man", pack)
+    assert caught.value.field == "tune[title]"
+
+
 def test_the_same_photos_in_another_order_are_the_same_tune(store: TuneStore, photos, pack: FacePack) -> None:
     tune = create_tune(store, [photos.astronaut, photos.coffee], "alice", "woman", pack)
     assert create_tune(store, [photos.coffee, photos.astronaut], "alice", "woman", pack) == tune
@@ -208,9 +216,12 @@ def test_the_kept_faces_are_the_extracted_ones(
     store: TuneStore, photos, pack: FacePack, request: pytest.FixtureRequest
 ) -> None:
     extracted = extract_faces(
-        [read_photo(data) for data in (photos.coffee, photos.astronaut, photos.actor)], pack, on_missing="skip"
+        [read_photo(data) for data in (photos.coffee, photos.astronaut, mirrored(photos.astronaut))],
+        pack,
+        on_missing="skip",
     )
-    tune = create_tune(store, [photos.coffee, photos.astronaut, photos.actor], "two", "person", pack)
+    given = [photos.coffee, photos.astronaut, mirrored(photos.astronaut)]
+    tune = create_tune(store, given, "two", "person", pack)
     request.getfixturevalue("no_inference")
 
     assert_same_faces(faces_of(tune, store, pack), extracted)
@@ -270,6 +281,13 @@ def test_a_turned_phone_photo_is_measured_upright(store: TuneStore, photos, pack
 
     assert (tune.photos[0].width, tune.photos[0].height) == (1200, 886)
     assert tune.photos_without_face == ()
+
+
+def mirrored(photo: bytes) -> bytes:
+    """Another photo of the same person."""
+    file = io.BytesIO()
+    Image.open(io.BytesIO(photo)).transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(file, "PNG")
+    return file.getvalue()
 
 
 def assert_same_faces(left: Faces, right: Faces) -> None:

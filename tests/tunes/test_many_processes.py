@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from faceid_tunes.faceid_core.tunes.create import Analysis
+from faceid_tunes.faceid_core.tunes.analysis import Analysis
 from faceid_tunes.faceid_core.tunes.errors import TuneError
 from faceid_tunes.faceid_core.tunes.store import TuneStore, open_store
 from faceid_tunes.faceid_core.tunes.tune import Tune

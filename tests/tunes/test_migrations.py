@@ -58,6 +58,24 @@ def test_the_first_schema_can_be_taken_back(tmp_path: Path) -> None:
     engine.dispose()
 
 
+def test_titles_of_before_are_folded_and_stay_apart(tmp_path: Path) -> None:
+    open_store(tmp_path).close()
+    with contextlib.closing(sqlite3.connect(tmp_path / "tunes.sqlite3")) as connection, connection:
+        row = "is_api, name, ckpt_urls, created_at, updated_at) VALUES (?, 0, 'x', '[]', '2026-01-01', '2026-01-01')"
+        for title in ("Anna  2026", "Anna\u00a02026", "Ben", "B\u200ben", "Anna 2027"):
+            connection.execute(f"INSERT INTO faceid_tunes (title, {row}", (title,))
+        for table, columns in (
+            ("photos", ("use", "face_at", "weight", "is_added")),
+            ("faces", ("counts", "reason", "others")),
+        ):
+            for column in columns:
+                connection.execute(f'ALTER TABLE faceid_tune_{table} DROP COLUMN "{column}"')
+        connection.execute(f"UPDATE {schema.VERSION_TABLE} SET version_num = '0001'")
+    with open_store(tmp_path) as store:
+        assert [title for _, title in store.titles()] == ["Anna 2027", "Ben (4)", "Ben", "Anna 2026 (2)", "Anna 2026"]
+        assert store.find("Anna  2026").id == 1
+
+
 @pytest.mark.slow
 def test_migrations_run_when_the_package_is_loaded_by_path_as_comfyui_does(tmp_path: Path) -> None:
     """ComfyUI names the module after its folder; ours also holds a space and a percent sign here."""

@@ -7,9 +7,10 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
-from faceid_tunes.faceid_core.tunes.create import Analysis
+from faceid_tunes.faceid_core.tunes.analysis import Analysis
 from faceid_tunes.faceid_core.tunes.database import Database
 from faceid_tunes.faceid_core.tunes.errors import TuneError, TuneNotFoundError
+from faceid_tunes.faceid_core.tunes.fields import check_title
 from faceid_tunes.faceid_core.tunes.store import API_LIFETIME, TuneStore, default_home, open_store
 from faceid_tunes.faceid_core.tunes.tune import Tune
 
@@ -119,6 +120,29 @@ def test_a_title_that_no_tune_can_have_is_simply_unknown(store: TuneStore, title
 
 def test_a_title_is_found_however_it_was_typed(store: TuneStore, create: Callable[..., Tune]) -> None:
     assert create("Zo\u00eb") == store.find(" Zoe\u0308 ")
+
+
+@pytest.mark.parametrize(
+    "typed",
+    ["Anna\u00a02026", " Anna  2026 ", "Anna\u20032026", "An\u200bna 2026", "\ufeffAnna 2026", "Anna \u200e2026\u200f"],
+    ids=ascii,
+)
+def test_spaces_and_what_nobody_sees_make_no_other_title(store: TuneStore, create, typed: str) -> None:
+    tune = create("Anna 2026")
+    assert store.find(typed) == tune
+    assert check_title(typed) == "Anna 2026"
+
+
+def test_the_joiner_inside_an_emoji_stays(store: TuneStore) -> None:
+    assert check_title("\U0001f469\u200d\U0001f680 Anna") == "\U0001f469\u200d\U0001f680 Anna"
+
+
+def test_a_new_tune_never_gets_the_number_that_another_is_titled(store: TuneStore, create) -> None:
+    first = create("alice")
+    create(str(first.id + 2))
+    third = create("bob")
+    assert third.id == first.id + 3
+    assert store.find_id(first.id + 2) is None
 
 
 def test_lists_go_from_the_newest_id_down_page_by_page(store: TuneStore, create: Callable[..., Tune]) -> None:
