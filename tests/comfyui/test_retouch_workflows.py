@@ -109,7 +109,7 @@ def test_the_full_set_of_flags_runs_through_the_queue(comfyui: ComfyUIServer, ph
     assert "left to FaceID Retouch: super_resolution, hires_fix, face_correct, face_swap, inpaint_faces" in said
     assert "384x384" in said
     assert "face_swap: no face to swap" in said  # hires_fix, with random weights, leaves no face
-    for word in ("left out", "no effect", "Traceback", "not drawn locally"):
+    for word in ("skipped", "no effect", "Traceback", "not drawn locally"):
         assert word not in said
 
 
@@ -133,7 +133,7 @@ def test_after_a_second_pass_that_keeps_the_face_it_is_swapped_and_corrected(
     for after, before in ((swapped, drawn), (finished, swapped)):
         assert np.abs(after.astype(int) - before)[300:480, 280:460].mean() > 3
     said = comfyui.log()[earlier:]
-    for word in ("left out", "no face", "no effect", "Traceback"):
+    for word in ("skipped", "no face", "no effect", "Traceback"):
         assert word not in said
 
 
@@ -148,7 +148,7 @@ def test_a_face_is_swapped_enlarged_drawn_again_and_corrected(comfyui: ComfyUISe
     change = np.abs(drawn_again.astype(int) - without).mean(axis=-1)
     assert change[120:220, 140:240].mean() > 5  # of 255
     assert change[-8:, -8:].max() == 0
-    for word in ("left out", "no face to swap", "no face to draw again", "Traceback"):
+    for word in ("skipped", "no face to swap", "no face to draw again", "Traceback"):
         assert word not in comfyui.log()[earlier:]
 
 
@@ -188,7 +188,7 @@ def test_a_flag_whose_file_is_missing_says_where_to_put_it(comfyui: ComfyUIServe
     inputs(prompt, "FaceIDRetouch")["swap_model"] = "none"
     np.testing.assert_array_equal(saved(comfyui, prompt), FACE)
     said = comfyui.log()[earlier:]
-    assert "super_resolution: left out" in said
+    assert "super_resolution: skipped" in said
     assert "models/insightface" in said
 
 

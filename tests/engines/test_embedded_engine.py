@@ -305,7 +305,7 @@ def test_a_picture_without_a_face_says_so_of_each_step(finishing, store, first):
 def test_what_is_not_there_is_left_out_with_what_to_fetch_and_told_of_each_picture(engine, store, first):
     drawn = engine.draw(order(WOMAN, num_images=2, super_resolution=True, face_swap=True), store)
     assert np.array_equal(drawn.pictures[0].pixels, first[WOMAN])
-    assert [note.partition(" left out")[0] for note in drawn.notes if "faceid weights fetch" in note] == [
+    assert [note.partition(" skipped")[0] for note in drawn.notes if "faceid weights fetch" in note] == [
         "image 1: face_swap:",
         "image 1: super_resolution:",
         "image 2: face_swap:",
