@@ -322,7 +322,7 @@ def test_what_is_not_there_is_left_out_with_what_to_fetch_and_told_of_each_pictu
         (
             {"super_resolution": True, "w": 2048, "h": 2048, "hires_fix": True},
             {},
-            "would become 12288x12288 on the way",
+            "would become 12288x12288 during the work",
         ),
     ],
 )
