@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from ..adapter.layers import Base
+from ..faces import describe_doubts
 from ..prompts import Prompt, Settings, resolve
 from ..prompts.defaults import SD15_RESOLUTION, SDXL_RESOLUTION
 from ..prompts.styles import styled
@@ -39,7 +40,7 @@ class Plan:
         loras: of the text's tags, in its order.
         lcm_lora: the file for the UNet alone; None where LCM is not asked for, or has no file.
         people: of the text's face tags, in its order.
-        people_notes: who is shown, and how strongly.
+        people_notes: who is shown, how strongly, and whose photos cannot be vouched for.
         drawing_notes: how it is drawn: LCM, the style.
         left_out: what is not drawn here.
     """
@@ -88,10 +89,15 @@ def make_plan(
         loras=loras,
         lcm_lora=lcm,
         people=people,
-        people_notes=tuple(f"{person.title} at {person.tag.strength:g}" for person in people),
+        people_notes=tuple(note for person in people for note in _people_notes(person)),
         drawing_notes=tuple(_drawing_notes(prompt, needs_lcm, lcm)),
         left_out=tuple(filter(None, [not_local_note(prompt)])),
     )
+
+
+def _people_notes(person: TaggedPerson) -> Iterator[str]:
+    yield f"{person.title} at {person.tag.strength:g}"
+    yield from (f"{person.title}: {doubt}" for doubt in describe_doubts(person.faces))
 
 
 def _drawing_notes(prompt: Prompt, needs_lcm: bool, lora: str | None) -> Iterator[str]:

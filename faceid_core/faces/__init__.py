@@ -20,7 +20,7 @@ from .face import Face, Faces
 from .packs import EMBEDDED_PACK, FacePack, find_pack, list_packs
 from .person import PhotoChoice, PhotoVerdict, judge_photos, one_person, person_faces
 from .photo import photos_from_tensor, read_photo, tensor_from_photos
-from .report import describe_faces
+from .report import describe_doubts, describe_faces
 
 __all__ = [
     "EMBEDDED_PACK",
@@ -35,6 +35,7 @@ __all__ = [
     "PhotoVerdict",
     "annotated_photos",
     "choose_faces",
+    "describe_doubts",
     "describe_faces",
     "extract_faces",
     "find_faces",
