@@ -50,16 +50,13 @@ def add_to(subjects: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 def _create_tune(options: argparse.Namespace) -> Iterator[str]:
     from ..faceid_core.tunes.create import create_tune
-    from ..faceid_core.tunes.faces import doubts_of
 
     photos = [photo_bytes(path) for path in options.photos]
     pack, orders = chosen_pack(options), orders_of(options)
     with opened_store(options) as store:
         tune = create_tune(store, photos, options.title, options.name, pack, orders=orders)
-        doubts = doubts_of(tune, store, pack)
     yield tune_line(tune)
     yield from remark_lines(tune, options.photos, photos)
-    yield from (f"  {doubt}" for doubt in doubts)
 
 
 def _list_tunes(options: argparse.Namespace) -> Iterator[str]:

@@ -71,17 +71,16 @@ class FaceIDCreateTune(io.ComfyNode):
         cls, images: torch.Tensor, title: str, name: str, backend: str = LOCAL, photo_choices: str = ""
     ) -> io.NodeOutput:
         from ..faceid_core.tunes.create import create_tune
-        from ..faceid_core.tunes.faces import doubts_of
         from ..faceid_core.tunes.orders import parse_orders
 
         photos = [_png(photo) for photo in photos_from_tensor(images)]
         pack = find_pack("auto", folders.insightface_roots())
         on_photo, orders = progress.bar(len(photos)), parse_orders(photo_choices)
         tune = create_tune(storage.tune_store(), photos, title, name, pack, on_photo=on_photo, orders=orders)
-        note = "".join(f" · {doubt}" for doubt in doubts_of(tune, storage.tune_store(), pack))
+        note = ""
         if backend == REMOTE:
             tune = await _uploaded(tune, cls.hidden.prompt, cls.hidden.extra_pnginfo)
-            note += f" · {tune.remote_id} on the remote side"
+            note = f" · {tune.remote_id} on the remote side"
         return _output(cls, tune, note)
 
 

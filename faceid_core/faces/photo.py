@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import logging
+import stat
 import warnings
 from collections.abc import Sequence
 from os import PathLike
@@ -13,13 +15,25 @@ import numpy as np
 
 from ..errors import PhotoError
 from ..model_files.impostor import Impostor, impostor
+from .pixels import rgb_array
 
 if TYPE_CHECKING:
     import torch
     from PIL import Image
 
+_log = logging.getLogger(__name__)
+
+# What cameras, phones and people save photos in. Others that Pillow knows are not opened: EPS starts Ghostscript.
+FORMATS = (
+    *("JPEG", "MPO", "PNG", "WEBP", "AVIF", "HEIF", "TIFF", "GIF", "BMP", "DIB", "JPEG2000", "PPM", "QOI", "TGA"),
+    *("DDS", "ICO", "PCX", "SGI"),
+)
+_JPEG, _JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
+_HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"hevm", b"mif1", b"msf1")
+
 MIN_SIDE = 16  # pixels; a detector finds no face in less
 MAX_SIDE = 32766  # pixels; OpenCV's image warping stops at the 16-bit limit
+MAX_BYTES = 2_000_000_000  # of a file; 120 megapixels of four uncompressed 32-bit samples
 MAX_PIXELS = 120_000_000  # 8000x8000 fits twice; more is a decompression bomb or a map, not a portrait
 
 
@@ -56,23 +70,84 @@ def read_photo(source: str | PathLike[str] | bytes) -> np.ndarray:
     The EXIF orientation is applied; 16-bit samples are scaled to 8, transparency is composited over white; of an
     animation, the first frame is read. Raises PhotoError that names the file and says what it is if not a picture.
     """
-    from PIL import Image, ImageOps, UnidentifiedImageError
-
     name, data = _bytes_of(source)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # MAX_PIXELS below is our guard
-            with Image.open(io.BytesIO(data)) as picture:
-                _refuse_size(picture.width, picture.height, name)
-                picture.load()
-                upright = ImageOps.exif_transpose(picture)
-                return _rgb_array(upright, name)
-    except Image.DecompressionBombError as error:
-        raise PhotoError(f"{name} is larger than {MAX_PIXELS // 1_000_000} megapixels: scale it down.") from error
-    except UnidentifiedImageError as error:
-        raise PhotoError(f"{name} is {_what_it_is(data)}: give a JPEG, PNG or WebP photo.") from error
-    except (OSError, SyntaxError, ValueError, EOFError, MemoryError) as error:
+        try:
+            return _decoded(data, name)
+        except OSError:
+            if not data.startswith(_JPEG):
+                raise
+            return _without_its_end(data, name)
+    except PhotoError:
+        raise
+    except MemoryError as error:
+        raise PhotoError(f"{name} needs more memory than there is: scale it down.") from error
+    # A decoder that is fed damaged bytes raises whatever Python does: RuntimeError (AVIF), NotImplementedError (DDS),
+    # struct.error (EXIF), IndexError and more. benchmarks/photo_files.py feeds them all.
+    except Exception as error:
+        if _is_unknown(error):
+            raise PhotoError(f"{name} is {_what_it_is(data)}: give a JPEG, PNG or WebP photo.") from error
+        if _is_bomb(error):
+            raise PhotoError(f"{name} is larger than {MAX_PIXELS // 1_000_000} megapixels: scale it down.") from error
         raise PhotoError(f"{name} is damaged or cut short ({error}): download or export it again.") from error
+
+
+def _decoded(data: bytes, name: str) -> np.ndarray:
+    from PIL import Image
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of a bomb: MAX_PIXELS is our guard; of odd EXIF: the picture is what counts
+        with Image.open(io.BytesIO(data), formats=_readable()) as picture:
+            _refuse_size(picture.width, picture.height, name)
+            picture.load()
+            return rgb_array(_upright(picture), name)
+
+
+def _upright(picture: Image.Image) -> Image.Image:
+    from PIL import ImageOps
+
+    try:
+        return ImageOps.exif_transpose(picture)
+    except Exception as error:  # whatever a damaged EXIF block makes struct and Pillow raise
+        _log.info("The EXIF data cannot be read, the photo is taken as it is: %r", error)
+        return picture
+
+
+def _without_its_end(data: bytes, name: str) -> np.ndarray:
+    """A JPEG that lacks its end marker, as some phones write it, when nothing else is missing.
+
+    Where samples are missing, too, libjpeg repeats the last one to the bottom right corner.
+    """
+    photo = _decoded(data.removesuffix(b"\xff") + _JPEG_END, name)
+    if np.ptp(photo[-8:, -8:], axis=(0, 1)).max() == 0:
+        raise PhotoError(f"{name} is damaged or cut short: download or export it again.")
+    return photo
+
+
+def _readable() -> list[str]:
+    """What Pillow calls the formats of FORMATS that it can read here."""
+    from PIL import Image
+
+    Image.init()
+    try:
+        import pillow_heif
+
+        pillow_heif.register_heif_opener()
+    except ImportError:
+        pass  # the message of a refused HEIC photo names the package
+    return [name for name in FORMATS if name in Image.OPEN]
+
+
+def _is_unknown(error: Exception) -> bool:
+    from PIL import UnidentifiedImageError
+
+    return isinstance(error, UnidentifiedImageError)
+
+
+def _is_bomb(error: Exception) -> bool:
+    from PIL import Image
+
+    return isinstance(error, Image.DecompressionBombError)
 
 
 def _photo_from_image(image: torch.Tensor, name: str) -> np.ndarray:
@@ -110,33 +185,16 @@ def _bytes_of(source: str | PathLike[str] | bytes) -> tuple[str, bytes]:
         return "The photo", bytes(source)
     path = Path(source)
     try:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            raise PhotoError(f'"{path}" is not a file (a folder, a device or a pipe): give a picture file.')
+        if found.st_size > MAX_BYTES:
+            raise PhotoError(
+                f'"{path}" has {found.st_size / 1e9:.1f} GB; a photo has at most {MAX_BYTES / 1e9:.0f} GB.'
+            )
         return f'"{path}"', path.read_bytes()
     except OSError as error:
         raise PhotoError(f'"{path}" cannot be read: {error.strerror or error}.') from error
-
-
-def _rgb_array(picture: Image.Image, name: str) -> np.ndarray:
-    """Any PIL mode to [H, W, 3] uint8; PIL's own convert() would clip 16-bit greys instead of scaling them."""
-    if picture.mode.startswith("I"):
-        grey = np.asarray(picture, dtype=np.float64)
-        return _grey_to_rgb(grey / 257.0)
-    if picture.mode == "F":
-        grey = np.asarray(picture, dtype=np.float64)
-        if not np.isfinite(grey).all() or grey.min() < 0.0 or grey.max() > 1.0:
-            raise PhotoError(f"{name} holds floating point samples outside 0 to 1: save it as an 8-bit PNG or JPEG.")
-        return _grey_to_rgb(grey * 255.0)
-    if picture.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in picture.info:
-        from PIL import Image
-
-        rgba = picture.convert("RGBA")
-        white = Image.new("RGBA", rgba.size, "white")
-        picture = Image.alpha_composite(white, rgba)
-    return np.array(picture.convert("RGB"))
-
-
-def _grey_to_rgb(grey: np.ndarray) -> np.ndarray:
-    samples = np.clip(np.rint(grey), 0, 255).astype(np.uint8)
-    return np.repeat(samples[..., None], 3, axis=2)
 
 
 def _what_it_is(data: bytes) -> str:
@@ -147,6 +205,8 @@ def _what_it_is(data: bytes) -> str:
         return "a web page or drawing in text form (HTML, XML), not a picture"
     if kind is Impostor.LFS_POINTER:
         return f"{kind.value}, not the picture itself"
+    if data[4:8] == b"ftyp" and data[8:12] in _HEIF_BRANDS:
+        return 'a HEIC photo, which needs the package pillow-heif ("pip install pillow-heif")'
     if data[4:8] == b"ftyp":
-        return "a HEIC, AVIF or video file this installation cannot read"
+        return "an AVIF or video file this installation cannot read"
     return "not a picture, or one of a kind this installation cannot read"

@@ -50,16 +50,6 @@ def faces_of(tune: Tune, store: TuneStore, pack: FacePack, on_photo: OnPhoto | N
     return faces
 
 
-def doubts_of(tune: Tune, store: TuneStore, pack: FacePack) -> list[str]:
-    """A sentence when the faces that ``pack`` reads in some photos of the tune may be anybody's; else none."""
-    from ..faces import describe_doubts
-
-    try:
-        return describe_doubts(faces_of(tune, store, pack))
-    except (NoFaceError, UnclearPersonError):
-        return []  # another pack found the tune's faces; whoever draws with this one is told so
-
-
 def _is_judged(found: Sequence[TuneFace | None], photos: int) -> bool:
     """Whether there is a verdict on each of so many photos."""
     return len(found) == photos and all(face is None or face.counts is not None for face in found)

@@ -1,0 +1,124 @@
+"""Files of every kind as photos: what the host reads is read, what is damaged is refused by name."""
+
+from __future__ import annotations
+
+import io
+import os
+import struct
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+from faceid_tunes.faceid_core.errors import PhotoError
+from faceid_tunes.faceid_core.faces import photo, read_photo
+from PIL import Image
+from support.photo_files import damaged, photo_files
+from support.photos import encoded, rgb, single_faces
+
+FILES = photo_files(cv2.resize(single_faces()["astronaut"], (96, 80)))
+NOT_PHOTOS = {"EPS RGB", "ICNS RGB", "IM RGB", "PDF RGB"}
+
+
+@pytest.mark.parametrize("name", sorted(set(FILES) - NOT_PHOTOS))
+def test_a_photo_of_every_common_kind_is_read(name):
+    assert sorted(read_photo(FILES[name]).shape)[1] >= 50  # an ICO is scaled down to 64
+
+
+@pytest.mark.parametrize("name", sorted(NOT_PHOTOS))
+def test_a_file_that_starts_programs_or_is_no_photo_is_refused(name, tmp_path):
+    file = tmp_path / "photo.jpg"
+    file.write_bytes(FILES[name])
+    with pytest.raises(PhotoError, match="give a JPEG, PNG or WebP photo"):
+        read_photo(file)
+
+
+@pytest.mark.parametrize("name", sorted(FILES))
+def test_damaged_files_are_pictures_or_photo_errors(name):
+    for seed in range(25):
+        try:
+            assert read_photo(damaged(FILES[name], seed)).dtype == np.uint8
+        except PhotoError:
+            pass
+
+
+@pytest.mark.parametrize("missing", [1, 2])
+def test_a_jpeg_without_its_last_two_bytes_is_read_as_the_whole_one(missing, astronaut):
+    data = encoded(astronaut, "JPEG")
+    np.testing.assert_array_equal(read_photo(data[:-missing]), read_photo(data))
+
+
+@pytest.mark.parametrize("part", [0.5, 0.9, 0.99])
+def test_a_jpeg_that_lacks_more_is_refused(part, astronaut):
+    data = encoded(astronaut, "JPEG")
+    with pytest.raises(PhotoError, match="damaged or cut short"):
+        read_photo(data[: int(part * len(data))])
+
+
+@pytest.mark.parametrize("bits", [10, 12, 14, 16])
+def test_fewer_bits_in_16_are_not_darker(bits, astronaut):
+    grey = astronaut[..., 1]
+    buffer = io.BytesIO()
+    Image.fromarray(np.rint(grey * ((2**bits - 1) / 255)).astype(np.uint16)).save(buffer, "TIFF")
+    np.testing.assert_array_equal(read_photo(buffer.getvalue()), rgb(grey))
+
+
+@pytest.mark.parametrize("white", [255, 65535, 2**31 - 1])
+def test_32_bit_tiffs_are_read(white, astronaut):
+    grey = astronaut[..., 1]
+    kind = np.int32 if white > 65535 else np.float32
+    buffer = io.BytesIO()
+    Image.fromarray(np.rint(grey.astype(np.float64) * (white / 255)).astype(kind)).save(buffer, "TIFF")
+    read = read_photo(buffer.getvalue())
+    assert np.corrcoef(read[..., 0].ravel(), grey.ravel())[0, 1] > 0.99
+    assert read.max() >= 127
+
+
+def test_heic_names_the_package_that_reads_it():
+    heic = struct.pack(">I", 24) + b"ftypheic" + bytes(4) + b"mif1heic" + bytes(400)
+    with pytest.raises(PhotoError, match=r"a HEIC photo, which needs the package pillow-heif"):
+        read_photo(heic)
+
+
+def test_odd_exif_data_costs_nothing_but_the_orientation(astronaut):
+    exif = Image.Exif()
+    exif[0x0112] = 1
+    data = bytearray(encoded(astronaut, "JPEG", exif=exif))
+    start = data.index(b"Exif\0\0") + 6
+    data[start + 4 : start + 8] = b"\xff\xff\xff\xff"
+    assert read_photo(bytes(data)).shape == astronaut.shape
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no FIFOs here")
+def test_a_fifo_and_a_device_are_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / "photo.jpg")
+    for path in (tmp_path / "photo.jpg", "/dev/zero"):
+        with pytest.raises(PhotoError, match="is not a file"):
+            read_photo(path)
+
+
+def test_a_file_of_20_gb_is_refused_before_it_is_read(tmp_path):
+    file = tmp_path / "photo.jpg"
+    with file.open("wb") as stream:
+        stream.truncate(20_000_000_000)
+    with pytest.raises(PhotoError, match=r"has 20\.0 GB"):
+        read_photo(file)
+
+
+def test_no_format_that_runs_a_program_is_opened():
+    assert not {"EPS", "PDF", "WMF"} & set(photo.FORMATS)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("mode", "kind"), [("uint16", "PNG"), ("float32", "TIFF")])
+def test_a_photo_of_100_megapixels_and_more_than_8_bits_takes_under_1500_mb(mode, kind, tmp_path):
+    pytest.importorskip("resource")
+    options = {"compression": "tiff_adobe_deflate"} if kind == "TIFF" else {}
+    Image.fromarray(np.zeros((10_000, 10_000), mode)).save(tmp_path / "photo", kind, **options)
+    code = (
+        "import resource, sys; from faceid_tunes.faceid_core.faces import read_photo; read_photo(sys.argv[1]);"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    )
+    peak = subprocess.run([sys.executable, "-c", code, str(tmp_path / "photo")], capture_output=True, text=True)
+    assert int(peak.stdout) < 1_500_000, peak.stderr
