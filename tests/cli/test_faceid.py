@@ -148,4 +148,4 @@ def test_a_missing_photo_is_one_sentence(faceid):
 def test_a_tune_of_a_photo_that_tells_too_little_says_so(faceid, photo):
     dark = photo((skimage.data.astronaut() * 0.06).astype("uint8"), "dark.png")
     created = faceid("tunes", "create", dark, "--title", "Dark")
-    assert "cannot vouch for who it is: image 1 (very dark)" in created.stdout
+    assert "cannot vouch" in created.stdout and "very dark" in created.stdout
