@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from ..faceid_core.errors import FaceIDError
-from . import tune_photos
+from . import tune_changes, tune_photos
 from .home import add_home_option, opened_store, photo_bytes
 from .photo_options import (
     add_order_options,
@@ -24,7 +24,9 @@ from .photo_options import (
 def add_to(subjects: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = subjects.add_parser("tunes", help="people stored under a title")
     add_home_option(parser)
-    commands = parser.add_subparsers(required=True, metavar="{create,list,show,photo,add-photo,drop-photo,check,purge}")
+    commands = parser.add_subparsers(
+        required=True, metavar="{create,list,show,photo,add-photo,drop-photo,rename,delete,check,purge}"
+    )
 
     create = commands.add_parser("create", help="store a person under a title")
     create.add_argument("photos", nargs="+", type=Path, metavar="PHOTO")
@@ -44,6 +46,7 @@ def add_to(subjects: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     show.set_defaults(run=_show_tune)
 
     tune_photos.add_to(commands)
+    tune_changes.add_to(commands)
     commands.add_parser("check", help="find damaged photos and embeddings, and say what to do").set_defaults(run=_check)
     commands.add_parser("purge", help="delete expired tunes and files no tune needs").set_defaults(run=_purge)
 

@@ -103,7 +103,7 @@ def photos_of(tune: Tune) -> list[np.ndarray]:
     """The tune's photos, [H, W, 3] uint8 each."""
     from ..faceid_core.faces import read_photo
 
-    return [read_photo(storage.tune_store().photo_bytes(tune, photo)) for photo in tune.photos]
+    return [read_photo(storage.tune_store().photo_bytes(tune, photo)) for photo in tune.used_photos]
 
 
 def status_of(notes: Sequence[str], done: str) -> str:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from .analysis import analyse
 from .edit import decide
-from .errors import TuneError
 from .fields import check_name, check_title, checked
 from .orders import PhotoOrder
 from .same_photos import positions_of, refuse_other_photos
@@ -71,7 +70,7 @@ def create_tune(
     )
     tune = store.find(title)
     if tune is None:
-        refuse_number_of_another(store, title)
+        store.refuse_number_of_another(title)
         analysis = analyse(photos, pack, on_photo, orders)
         tune = store.create(analysis.tune(title, name, **fields), analysis.files)
         if tune.photos == analysis.photos:
@@ -82,16 +81,3 @@ def create_tune(
         where = positions_of(store, tune, photos)
         return decide(store, tune, {where[number - 1] + 1: order for number, order in orders.items()}, pack, on_photo)
     return tune
-
-
-def refuse_number_of_another(store: TuneStore, title: str) -> None:
-    """Raise TuneError for a title that is the number of a tune: a tag with that number would mean the other."""
-    if not (title.isascii() and title.isdigit()):
-        return
-    other = store.find_id(int(title))
-    if other is not None and other.title != title:
-        raise TuneError(
-            f"{title!r} is the number of a tune already ({other.title!r}), and <faceid:{title}:1> means that one. "
-            "Choose a title that is not a number.",
-            "tune[title]",
-        )

@@ -50,6 +50,12 @@ class Database:
             found = connection.exec_driver_sql("PRAGMA integrity_check(20)").scalars().all()
         return () if found == ["ok"] else tuple(found)
 
+    def forget_deleted(self) -> None:
+        """Empty SQLite's write-ahead log, which may still have deleted rows; it stays while others read."""
+        if self._engine.dialect.name == "sqlite":
+            with contextlib.closing(self._engine.raw_connection()) as connection:
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
     def close(self) -> None:
         self._engine.dispose()
 
@@ -75,6 +81,7 @@ def _engine(url: str | sa.URL) -> sa.Engine:
 def _set_up_sqlite(dbapi_connection: Any, _record: object) -> None:
     dbapi_connection.isolation_level = None  # _begin_sqlite begins transactions, not the driver
     dbapi_connection.execute("PRAGMA foreign_keys = ON")
+    dbapi_connection.execute("PRAGMA secure_delete = ON")  # a deleted person's rows are overwritten, not only unlinked
     dbapi_connection.execute("PRAGMA synchronous = FULL")  # in WAL mode a commit then survives a power cut
 
 

@@ -37,7 +37,7 @@ _REMOVED_AT_ONCE = 500  # blobs per transaction, so that other processes that cr
 
 @dataclass(frozen=True)
 class Purged:
-    """What ``TuneStore.purge`` removed."""
+    """What ``TuneStore.purge`` or ``delete`` removed."""
 
     tunes: int
     blobs: int
@@ -204,6 +204,8 @@ class TuneStore:
             raise TuneError(f"{unknown[0]} of a tune cannot be changed.", f"tune[{unknown[0]}]")
         checks = {"title": check_title, "name": check_name}
         changes = {name: checks[name](value) if name in checks else value for name, value in changes.items()}
+        if isinstance(title := changes.get("title"), str):
+            self.refuse_number_of_another(title, tune_id)
         try:
             return self._change(tune_id, checked(changes))
         except sa.exc.IntegrityError:
@@ -237,6 +239,16 @@ class TuneStore:
         self._remove_unreferenced(before | set(kept))
         return self.get(tune.id) if changed else None
 
+    def refuse_number_of_another(self, title: str, tune_id: int = 0) -> None:
+        """Raise TuneError for a title that is the number of another tune: a tag with that number means that one."""
+        other = self.find_id(int(title)) if title.isascii() and title.isdigit() else None
+        if other is not None and other.id != tune_id:
+            raise TuneError(
+                f"{title!r} is the number of a tune already ({other.title!r}), and <faceid:{title}:1> means that one. "
+                "Choose a title that is not a number.",
+                "tune[title]",
+            )
+
     def set_remote_id(self, tune_id: int, remote_id: int, remote_url: str) -> Tune:
         """Remember the id that this tune has on the remote API at ``remote_url``."""
         return self._change(tune_id, {"remote_id": remote_id, "remote_url": remote_url})
@@ -245,13 +257,15 @@ class TuneStore:
         """The tune is not on the remote API any more."""
         return self._change(tune_id, {"remote_id": None, "remote_url": None})
 
-    def delete(self, tune_id: int) -> None:
+    def delete(self, tune_id: int) -> Purged:
         """Delete the tune and every file that no other tune needs. Raises TuneNotFoundError."""
         self.get(tune_id)
         with self._database.writing() as connection:
             names = _files_of(connection, [tune_id])
             connection.execute(tunes.delete().where(tunes.c.id == tune_id))
-        self._remove_unreferenced(names)
+        count, freed = self._remove_unreferenced(names)
+        self._database.forget_deleted()
+        return Purged(1, count, freed)
 
     def purge(self, grace: timedelta = timedelta(hours=1)) -> Purged:
         """Delete expired tunes, and files that no tune needs and that are older than ``grace``.

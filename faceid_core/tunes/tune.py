@@ -84,6 +84,11 @@ class Tune:
         return tuple(number for number, photo in enumerate(self.photos, 1) if photo.face is None)
 
     @property
+    def used_photos(self) -> tuple[TunePhoto, ...]:
+        """The photos to hand on where faces are found anew: all but those left out."""
+        return tuple(photo for photo in self.photos if photo.face is None or photo.face.counts is not False)
+
+    @property
     def remarks(self) -> tuple[tuple[int, str], ...]:
         """(image number from 1, sentence) of each photo that does not count, or that a person should know more of."""
         faces = ((number, photo.face) for number, photo in enumerate(self.photos, 1))

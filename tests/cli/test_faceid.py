@@ -87,6 +87,21 @@ def test_check_finds_a_flipped_bit_and_the_same_photo_heals_it(faceid, tmp_path)
     assert faceid("tunes", "check").returncode == 0
 
 
+def test_a_person_is_renamed_and_deleted_to_the_last_byte(faceid, tmp_path):
+    faceid("tunes", "create", TOM, "--title", "A rare title")
+    faceid("tunes", "create", TOM, "--title", "Tom")
+    assert "<faceid:1:1>" in faceid("tunes", "rename", "A rare title", "Another rare title").stdout
+    assert "the number of a tune already" in faceid("tunes", "rename", "1", "2").stderr
+    deleted = faceid("tunes", "delete", "Another rare title")
+    assert deleted.returncode == 0 and "tune 1 ('Another rare title') is deleted: 0 files" in deleted.stdout
+    assert "another tune has" in deleted.stdout
+    faceid("tunes", "delete", "Tom")
+    files = [path for path in (tmp_path / "home").rglob("*") if path.is_file()]
+    assert files and not [path for path in files if path.parent.parent.name == "blobs"]
+    assert not [path for path in files if b"rare title" in path.read_bytes()]
+    assert "There is no tune" in faceid("tunes", "delete", "Tom").stderr
+
+
 def test_strangers_are_named_when_created_and_shown_and_the_user_overrules(faceid, photo):
     eileen = photo(skimage.data.astronaut(), "eileen.png")
     mirrored = photo(skimage.data.astronaut()[:, ::-1], "mirrored.png")

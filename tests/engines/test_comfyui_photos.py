@@ -13,6 +13,7 @@ from faceid_tunes.faceid_core.engines.comfyui.photos import FACE_SIDE, sendable_
 from faceid_tunes.faceid_core.faces import extract_faces, read_photo
 from faceid_tunes.faceid_core.faces.packs import embedded_pack
 from faceid_tunes.faceid_core.tunes.create import create_tune
+from faceid_tunes.faceid_core.tunes.orders import parse_orders
 from faceid_tunes.faceid_core.tunes.store import TuneStore, open_store
 from PIL import Image
 from support import photos
@@ -26,9 +27,9 @@ def store(tmp_path: Path) -> Iterator[TuneStore]:
         yield opened
 
 
-def sent(store: TuneStore, *files: bytes) -> tuple[list[str], list[np.ndarray]]:
+def sent(store: TuneStore, *files: bytes, choices: str = "") -> tuple[list[str], list[np.ndarray]]:
     """Names and pixels of what leaves for ComfyUI."""
-    tune = create_tune(store, files, "Anna", "woman", embedded_pack())
+    tune = create_tune(store, files, "Anna", "woman", embedded_pack(), orders=parse_orders(choices))
     names, pngs = zip(*sendable_photos(tune, store), strict=True)
     assert {Image.open(io.BytesIO(png)).format for png in pngs} == {"PNG"}
     return list(names), [read_photo(png) for png in pngs]
@@ -73,11 +74,19 @@ def test_of_photos_of_different_sizes_the_faces_leave_in_one_size(store: TuneSto
     group = (photos.INSIGHTFACE / "t1.jpg").read_bytes()
     small = photos.encoded(ASTRONAUT[:200, 120:330], "PNG")
     files = [photos.encoded(ASTRONAUT, "PNG"), small, group]
-    names, pixels = sent(store, *files)
+    names, pixels = sent(store, *files, choices="1 use; 2 use; 3 face 2")  # the largest of six people
     assert all(name.endswith("-face.png") for name in names)
     for photo, file in zip(pixels, files, strict=True):
         assert photo.shape == (FACE_SIDE, FACE_SIDE, 3)
         assert cosine(photo, read_photo(file)) > 0.9
+
+
+def test_a_photo_of_somebody_else_does_not_leave(store: TuneStore):
+    hers = [photos.encoded(ASTRONAUT, "PNG"), photos.encoded(ASTRONAUT[:, ::-1], "PNG")]
+    stranger = photos.encoded(photos.single_faces()["Tom_Hanks"], "PNG")
+    names, _ = sent(store, hers[0], stranger, hers[1])
+    kept = store.get_by_title("Anna").photos
+    assert [name[:64] for name in names] == [kept[0].sha256, kept[2].sha256]
 
 
 def test_a_photo_without_a_face_comes_along_unstretched(store: TuneStore):

@@ -126,7 +126,7 @@ async def _bring(comfyui: ComfyUI, info: NodeInfo, people: Sequence[Tune], store
     """Keep those people in ComfyUI that it does not have yet."""
     there = set(choices(info, "FaceIDLoadTune", "tune"))
     new = [tune for tune in people if title_there(tune) not in there]
-    total = sum(len(tune.photos) for tune in new)
+    total = sum(len(tune.used_photos) for tune in new)
     names = choices(info, "FaceIDCreateTune", "name")
     sent = 0
     for tune in new:

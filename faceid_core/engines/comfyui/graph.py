@@ -91,7 +91,7 @@ def title_there(tune: Tune) -> str:
 
     Another person of that title is another tune there, the same photos are the same. Fit for a tag.
     """
-    photos = "".join(photo.sha256 for photo in tune.photos)
+    photos = "".join(photo.sha256 + (repr(photo.face_at) if photo.face_at else "") for photo in tune.used_photos)
     title = " ".join(_NOT_IN_REF.sub(" ", tune.title).split())[:_LONGEST_TITLE]
     return f"{title} {hashlib.sha256(photos.encode()).hexdigest()[:12]}".strip()
 

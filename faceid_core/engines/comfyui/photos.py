@@ -32,20 +32,29 @@ _MARGIN = 0.75  # of the face's larger side, on each side
 
 
 def sendable_photos(tune: Tune, store: TuneStore) -> Iterator[tuple[str, bytes]]:
-    """(file name, PNG) of each photo, in order; all PNGs have the same size.
+    """(file name, PNG) of each photo that is used, in order; all PNGs have the same size.
+
+    Photos of several people are sent as the face that is meant, unless it is the only photo and the largest face.
 
     Raises:
         TuneError: a kept photo is missing; names tune and image.
     """
     from PIL import Image
 
-    whole = len({(photo.width, photo.height) for photo in tune.photos}) == 1 and _fits(tune.photos[0])
-    for photo in tune.photos:
+    photos = tune.used_photos
+    whole = len({(photo.width, photo.height) for photo in photos}) == 1 and _fits(photos[0])
+    whole = whole and not any(_needs_cutting(photo, alone=len(photos) == 1) for photo in photos)
+    for photo in photos:
         picture = Image.fromarray(read_photo(store.photo_bytes(tune, photo)))
         if whole:
             yield f"{photo.sha256}.png", _png(picture)
         else:
             yield f"{photo.sha256}-face.png", _png(_face(picture, photo))
+
+
+def _needs_cutting(photo: TunePhoto, *, alone: bool) -> bool:
+    """Whether another face of the photo could be taken for the person there."""
+    return photo.face_at is not None or bool(photo.face and photo.face.others and not alone)
 
 
 def _fits(photo: TunePhoto) -> bool:

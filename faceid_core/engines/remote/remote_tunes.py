@@ -19,10 +19,11 @@ from ...prompts.text import Tag
 from ...tunes.errors import TuneNotFoundError
 from ...tunes.refs import named_tune, tune_of
 from ...tunes.store import TuneStore
-from ...tunes.tune import Tune
+from ...tunes.tune import Tune, TunePhoto
 
 MAX_SIDE = 2048  # pixels; a face fills a photo of this size with more detail than any adapter looks at
 _QUALITY = 95
+_ROOM = 0.75  # around a face that is cut out, of its larger side
 _SPARE = timedelta(hours=1)  # a tune that expires while its prompt waits is of no use
 
 # One upload of a tune at a time, so that two nodes that run side by side do not both make it.
@@ -71,7 +72,8 @@ async def ensure_remote(client: AstriaClient, store: TuneStore, tune: Tune) -> T
         found = await client.find_tune(title)
         if found is None or _is_over(found.expires_at):
             files = tuple(
-                portable_photo(store.photo_bytes(tune, photo), number) for number, photo in enumerate(tune.photos, 1)
+                portable_photo(store.photo_bytes(tune, photo), number, surroundings(photo))
+                for number, photo in enumerate(tune.used_photos, 1)
             )
             request = TuneRequest(title, tune.name, images=files, model_type="faceid", branch=tune.branch)
             found = await client.create_tune(request)
@@ -98,15 +100,30 @@ async def forget_deleted(client: AstriaClient, store: TuneStore, text: PromptTex
 
 def remote_title(tune: Tune) -> str:
     """The local title and a digest of the photos: the same photos of the same person are one tune there, too."""
-    digest = hashlib.sha256("".join(photo.sha256 for photo in tune.photos).encode()).hexdigest()
+    photos = "".join(photo.sha256 + str(surroundings(photo) or "") for photo in tune.used_photos)
+    digest = hashlib.sha256(photos.encode()).hexdigest()
     return f"{tune.title[:200]} ({digest[:12]})"
 
 
-def portable_photo(data: bytes, number: int) -> File:
-    """A photo as it leaves this machine: upright, at most 2048 pixels, without EXIF (place, time, camera, owner)."""
+def surroundings(photo: TunePhoto) -> tuple[int, int, int, int] | None:
+    """What of a photo of several people is sent: left, top, right, bottom around the one who is meant. None: all."""
+    face = photo.face
+    if face is None or not face.others:
+        return None
+    x1, y1, x2, y2 = face.box
+    room = _ROOM * max(x2 - x1, y2 - y1)
+    left, top = max(0, round(x1 - room)), max(0, round(y1 - room))
+    return left, top, min(photo.width, round(x2 + room)), min(photo.height, round(y2 + room))
+
+
+def portable_photo(data: bytes, number: int, part: tuple[int, int, int, int] | None = None) -> File:
+    """A photo as it leaves this machine: upright, at most 2048 pixels, without EXIF (place, time, camera, owner).
+
+    Only ``part`` of it (left, top, right, bottom) where one is given.
+    """
     from PIL import Image
 
-    picture = Image.fromarray(read_photo(data))
+    picture = Image.fromarray(read_photo(data)).crop(part) if part else Image.fromarray(read_photo(data))
     picture.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.LANCZOS)
     file = io.BytesIO()
     picture.save(file, "JPEG", quality=_QUALITY, subsampling=0)

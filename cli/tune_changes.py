@@ -1,0 +1,74 @@
+"""``faceid tunes delete|rename``: a person removed or called otherwise."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from .home import opened_store
+from .photo_options import tune_line, tune_named
+
+if TYPE_CHECKING:
+    from ..faceid_core.tunes.tune import Tune
+
+
+def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    delete = commands.add_parser("delete", help="delete a person: rows, photos, embeddings")
+    delete.add_argument("tune", metavar="ID_OR_TITLE")
+    delete.add_argument("--remote", action="store_true", help="on the remote API, too, and first")
+    delete.set_defaults(run=_delete)
+
+    rename = commands.add_parser("rename", help="give a person another title; the number stays")
+    rename.add_argument("tune", metavar="ID_OR_TITLE")
+    rename.add_argument("title", metavar="NEW_TITLE")
+    rename.add_argument("--name", help="another class word, too: man, woman, person, ...")
+    rename.set_defaults(run=_rename)
+
+
+def _delete(options: argparse.Namespace) -> Iterator[str]:
+    with opened_store(options) as store:
+        tune = tune_named(store, options.tune)
+        if tune.remote_id is not None and options.remote:
+            yield _deleted_there(tune)
+        deleted = store.delete(tune.id)
+        yield f"tune {tune.id} ({tune.title!r}) is deleted: {deleted.blobs} files, {deleted.bytes / 1e6:.1f} MB"
+    if deleted.blobs < len({photo.sha256 for photo in tune.photos}):
+        yield "  files that another tune has, too, stay with it"
+    if tune.remote_id is not None and not options.remote:
+        yield f"  tune {tune.remote_id} at {tune.remote_url} is still there: delete it on that side, too"
+    yield "  pictures already drawn, and copies in the store of a ComfyUI it was drawn in (--home), are not touched"
+
+
+def _deleted_there(tune: Tune) -> str:
+    """Delete the remote tune; one that is not there any more is as good."""
+    import asyncio
+
+    from ..faceid_core.astria.client import AstriaClient
+    from ..faceid_core.astria.errors import NotFoundError
+    from ..faceid_core.astria.settings import read_settings
+    from ..faceid_core.errors import FaceIDError
+
+    settings = read_settings()
+
+    async def delete() -> None:
+        async with AstriaClient(settings) as client:
+            if client.base_url != tune.remote_url:
+                raise FaceIDError(
+                    f"Tune {tune.remote_id} is at {tune.remote_url}, and ASTRIA_BASE_URL is {client.base_url}. "
+                    "Nothing was deleted. Set it to that address, or leave --remote out."
+                )
+            assert tune.remote_id is not None
+            await client.delete_tune(tune.remote_id)
+
+    try:
+        asyncio.run(delete())
+    except NotFoundError:
+        return f"tune {tune.remote_id} was not at {tune.remote_url} any more"
+    return f"tune {tune.remote_id} is deleted at {tune.remote_url}"
+
+
+def _rename(options: argparse.Namespace) -> Iterator[str]:
+    changes = {"title": options.title} | ({"name": options.name} if options.name else {})
+    with opened_store(options) as store:
+        yield tune_line(store.update(tune_named(store, options.tune).id, **changes))
