@@ -15,7 +15,7 @@ import _setup
 _setup.comfyui()
 
 import torch  # noqa: E402
-from faceid_tunes.nodes.patches import IDENTITIES  # noqa: E402
+from faceid_tunes.nodes.sampling_run import IDENTITIES  # noqa: E402
 from sampling_cost import OperationCount  # noqa: E402
 from support.comfy_model import StandInViTH, apply, comfy_model  # noqa: E402
 from support.fidelity import adapter_for, random_clip, random_faces, saved_adapter  # noqa: E402

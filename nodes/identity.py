@@ -18,7 +18,7 @@ from ..faceid_core.errors import AdapterError
 from ..faceid_core.faces.face import Faces
 from .host import models, progress
 from .host.identity import attention_heads, identities_on, with_identity
-from .patches import Identity
+from .sampling_run import Identity
 
 log = logging.getLogger(__name__)
 

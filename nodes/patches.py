@@ -21,201 +21,22 @@ tells authors of other extensions what this means for them.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from ..faceid_core.adapter.attention import IdentityAttention, ReadyIdentity
-from ..faceid_core.adapter.rows import Rows, marker, read_markers
 from ..faceid_core.errors import AdapterError
 from .following import follow_rows, order_of
+from .sampling_run import IDENTITIES, MARKERS, Cond, Identity, SamplingRun
 from .tiles import cuts_only_the_latent, with_places_in_the_latent
 
-log = logging.getLogger(__name__)
-
-IDENTITIES = "faceid_identities"  # tuple[Identity, ...], on the model
-MARKERS = "faceid_rows"  # the conditioning tensor that says what each row is
 _RUN = "faceid_run"  # SamplingRun, while sampling
 _ACTIVE = "faceid_active"  # which identities act now, during one evaluation of conds
 _READY = "faceid_ready"  # (IdentityAttention, ReadyIdentity) of each that acts, during one UNet call
 
 Options = dict[str, Any]
 Attention = Callable[[Tensor, Tensor, Tensor, Options], Tensor]
-PatchKey = tuple[str, int, int]
-Cond = list[dict[str, Any]]  # the members of one prompt
-Ready = tuple[tuple[IdentityAttention, ReadyIdentity], ...]
-
-
-@dataclass(frozen=True, eq=False)
-class Identity:
-    """One person on a model.
-
-    Attributes:
-        attention: K and V at a strength.
-        patch_keys: ComfyUI's address of each attention layer, in adapter-key order.
-        start_at, end_at: share of the sampling (0..1) between which the identity is active.
-        adapter: key of the adapter, and ``lora_strength`` at which its LoRA was asked for.
-    """
-
-    attention: IdentityAttention
-    patch_keys: tuple[PatchKey, ...]
-    start_at: float
-    end_at: float
-    adapter: tuple[object, ...]
-    lora_strength: float
-
-    @property
-    def always_active(self) -> bool:
-        return self.start_at <= 0.0 and self.end_at >= 1.0
-
-
-class SamplingRun:
-    """One sampling: whose conds are positive, when each identity acts, and how large the whole picture is."""
-
-    def __init__(
-        self,
-        guider: Any,
-        identities: Sequence[Identity],
-        percent_to_sigma: Callable[[float], float],
-        as_cond: Callable[[Tensor], Any],
-        tell: Callable[[str], None],
-    ) -> None:
-        """Before the sampler starts.
-
-        Args:
-            as_cond: ComfyUI's wrapping of a tensor that has a row per picture.
-            tell: shows a sentence at the node that samples.
-        """
-        self._guider = guider
-        self.identities = tuple(identities)
-        self._ranges = tuple(
-            None if identity.always_active else (percent_to_sigma(identity.start_at), percent_to_sigma(identity.end_at))
-            for identity in identities
-        )
-        self._as_cond, self._tell = as_cond, tell
-        self._told: set[str] = set()
-        self._pictures, self._size = 0, (0, 0)
-
-    def __deepcopy__(self, memo: dict[int, object]) -> SamplingRun:
-        return self  # holds the guider, which extensions that deep-copy a model's options must not copy
-
-    def start(self, latent: Tensor) -> None:
-        """Mark every member of the guider's conds; ``latent`` [B, C, H, W] is the whole of what is sampled."""
-        self._pictures, self._size = len(latent), (latent.shape[-2], latent.shape[-1])
-        for name, members in self._guider.conds.items():
-            marks = self._marks(positive=_is_positive_name(name))
-            for member in members:
-                member["model_conds"] = {**member["model_conds"], MARKERS: marks}
-
-    def active(self, sigmas: Tensor) -> tuple[bool, ...]:
-        """Per identity, whether it acts at these noise levels."""
-        if not any(self._ranges):
-            return (True,) * len(self._ranges)
-        sigma = float(sigmas.max())  # the one point where the host waits for the device, once per evaluation
-        return tuple(limits is None or limits[1] <= sigma <= limits[0] for limits in self._ranges)
-
-    def marked(self, cond: Cond | None, x: Tensor) -> Cond | None:
-        """The list with markers on members that have none: somebody made them while sampling."""
-        if not cond or all(MARKERS in member["model_conds"] for member in cond):
-            return cond
-        marks = self._marks_of_unknown(cond, x)
-        return [
-            member
-            if MARKERS in member["model_conds"]
-            else {**member, "model_conds": {**member["model_conds"], MARKERS: marks}}
-            for member in cond
-        ]
-
-    def ready(self, markers: Tensor | None, x: Tensor, dtype: torch.dtype, active: Sequence[bool]) -> Ready:
-        """(attention, what its layers read) of each identity that acts in a UNet call on ``x`` [B, C, h, w].
-
-        Raises:
-            AdapterError: nobody can say which row of the call shows what.
-        """
-        rows = self._rows(markers, x)
-        return tuple(
-            (identity.attention, identity.attention.ready(rows, dtype, x.device, self._size))
-            for identity, acts in zip(self.identities, active, strict=True)
-            if acts
-        )
-
-    def _marks(self, *, positive: bool) -> Any:
-        size = self._size if self._needs_places else None
-        return self._as_cond(marker(self._pictures, size, positive=positive))
-
-    @property
-    def _needs_places(self) -> bool:
-        return any(identity.attention.needs_places for identity in self.identities)
-
-    @property
-    def _needs_pictures(self) -> bool:
-        return any(identity.attention.needs_pictures for identity in self.identities)
-
-    def _marks_of_unknown(self, cond: Cond, x: Tensor) -> Any:
-        positive = self._is_positive(cond)
-        is_whole = len(x) == self._pictures and tuple(x.shape[-2:]) == self._size
-        if not is_whole and self._needs_pictures:
-            raise AdapterError(
-                "An extension samples a prompt of its own on a part of the picture (a tile or a window), and nobody "
-                "can say which part: the masks or frames of FaceID cannot follow. Remove that extension, or the mask."
-            )
-        if is_whole:
-            return self._marks(positive=positive)
-        return self._as_cond(marker(len(x), None, positive=positive))
-
-    def _is_positive(self, cond: Cond) -> bool:
-        """Of a list without markers: by the guider's own names of its members.
-
-        A list the guider does not know was made by an extension for a further pass, like PerpNeg's empty prompt.
-        """
-        roles = {name: [member.get("uuid") for member in known] for name, known in self._guider.conds.items()}
-        asked = [member.get("uuid") for member in cond]
-        # The whole list first: a regional positive's negative twin carries the uuid of the positive.
-        for name, known in roles.items():
-            if asked == known:
-                return _is_positive_name(name)
-        for is_positive in (True, False):
-            uuids = {uuid for name, known in roles.items() if _is_positive_name(name) is is_positive for uuid in known}
-            if uuids.issuperset(asked):
-                return is_positive
-        self._tell_once(
-            "FaceID: an extension samples with a prompt that is neither the positive nor the negative one; "
-            "no person is shown in it."
-        )
-        return False
-
-    def _rows(self, markers: Tensor | None, x: Tensor) -> Rows:
-        if markers is None:
-            raise AdapterError(
-                "FaceID cannot tell which rows belong to the positive prompt: an extension (a UNet wrapper or guider) "
-                "calls the model with a conditioning of its own and leaves out 'faceid_rows'. Remove it, or FaceID."
-            )
-        if len(markers) != len(x) or (markers.ndim == x.ndim and markers.shape[-2:] != x.shape[-2:]):
-            raise AdapterError(
-                f"FaceID cannot tell which rows belong to the positive prompt: an extension (a UNet wrapper) calls the "
-                f"model with {_sizes(x)} but says what {_sizes(markers)} are. Remove it, or FaceID."
-            )
-        return read_markers(markers)
-
-    def _tell_once(self, sentence: str) -> None:
-        if sentence not in self._told:
-            self._told.add(sentence)
-            log.warning("%s", sentence)
-            self._tell(sentence)
-
-
-def _sizes(x: Tensor) -> str:
-    cells = f" of {x.shape[-1]}x{x.shape[-2]}" if x.ndim > 2 else ""
-    return f"{len(x)} row{'' if len(x) == 1 else 's'}{cells}"
-
-
-def _is_positive_name(name: str) -> bool:
-    # "positive" in every guider of ComfyUI; "middle", "negative", "empty_negative_prompt" are the others.
-    return name.startswith("positive")
 
 
 class CrossAttentionPatch:

@@ -18,7 +18,7 @@ from ...faceid_core.adapter.model import Adapter
 from ...faceid_core.adapter.rows import joined
 from ...faceid_core.errors import AdapterError
 from .. import patches
-from ..patches import IDENTITIES, Identity
+from ..sampling_run import IDENTITIES, Identity
 from .progress import status
 
 _WRAPPER_KEY = "faceid"

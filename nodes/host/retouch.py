@@ -25,7 +25,7 @@ from ...faceid_core.prompts import Settings
 from ...faceid_core.retouch import Resample, Restorer
 from ...faceid_core.retouch.resample import partial_steps
 from ...faceid_core.retouch.restorer import Forward, RunModule
-from ..patches import IDENTITIES
+from ..sampling_run import IDENTITIES
 from . import sampling
 from .identity import identities_on
 

@@ -17,7 +17,7 @@ import comfy_extras.nodes_sag as sag
 import pytest
 import torch
 from faceid_tunes.faceid_core.adapter.attention import IdentityAttention
-from faceid_tunes.nodes.patches import IDENTITIES
+from faceid_tunes.nodes.sampling_run import IDENTITIES
 from support.comfy_model import UNetSpy, apply, comfy_model, conditioning, sample
 from support.fidelity import adapter_for, random_faces, saved_adapter
 from support.unet import sd15_unet

@@ -10,7 +10,7 @@ import torch
 from comfy.ldm.modules.attention import optimized_attention
 from faceid_tunes.faceid_core.adapter.rows import rows_of_roles
 from faceid_tunes.faceid_core.errors import AdapterError
-from faceid_tunes.nodes.patches import IDENTITIES
+from faceid_tunes.nodes.sampling_run import IDENTITIES
 from support.comfy_model import UNetSpy, apply, comfy_model, conditioning, sample
 from support.fidelity import adapter_for, random_faces, saved_adapter
 from support.oracle import relative_l2
