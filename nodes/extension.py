@@ -6,6 +6,7 @@ from comfy_api.latest import ComfyExtension, io
 
 from .adapter import FaceIDApply, FaceIDLoadAdapter
 from .faces import FaceIDExtractFace
+from .mix import FaceIDMixPeople
 from .prompt import FaceIDApplyPrompt, FaceIDPrompt
 from .regions import FaceIDRegions
 from .remote import FaceIDBaseModel, FaceIDRemotePrompt
@@ -38,4 +39,5 @@ class FaceIDExtension(ComfyExtension):
             FaceIDCorrectFace,
             FaceIDSimilarity,
             FaceIDRegions,
+            FaceIDMixPeople,
         ]

@@ -75,13 +75,21 @@ def identity_tokens(
         AdapterError: CLIP features are missing, or the projection is not finite (damaged weights).
     """
     embeddings = torch.from_numpy(_embeddings(adapter.spec.variant, faces))
-    positive = _project(adapter, embeddings, clip.crops if clip else None, structure)
+    positive = _project(adapter, embeddings, _by_weight(clip.crops, faces) if clip else None, structure)
     negative = _project(adapter, torch.zeros_like(embeddings[:1]), clip.blank if clip else None, structure)
     # One batch holds rows of both, so both must be as long; repeating a token set does not change softmax attention.
     tokens = IdentityTokens(positive.flatten(0, 1), negative.expand_as(positive).flatten(0, 1))
     if not (tokens.positive.isfinite().all() and tokens.negative.isfinite().all()):
         raise AdapterError(f"{adapter.name}: the projection gave NaN or infinity; the file is damaged.")
     return tokens
+
+
+def _by_weight(crops: Tensor, faces: Faces) -> Tensor:
+    """[n, 257, 1280] as they are, or their [1, 257, 1280] mean where the faces do not all weigh the same."""
+    if faces.weights is None:
+        return crops
+    weights = torch.tensor(faces.weights, dtype=torch.float32, device=crops.device)
+    return (crops.float() * (weights / weights.sum())[:, None, None]).sum(dim=0, keepdim=True)
 
 
 def _embeddings(variant: Variant, faces: Faces) -> np.ndarray:

@@ -10,6 +10,7 @@ find.py     photo                      -> Face values        (embed.py makes one
 extract.py  photos                     -> Faces             (choose.py picks one face per photo)
 person.py   several photos             -> whose they are    (clusters.py: faces by person)
 annotated.py, report.py                -> the picture and the line that the user sees
+mix.py      two people             -> somebody between them
 likeness.py pictures, a person         -> cosines           (verdict.py: what a cosine means)
 """
 
