@@ -61,8 +61,8 @@ prepare_comfyui() { # where there is one with an interpreter of its own: what te
     folder=${COMFYUI_PATH:-$HOME/comfy/ComfyUI}
     for python in "$folder/.venv/bin/python" "$folder/venv/bin/python"; do
         [ -x "$python" ] || continue
-        "$python" -c "import diffusers, insightface, pytest, spandrel_extra_arches" 2>/dev/null && return
-        "$python" -m pip install -q -r requirements.txt diffusers pytest spandrel_extra_arches &&
+        "$python" -c "import accelerate, diffusers, insightface, pytest, skimage, spandrel_extra_arches" 2>/dev/null && return
+        "$python" -m pip install -q -r requirements.txt accelerate diffusers pytest spandrel_extra_arches &&
             "$python" install.py || echo "ComfyUI's Python lacks packages that some tests need." >&2
         return 0
     done

@@ -47,7 +47,7 @@ def draw_settings(
     """Resolve a prompt's tags, text and parameters against a model.
 
     Raises:
-        PromptError: a tag names no tune or LoRA, its tune has no face for this adapter, or a parameter is not to be had
+        PromptError: a tag names no tune or LoRA, its tune has no face for this adapter, or a parameter is not available
             locally; says where in the prompt.
         AdapterError: adapter, model and CLIP vision do not fit together.
     """

@@ -65,7 +65,7 @@ def retouch_images(
 
 
 def retouched(images: Tensor, retouch: Callable[[np.ndarray, int], Retouched]) -> tuple[Tensor, list[str]]:
-    """Each picture through ``retouch(picture, number)``; pictures it leaves alone stay what they were, to the bit."""
+    """Each picture through ``retouch(picture, number)``; pictures it leaves alone stay bit for bit the same."""
     pictures = photos_from_tensor(images)
     results = [retouch(picture, number) for number, picture in enumerate(pictures)]
     notes = [

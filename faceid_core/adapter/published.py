@@ -38,7 +38,7 @@ def resampler_shapes(shapes: Shapes, tokens: int, width: int) -> dict[str, tuple
 
 
 def attention_shapes(base: Base, hidden: Sequence[int], width: int, rank: int | None) -> dict[str, tuple[int, ...]]:
-    """Keys and values of every layer, and the LoRA of ``rank`` on all attention (None: there is none)."""
+    """Keys and values of every layer, and the LoRA of ``rank`` on all attention (None: without one)."""
     found: dict[str, tuple[int, ...]] = {}
     for layer, size in zip(layers(base), hidden, strict=True):
         found |= {f"ip_adapter.{layer.index}.to_{kv}_ip.weight": (size, width) for kv in "kv"}

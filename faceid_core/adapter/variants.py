@@ -128,7 +128,7 @@ def detect(file: ModelFile, choice: Variant | None = None) -> AdapterSpec:
 
 
 def _other_model(file: ModelFile) -> str:
-    """A sentence on a readable file that is no FaceID model."""
+    """A sentence about a readable file that is not a FaceID model."""
     if file.kind is Kind.LORA:
         return file.refusal("a FaceID model", f"{_EXAMPLE}; its LoRA is inside it and no second file is needed.")
     if file.kind is Kind.IP_ADAPTER and (width := side(file.shapes, "image_proj.proj_in.weight", 1)):
@@ -140,7 +140,7 @@ def _other_model(file: ModelFile) -> str:
         return (
             f"{file.name}: FaceID Portrait unnorm and InstantID have the same tensors, and neither this file's size, "
             "number type, folder nor name tells which it is. They need faces of different packs, and the wrong one "
-            "draws a stranger. Rename it so that its name says unnorm or instantid."
+            "draws somebody else. Rename it so that its name says unnorm or instantid."
         )
     if file.kind is Kind.UNKNOWN:
         first = next(iter(file.tensors), "nothing")

@@ -39,7 +39,7 @@ class Picture:
 
     Attributes:
         pixels: [H, W, 3] uint8 RGB.
-        seed: draws it again, alone, with the same engine; None where nobody knows such a seed.
+        seed: draws it again, alone, with the same engine; None where that seed is unknown.
     """
 
     pixels: np.ndarray = field(repr=False)
@@ -70,7 +70,7 @@ class Engine(Protocol):
         does; whatever runs elsewhere for this call is stopped with it.
 
         Raises:
-            PromptError: a tag names no tune or LoRA, or a parameter is not to be had here; says where in the prompt.
+            PromptError: a tag names no tune or LoRA, or a parameter is not available here; says where in the prompt.
             FaceIDError: a model is missing or does not fit.
             Cancelled: ``cancel`` was set.
         """

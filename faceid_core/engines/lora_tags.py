@@ -13,7 +13,7 @@ def lora_file(tag: Tag, prompt: Prompt, names: Sequence[str]) -> str:
     """The one of ``names`` (paths relative to the LoRA folder) that a tag means: with or without folder and ending.
 
     Raises:
-        PromptError: there is none; points at the tag.
+        PromptError: there is no such file; points at the tag.
     """
     wanted = tag.ref.lower()
     for spelled in (str.lower, lambda name: PurePath(name).name.lower(), lambda name: PurePath(name).stem.lower()):

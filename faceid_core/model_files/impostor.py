@@ -13,7 +13,7 @@ class Impostor(Enum):
     LFS_POINTER = "a Git LFS pointer"  # a repository cloned without LFS
 
 
-# What to tell of a model file that is none, after its name and a colon.
+# What a message says of a file that is not a model, after its name and a colon.
 MODEL_ADVICE = {
     Impostor.EMPTY: "the file is empty. Download it again.",
     Impostor.MARKUP: "a web page was saved instead of the model. Use the download button of the model's page "

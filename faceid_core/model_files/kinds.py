@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from enum import Enum, unique
 
-_LOADER = "It belongs into a checkpoint loader (models/checkpoints)."
-_DIFFUSION = "It belongs into models/diffusion_models and the node Load Diffusion Model."
+_LOADER = "It belongs in a checkpoint loader (models/checkpoints)."
+_DIFFUSION = "It belongs in models/diffusion_models and the node Load Diffusion Model."
 _NOT_YET = "FaceID Tunes does not draw with it."
 _IDENTITY = "It needs nodes of its own: FaceID Tunes does not draw with it."
-_ADAPTER = "It belongs into models/ipadapter."
+_ADAPTER = "It belongs in models/ipadapter."
 _RESTORER = "Choose it where a face is corrected (models/facerestore_models)."
 _PACK = "It is part of a face pack, not a model that changes pictures."
 
@@ -23,7 +23,7 @@ class Kind(Enum):
     FACEID_UNNORM = "an IP-Adapter FaceID Portrait unnorm", _ADAPTER
     UNNORM_OR_INSTANTID = (
         "an IP-Adapter FaceID Portrait unnorm or the adapter of InstantID, which look alike",
-        "It belongs into models/ipadapter or models/instantid.",
+        "It belongs in models/ipadapter or models/instantid.",
     )
     IP_ADAPTER = (
         "an IP-Adapter that copies a picture, not a person",
@@ -39,11 +39,11 @@ class Kind(Enum):
     PULID_FLUX = "a PuLID model for Flux", _IDENTITY
     INFINITE_YOU = "the image projection of InfiniteYou (for Flux)", _IDENTITY
     INFUSENET = "the InfuseNet of InfiniteYou (a ControlNet for Flux)", _IDENTITY
-    PHOTOMAKER = "a PhotoMaker model", "It belongs into models/photomaker and the node PhotoMakerLoader."
+    PHOTOMAKER = "a PhotoMaker model", "It belongs in models/photomaker and the node PhotoMakerLoader."
     CONSISTENTID = "a ConsistentID model", _IDENTITY
-    LORA = "a LoRA file", "It belongs into models/loras; name it in the text, as <lora:name:1>."
-    CONTROLNET = "a ControlNet", "It belongs into models/controlnet and the node Load ControlNet Model."
-    EMBEDDING = "a textual inversion embedding", "It belongs into models/embeddings; name it in the text."
+    LORA = "a LoRA file", "It belongs in models/loras; name it in the text, as <lora:name:1>."
+    CONTROLNET = "a ControlNet", "It belongs in models/controlnet and the node Load ControlNet Model."
+    EMBEDDING = "a textual inversion embedding", "It belongs in models/embeddings; name it in the text."
     VIDEO = "a video model", _NOT_YET
     SDXL = "an SDXL checkpoint", _LOADER
     SDXL_DISTILLED = "a distilled SDXL checkpoint (SSD-1B, Vega) with fewer layers than SDXL", _LOADER
@@ -56,12 +56,12 @@ class Kind(Enum):
     TRANSFORMER = "a model with a transformer, newer than SDXL", _DIFFUSION
     CHECKPOINT = "a checkpoint of a picture generator", _LOADER
     UNET = "a UNet alone", _DIFFUSION
-    VAE = "a VAE alone", "It belongs into models/vae and the node Load VAE."
-    TEXT_ENCODER = "a text encoder alone", "It belongs into models/text_encoders and the node Load CLIP."
-    CLIP_VISION = "a CLIP vision encoder", "It belongs into models/clip_vision and a CLIP vision loader."
+    VAE = "a VAE alone", "It belongs in models/vae and the node Load VAE."
+    TEXT_ENCODER = "a text encoder alone", "It belongs in models/text_encoders and the node Load CLIP."
+    CLIP_VISION = "a CLIP vision encoder", "It belongs in models/clip_vision and a CLIP vision loader."
     OPEN_CLIP = "a CLIP vision encoder in the layout of open_clip", "The layout of transformers is needed."
     EVA_CLIP = "the EVA-CLIP encoder of PuLID", _IDENTITY
-    FACE_PARSER = "a face parsing model (BiSeNet)", "It belongs into models/facexlib."
+    FACE_PARSER = "a face parsing model (BiSeNet)", "It belongs in models/facexlib."
     GFPGAN = "a face restorer (GFPGAN)", _RESTORER
     CODEFORMER = "a face restorer (CodeFormer)", _RESTORER
     RESTOREFORMER = "a face restorer (RestoreFormer)", _RESTORER
@@ -70,7 +70,7 @@ class Kind(Enum):
     SWAPPER = "a face swapper", "Choose it where a face is swapped (models/insightface, models/hyperswap)."
     UPSCALER = (
         "a super-resolution model",
-        'It belongs into models/upscale_models and the node "Load Upscale Model".',
+        'It belongs in models/upscale_models and the node "Load Upscale Model".',
     )
     RECOGNISER = "a face recogniser", _PACK
     DETECTOR = "a face detector", _PACK

@@ -66,7 +66,7 @@ class Header:
 
     @property
     def picture(self) -> Value | None:
-        """The input that takes a picture, [N, 3, H, W]; None when there is none."""
+        """The input that takes a picture, [N, 3, H, W]; None without one."""
         return next((value for value in self.inputs if len(value.shape) == 4), None)
 
 

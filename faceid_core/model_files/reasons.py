@@ -33,7 +33,7 @@ class Reason(Enum):
     NO_TENSORS = "{name}: holds a {detail}, not the tensors of a model."
     TOO_MUCH = "{name}: asks for more than a model needs ({detail}). It is damaged or made to do harm: do not use it."
     NOT_FINITE = "{name}: {detail} holds NaN or infinite numbers, which spoil every picture. Download the file again."
-    NUMBERS = "{name}: has tensors in numbers that are not read here ({detail}). Use the fp16 file of this model."
+    NUMBERS = "{name}: has tensors of a number type that cannot be read ({detail}). Use the fp16 file of this model."
     REPLACED = "{name}: was replaced while it was in use. Draw again to use the new file."
     GONE = "{path}: cannot be read any more ({detail})."
 

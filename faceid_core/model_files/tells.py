@@ -59,7 +59,7 @@ def kind_of_onnx(header: Header, name: str) -> Kind:
     if any(len(other.shape) == 2 and other.shape[1] == ID_WIDTH for other in others):
         return Kind.SWAPPER
     if any(len(other.shape) == 4 for other in others):
-        return Kind.SWAPPER  # of the kind that is shown a source picture; refused by name when it is loaded
+        return Kind.SWAPPER  # of the kind that takes a source picture; it is refused by name when it is loaded
     if len(header.outputs) >= 5:
         return Kind.DETECTOR
     if len(output.shape) == 2:
@@ -102,7 +102,7 @@ def no(test: Test) -> Test:
 
 
 def looks_like_instantid(found: Evidence) -> bool | None:
-    """Of an adapter with the keys and shapes of both FaceID Portrait unnorm and InstantID; None when nothing tells.
+    """Of an adapter with the keys and shapes of both FaceID Portrait unnorm and InstantID; None if unknown.
 
     InstantID's file is fp32 throughout; unnorm's has fp32 projections and fp16 keys and values. A conversion to half
     precision loses that, and the name is what is left (docs/facts/identity-models.md 2.1).

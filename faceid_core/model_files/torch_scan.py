@@ -233,7 +233,7 @@ class _Scan:
     def _storage(self, pid: Any) -> _Storage:
         """Of ("storage", class, key, device, numbers), in legacy files with a view, which is None."""
         if not isinstance(pid, tuple) or len(pid) not in (5, 6) or pid[0] != "storage" or pid[5:] not in ((), (None,)):
-            raise CodeInFileError("a persistent object that is no storage")
+            raise CodeInFileError("a persistent object that is not a storage")
         kind, key, numbers = pid[1], pid[2], pid[4]
         if not isinstance(kind, _Global) or kind.name.split()[-1] not in _STORAGES or not isinstance(key, (str, int)):
             raise CodeInFileError("a storage of an unknown kind")

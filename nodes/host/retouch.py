@@ -94,7 +94,7 @@ def resampler(guider: Any, vae: Any, settings: Settings, people: int) -> Resampl
 def _showing(guider: Any, shown: tuple[int, ...], people: int) -> Any:
     """A guider that shows some of its people, wherever in the picture: a mask was made for another picture."""
     identities = identities_on(guider.model_patcher)
-    if len(identities) != people:  # applied by other nodes: nobody knows who is who
+    if len(identities) != people:  # applied by other nodes: it is unknown who is who
         return guider
     other = copy.copy(guider)
     other.model_patcher = guider.model_patcher.clone()

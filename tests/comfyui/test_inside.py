@@ -13,7 +13,7 @@ pytestmark = pytest.mark.comfyui
 
 
 def test_the_tests_inside_comfyui_pass(installation: Installation):
-    if missing := " ".join(installation.missing(("pytest", "diffusers"))):
+    if missing := " ".join(installation.missing(("accelerate", "diffusers", "pytest"))):
         pytest.skip(f"ComfyUI's interpreter has no {missing}: `{installation.python} -m pip install {missing}`.")
     run = subprocess.run(
         [installation.python, "-m", "pytest", "tests/inside", "-p", "no:cacheprovider", "-q"],

@@ -158,7 +158,7 @@ def test_the_published_unnorm_is_taken_under_any_name_and_a_conversion_under_its
 def test_where_nothing_tells_the_two_the_user_is_asked(tmp_path):
     path = write_bin(tmp_path / "model.bin", unnorm_tensors(HALF, HALF))
     with pytest.raises(
-        AdapterError, match=r"Portrait unnorm and InstantID have the same tensors.*draws a stranger.*Rename"
+        AdapterError, match=r"Portrait unnorm and InstantID have the same tensors.*draws somebody else.*Rename"
     ):
         load_adapter(path)
 

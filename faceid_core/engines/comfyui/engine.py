@@ -84,7 +84,7 @@ class ComfyUIEngine:
         lora_strength: float = 1.0,
         structure: float = 1.0,
     ) -> None:
-        """Raises ComfyUIError when the URL is none. Nothing is sent yet."""
+        """Raises ComfyUIError when the URL cannot be used. Nothing is sent yet."""
         self._url = comfyui_url(url)
         self._models = models
         self._preview, self._lora_strength, self._structure = preview, lora_strength, structure

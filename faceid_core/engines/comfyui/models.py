@@ -52,7 +52,7 @@ def nodes_for(prompt: Prompt) -> tuple[str, ...]:
 
 
 def check_retouch(info: NodeInfo, prompt: Prompt, address: str) -> None:
-    """Raises ComfyUIError when the prompt is to be retouched and our nodes there are from before they could."""
+    """Raises ComfyUIError when the prompt asks for retouching and our nodes there are too old for it."""
     flags = prompt.retouch_flags
     if flags and RETOUCH not in info:
         raise ComfyUIError(
@@ -69,7 +69,7 @@ def choices(info: NodeInfo, kind: str, name: str) -> list[str]:
 
 
 def choose_files(info: NodeInfo, wanted: ComfyModels, address: str) -> ModelFiles:
-    """The files to draw with, and to enlarge with where ``info`` tells of such.
+    """The files to draw with, and to enlarge with where ``info`` lists them.
 
     Raises:
         ComfyUIError: a file is not there, or several could be meant; lists those there are.
@@ -89,7 +89,7 @@ def choose_files(info: NodeInfo, wanted: ComfyModels, address: str) -> ModelFile
 
 
 def _upscaler(info: NodeInfo) -> str | None:
-    """The super-resolution model our manifest names, else the first; None where there is none, or nobody asks."""
+    """The super-resolution model our manifest names, else the first; None without one, or where nothing asks."""
     there = choices(info, LOAD_UPSCALER, "model_name") if LOAD_UPSCALER in info else []
     known = _stem(model_file("realesrgan-x4plus").name)
     return next((name for name in there if _stem(name) == known), there[0] if there else None)

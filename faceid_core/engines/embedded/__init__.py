@@ -1,6 +1,6 @@
 """Draws a prompt in this process, with diffusers, over a single-file SD 1.5 checkpoint.
 
-engine.py         DiffusersEngine: what is drawn with what, and what there is to tell of it
+engine.py         DiffusersEngine: what is drawn with what, and the notes on it
 errors.py         what goes wrong with a model file
 models.py         EmbeddedModels: the files that are drawn with
 checkpoint.py     whether it is a whole SD 1.5 checkpoint

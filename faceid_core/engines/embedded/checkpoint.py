@@ -53,7 +53,7 @@ def text_model_prefix(shapes: Shapes) -> str:
 
 
 def _other_kind(file: ModelFile) -> str | None:
-    """What a file is that is no checkpoint of SD 1.5; None where only its parts can tell."""
+    """What a file is if it is not a checkpoint of SD 1.5; None where only its parts can tell."""
     if not file.tensors:
         return "a file without tensors."
     if file.kind in _BASES:

@@ -35,7 +35,7 @@ def image_encoder_file(path: Path | None, reader: str) -> ModelFile:
     """Open CLIP ViT-H/14 and see from its header that it is one; ``reader`` says who needs it.
 
     Raises:
-        CheckpointError: there is none, or the file is another encoder or no encoder; says which file to put where.
+        CheckpointError: the encoder is missing, or the file is something else; says which file to put where.
     """
     wanted = f"Put {VIT_H} (h94/IP-Adapter, models/image_encoder/model.safetensors) into models/clip_vision."
     if path is None:

@@ -120,7 +120,7 @@ class DiffusersEngine:
     def _pictures(
         self, model: LoadedModel, order: Order, tools: Tools, step: Step
     ) -> tuple[tuple[Picture, ...], list[str]]:
-        """Each seed's picture, drawn and retouched, and what there is to tell of the retouching."""
+        """Each seed's picture, drawn and retouched, and the notes on the retouching."""
         plan, pictures, notes = order.plan, [], []
         seeds, people = plan.settings.seeds, [person.faces for person in plan.people]
         with model.drawing(order) as drawing:

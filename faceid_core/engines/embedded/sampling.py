@@ -126,7 +126,7 @@ def _schedule(
 
 
 def _step_options(scheduler: Any, seed: int) -> dict[str, torch.Generator]:
-    """What the scheduler's ``step`` is to be called with."""
+    """The arguments of the scheduler's ``step``."""
     takes_generator = "generator" in inspect.signature(scheduler.step).parameters
     return {"generator": torch.Generator().manual_seed(step_noise_seed(seed))} if takes_generator else {}
 

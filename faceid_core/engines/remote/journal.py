@@ -18,7 +18,7 @@ _LIFETIME = timedelta(days=29)  # the API keeps images for 30 days
 
 @dataclass(frozen=True)
 class Pending:
-    """A prompt on its way. ``began`` is before it was sent; without ``prompt_id`` nobody knows whether it arrived."""
+    """A prompt on its way. ``began`` is before it was sent; without ``prompt_id`` it is unknown whether it arrived."""
 
     seed: int
     began: datetime

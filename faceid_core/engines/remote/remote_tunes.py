@@ -37,7 +37,7 @@ async def remote_refs(
 ) -> dict[str, str]:
     """Ref as written in ``text`` -> id on the remote side, for every face tag; uploads what is not there yet.
 
-    A number that is no local tune is taken for the id of a remote one and stays as it is.
+    A number that is not a local tune is taken for the id of a remote one and stays as it is.
 
     Raises:
         PromptError: a title names no tune; points at the tag.
