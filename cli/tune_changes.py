@@ -1,13 +1,15 @@
-"""``faceid tunes delete|rename``: a person removed or called otherwise."""
+"""``faceid tunes delete|rename|export|import``: a person removed, called otherwise, taken elsewhere."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..faceid_core.errors import FaceIDError
 from .home import opened_store
-from .photo_options import tune_line, tune_named
+from .photo_options import add_pack_options, chosen_pack, remark_lines, tune_line, tune_named
 
 if TYPE_CHECKING:
     from ..faceid_core.tunes.tune import Tune
@@ -24,6 +26,17 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     rename.add_argument("title", metavar="NEW_TITLE")
     rename.add_argument("--name", help="another class word, too: man, woman, person, ...")
     rename.set_defaults(run=_rename)
+
+    export = commands.add_parser("export", help="write a person, photos and all, into one file")
+    export.add_argument("tune", metavar="ID_OR_TITLE")
+    export.add_argument("file", type=Path, metavar="FILE", help="for example anna.faceid.zip; must not exist yet")
+    export.set_defaults(run=_export)
+
+    taken = commands.add_parser("import", help="store the person of such a file")
+    taken.add_argument("file", type=Path, metavar="FILE")
+    taken.add_argument("--title", help="other than the one in the file")
+    add_pack_options(taken)
+    taken.set_defaults(run=_import)
 
 
 def _delete(options: argparse.Namespace) -> Iterator[str]:
@@ -47,7 +60,6 @@ def _deleted_there(tune: Tune) -> str:
     from ..faceid_core.astria.client import AstriaClient
     from ..faceid_core.astria.errors import NotFoundError
     from ..faceid_core.astria.settings import read_settings
-    from ..faceid_core.errors import FaceIDError
 
     settings = read_settings()
 
@@ -72,3 +84,33 @@ def _rename(options: argparse.Namespace) -> Iterator[str]:
     changes = {"title": options.title} | ({"name": options.name} if options.name else {})
     with opened_store(options) as store:
         yield tune_line(store.update(tune_named(store, options.tune).id, **changes))
+
+
+def _export(options: argparse.Namespace) -> Iterator[str]:
+    from ..faceid_core.tunes.transfer import export_tune
+
+    with opened_store(options) as store:
+        tune = tune_named(store, options.tune)
+        try:
+            with options.file.open("xb") as file:
+                try:
+                    export_tune(store, tune, file)
+                except BaseException:
+                    options.file.unlink()  # half a person is none
+                    raise
+        except OSError as error:
+            raise FaceIDError(f"{options.file}: cannot be written ({error.strerror}).") from error
+    yield f"tune {tune.id} ({tune.title!r}) is in {options.file}: {len(tune.photos)} photos and what was found in them"
+
+
+def _import(options: argparse.Namespace) -> Iterator[str]:
+    from ..faceid_core.tunes.transfer import import_tune
+
+    try:
+        file = options.file.open("rb")
+    except OSError as error:
+        raise FaceIDError(f"{options.file}: cannot be read ({error.strerror}).") from error
+    with file, opened_store(options) as store:
+        tune = import_tune(store, file, chosen_pack(options), title=options.title)
+    yield tune_line(tune)
+    yield from remark_lines(tune)

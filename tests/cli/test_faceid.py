@@ -102,6 +102,16 @@ def test_a_person_is_renamed_and_deleted_to_the_last_byte(faceid, tmp_path):
     assert "There is no tune" in faceid("tunes", "delete", "Tom").stderr
 
 
+def test_a_person_is_exported_and_imported_elsewhere(faceid, tmp_path):
+    faceid("tunes", "create", TOM, "--title", "Tom", "--name", "man")
+    assert "1 photos and what was found" in faceid("tunes", "export", "Tom", "tom.zip").stdout
+    assert "cannot be written" in faceid("tunes", "export", "Tom", "tom.zip").stderr, "nothing is overwritten"
+    faceid("tunes", "delete", "Tom")
+    assert "Thomas  (man, 1 photo)" in faceid("tunes", "import", "tom.zip", "--title", "Thomas").stdout
+    assert "not a whole tune" in faceid("tunes", "import", TOM).stderr
+    assert "cannot be read" in faceid("tunes", "import", "nowhere.zip").stderr
+
+
 def test_strangers_are_named_when_created_and_shown_and_the_user_overrules(faceid, photo):
     eileen = photo(skimage.data.astronaut(), "eileen.png")
     mirrored = photo(skimage.data.astronaut()[:, ::-1], "mirrored.png")
