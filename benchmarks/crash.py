@@ -3,11 +3,11 @@
     python benchmarks/crash.py [--moments 200] [--database-url URL] [--seed 0]
 
 A worker keeps real tunes (a real photo and its real analysis, made different by trailing bytes) one after another and
-tells each that was committed. It is killed at a moment drawn evenly over the time that three creations take; every
-fourth time from before a new store is made until its first tune is in it. Finding the faces writes nothing, so it is
-done once, ahead.
+tells each that was committed; between them it renames, adds a photo, imports a file and deletes. It is killed at a
+moment drawn evenly over the time that twelve creations take; every fourth time from before a new store is made until
+its first tune is in it. Finding the faces writes nothing, so it is done once, ahead.
 
-Target: 0 committed tunes lost, 0 half tunes, 0 bytes of orphans after ``purge``.
+Target: 0 committed tunes lost (or back from the dead), 0 half tunes, 0 bytes of orphans after ``purge``.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import signal
 import statistics
 import tempfile
 import time
+from collections import Counter
 from datetime import timedelta
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -32,13 +33,17 @@ from faceid_tunes.faceid_core.faces.packs import embedded_pack
 from faceid_tunes.faceid_core.tunes.analysis import Analysis, analyse
 from faceid_tunes.faceid_core.tunes.errors import TuneError
 from faceid_tunes.faceid_core.tunes.store import MAX_LIMIT, TuneStore, open_store
+from faceid_tunes.faceid_core.tunes.transfer import export_tune, import_tune
 from faceid_tunes.faceid_core.tunes.tune import Tune
+
+CHANGES = ("rename", "add-photo", "import", "delete")
 
 
 @dataclasses.dataclass
 class Tally:
     moments: int = 0
     committed: int = 0
+    changes: Counter[str] = dataclasses.field(default_factory=Counter)
     lost: int = 0
     half: int = 0
     orphans: int = 0
@@ -61,13 +66,14 @@ def main() -> None:
             fresh = moment % 4 == 0 and not arguments.database_url
             if fresh:
                 homes.append(Path(folder, str(moment)))
-            wait = chance.uniform(0, first if fresh else 3 * next_ones)
+            wait = chance.uniform(0, first if fresh else 12 * next_ones)
             one_moment(homes[-1 if fresh else 0], arguments.database_url, analysis, wait, moment, tally)
         for home in homes:
             inspect_and_purge(home, arguments.database_url, tally)
     print(f"moments                     {tally.moments}")
     print(f"one creation                {next_ones * 1000:.0f} ms; of a new store too {first * 1000:.0f} ms")
     print(f"committed tunes             {tally.committed}")
+    print(f"changes                     {', '.join(f'{count} {what}' for what, count in tally.changes.items())}")
     print(f"committed tunes lost        {tally.lost}")
     print(f"half tunes                  {tally.half}")
     print(f"orphans before purge        {tally.orphans} files, {tally.orphan_bytes} bytes")
@@ -134,27 +140,61 @@ def one_moment(home: Path, url: str | None, analysis: Analysis, wait: float, mom
 
 
 def create_until_killed(home: Path, url: str | None, analysis: Analysis, moment: int, pipe: Connection) -> None:
+    """Sends ("will", what, the tune's id) before each change and ("did", what, the tune or its id) after it."""
+
     def create(number: int) -> Tune:
         different = distinct(analysis, moment * 1000 + number)
         return store.create(different.tune(f"moment {moment}, tune {number}", "woman"), different.files)
 
+    def change(what: str, tune: Tune, number: int) -> Tune | int:
+        if what == "delete":
+            store.delete(tune.id)
+            return tune.id
+        if what == "rename":
+            return store.update(tune.id, title=f"{tune.title}, renamed")
+        if what == "import":
+            file, photo = io.BytesIO(), dataclasses.replace(tune.photos[0], face=None)  # distinct() spoils embeddings
+            export_tune(store, dataclasses.replace(tune, photos=(photo,)), file)
+            return import_tune(store, file, embedded_pack(), title=f"{tune.title}, imported")
+        more = distinct(analysis, moment * 1000 + number + 500)
+        both = (*tune.photos, *more.photos)
+        changed = store.replace_photos(tune, both, more.files, analysis.pack, analysis.space)
+        assert changed is not None
+        return changed
+
     new = not url and not home.exists()
     if not new:
         store = open_store(home, database_url=url)
-        create(0)  # so that the moments fall on the writing, not on what a first call prepares
+        change("import", create(0), 0)  # so that the moments fall on the writing, not on what a first call prepares
     pipe.send("ready")
     if new:
         store = open_store(home, database_url=url)
-    for number in range(1, 1000):
-        pipe.send(create(number))
+    for number in range(1, 400):
+        tune = create(number)
+        pipe.send(("did", "create", tune))
+        what = CHANGES[number % len(CHANGES)]
+        pipe.send(("will", what, tune.id))
+        pipe.send(("did", what, change(what, tune, number)))
 
 
-def check(home: Path, url: str | None, told: list[Tune], tally: Tally) -> None:
-    """Reopen after the kill: every tune told is there as it was, every tune there is whole."""
+def check(home: Path, url: str | None, told: list[tuple[str, str, Tune | int]], tally: Tally) -> None:
+    """Reopen after the kill: every tune is as it was told last, or as a change under way makes it, and whole."""
+    last: dict[int, tuple[str, str, Tune | int]] = {}
+    for said in told:
+        tune = said[2]
+        last[tune if isinstance(tune, int) else tune.id] = said
+        tally.changes[said[1]] += said[0] == "did"
     with open_store(home, database_url=url) as store:
         tally.moments += 1
-        tally.committed += len(told)
-        tally.lost += sum(store.find(tune.title) != tune for tune in told)
+        tally.committed += sum(said[:2] == ("did", "create") for said in told)
+        for tune_id, (said, what, tune) in last.items():
+            there = store.find_id(tune_id)
+            if (said, what) == ("did", "delete"):
+                tally.lost += there is not None  # a deleted person came back
+            elif said == "will":
+                tally.lost += there is None and what != "delete"
+            else:
+                tally.lost += there != tune
         newest = store.list(limit=max(1, min(MAX_LIMIT, len(told) + 2)))
         tally.half += sum(not is_whole(store, tune) for tune in newest)
 
