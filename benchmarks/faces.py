@@ -9,14 +9,18 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 
 import _setup  # noqa: F401
 import numpy as np
 from faceid_tunes.faceid_core.faces import EMBEDDED_PACK, FacePack, find_faces, find_pack
 from faceid_tunes.faceid_core.faces.align import norm_crop
-from faceid_tunes.faceid_core.faces.embed import embed
-from faceid_tunes.faceid_core.faces.models import load_models
-from support.photos import backgrounds, look_alikes, no_faces, same_and_different_cosines, single_faces, t1
+from faceid_tunes.faceid_core.faces.detect import detect
+from faceid_tunes.faceid_core.faces.embed import embed, face_of
+from faceid_tunes.faceid_core.faces.face import Face
+from faceid_tunes.faceid_core.faces.find import find_in_photo
+from faceid_tunes.faceid_core.faces.models import FaceModels, load_models
+from support.photos import backgrounds, look_alikes, no_faces, people, same_and_different_cosines, single_faces, t1
 
 
 def milliseconds(run: Callable[[], object], times: int = 20) -> float:
@@ -40,6 +44,23 @@ def alarms(pictures: dict, pack: FacePack) -> str:
     return f"{len(names)} of {len(pictures)}" + (f" [{', '.join(names)}]" if names else "")
 
 
+def upright_cost(pack: FacePack) -> tuple[float, list[float]]:
+    """The largest change of an embedding by turn.py on upright photos, and each photo's time over that without it."""
+    models = load_models(pack)
+    moved, ratios = 0.0, []
+    for photo in (t1(), *people(pack).values(), *list(single_faces().values())[:13]):
+        without, with_turning = partial(plain_faces, photo, models), partial(find_in_photo, photo, models, pack.space)
+        faces = zip(without(), with_turning()[0], strict=True)
+        moved = max(moved, *(float(abs(one.embedding - other.embedding).max()) for one, other in faces))
+        pairs = [(milliseconds(with_turning, 1), milliseconds(without, 1)) for _ in range(5)]  # in turn: a busy machine
+        ratios.append(min(turning for turning, _ in pairs) / min(plain for _, plain in pairs))
+    return moved, ratios
+
+
+def plain_faces(photo: np.ndarray, models: FaceModels) -> list[Face]:
+    return [face_of(photo, found, models) for found in detect(photo, models.detector).faces]
+
+
 def main() -> None:
     pack = find_pack(EMBEDDED_PACK, [])
     photo = t1()
@@ -60,6 +81,12 @@ def main() -> None:
     print(f"same person:      {spread(same)}")
     print(f"different people: {spread(different)}")
     print(f"separable: {'yes' if same.min() > different.max() else 'no'}")
+
+    moved, ratios = upright_cost(pack)
+    times = (
+        f"x{statistics.mean(ratios):.3f} (mean), x{statistics.median(ratios):.3f} (median), x{max(ratios):.3f} (max)"
+    )
+    print(f"upright photos: turn.py moves embeddings by {moved:.1g}; time {times} of {len(ratios)} photos")
 
     models = load_models(pack)
     bgr = np.ascontiguousarray(photo[..., ::-1])
