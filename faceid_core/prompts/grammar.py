@@ -11,7 +11,7 @@ r"""The prompt text: words, ``<faceid:REF:STRENGTH>`` and ``<lora:REF:STRENGTH>`
 A tag may stand anywhere and there may be several. Everything else is words and stays as written: the class word after
 a tag, ``(weights:1.2)``, ``{{templates}}``, ``<3`` and ``<1>``. What looks like a tag or a flag but is not one is an
 error, never words: otherwise a mistyped tag would draw another person without a warning. So ``<faceid`` and ``<lora``
-cannot be written as words; there is no escape.
+cannot be written as words; there is no escape. Words that a person reads as a tag are refused too (lookalikes.py).
 
 Apostrophes are letters and only double quotes group words, as where the API reads flags ("a man's hat").
 
@@ -31,6 +31,7 @@ from collections.abc import Callable
 
 from .errors import PromptError, error_at, quoted, suggestion
 from .flags import FLAGS, FlagScalar, FlagSpec, is_decimal, unknown_flag
+from .lookalikes import refuse_lookalikes
 from .text import (
     BARE_WORD,
     FLAG_AHEAD,
@@ -129,10 +130,12 @@ def _scan(text: str) -> tuple[str | Tag | Flag, ...]:
             position = mark.end()
             continue
         if piece.start > words_start:
+            refuse_lookalikes(text, words_start, piece.start)
             pieces.append(text[words_start : piece.start])
         pieces.append(piece)
         words_start = position = piece.end
     if words_start < len(text):
+        refuse_lookalikes(text, words_start, len(text))
         pieces.append(text[words_start:])
     return tuple(pieces)
 
