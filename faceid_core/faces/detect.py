@@ -102,7 +102,8 @@ def _confirmed(bgr: np.ndarray, candidates: list[Detection], detector: SCRFD) ->
 def _is_sure(bgr: np.ndarray, candidate: Detection, detector: SCRFD) -> bool:
     """Whether a candidate of a larger size is a face.
 
-    A face's best look scores 0.90 or more; that of gravel (0.78 at first), a badge (0.82) and shadows 0.72 or less.
+    Measured: the best look of 12 sightings of faces scores 0.90 to 0.94; of 37 sightings in enlarged pictures without
+    a face 0.69 or less, but for gravel of 0.57 at first (0.81), and of an astronaut's badge (0.82 at first) nothing.
     """
     return candidate.score >= CONFIRMED and _best_look(bgr, candidate, detector) >= CONFIDENT
 
