@@ -48,7 +48,9 @@ def add_to(subjects: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     tune_photos.add_to(commands)
     tune_changes.add_to(commands)
     commands.add_parser("check", help="find damaged photos and embeddings, and say what to do").set_defaults(run=_check)
-    commands.add_parser("purge", help="delete expired tunes and files no tune needs").set_defaults(run=_purge)
+    purge = commands.add_parser("purge", help="delete expired tunes and files no tune needs")
+    purge.add_argument("--force", action="store_true", help="also where most files are unknown to this database")
+    purge.set_defaults(run=_purge)
 
 
 def _create_tune(options: argparse.Namespace) -> Iterator[str]:
@@ -103,8 +105,10 @@ def _check(options: argparse.Namespace) -> Iterator[str]:
 
 
 def _purge(options: argparse.Namespace) -> Iterator[str]:
+    from ..faceid_core.tunes.purge import purge_own_files
+
     with opened_store(options) as store:
-        purged = store.purge()
+        purged = purge_own_files(store, force=options.force)
     yield f"{purged.tunes} expired tunes and {purged.blobs} files deleted, {purged.bytes / 1e6:.1f} MB freed"
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -279,6 +279,15 @@ class TuneStore:
         count, freed = self._remove_unreferenced([*names, *self.blobs.older_than(grace)])
         return Purged(deleted, count, freed + self.blobs.remove_unfinished(grace))
 
+    def known_files(self, names: Collection[str]) -> set[str]:
+        """Those of the files that a row of this database names."""
+        known: set[str] = set()
+        ordered = sorted(names)
+        for start in range(0, len(ordered), _REMOVED_AT_ONCE):
+            with self._database.reading() as connection:
+                known |= set(connection.execute(_needed_of(ordered[start : start + _REMOVED_AT_ONCE])).scalars())
+        return known
+
     # -- what other face packs found ------------------------------------------------------------------------------
 
     def found_faces(self, tune_id: int, pack: str) -> tuple[str, tuple[TuneFace | None, ...]] | None:
@@ -374,14 +383,18 @@ class TuneStore:
             batch = names[start : start + _REMOVED_AT_ONCE]
             with self._database.writing() as connection:
                 connection.execute(sa.select(blob_lock).with_for_update())
-                needed = sa.union(
-                    sa.select(photos.c.sha256).where(photos.c.sha256.in_(batch)),
-                    sa.select(faces.c.sha256).where(faces.c.sha256.in_(batch)),
-                )
-                unneeded = set(batch) - set(connection.execute(needed).scalars())
+                unneeded = set(batch) - set(connection.execute(_needed_of(batch)).scalars())
                 sizes = [self.blobs.remove(name) for name in unneeded]
             count, freed = count + len(sizes), freed + sum(sizes)
         return count, freed
+
+
+def _needed_of(names: Sequence[str]) -> sa.CompoundSelect[Any]:
+    """Those of the files that a tune needs."""
+    return sa.union(
+        sa.select(photos.c.sha256).where(photos.c.sha256.in_(names)),
+        sa.select(faces.c.sha256).where(faces.c.sha256.in_(names)),
+    )
 
 
 def _equals(name: str, value: str) -> sa.ColumnElement[bool]:
