@@ -1,4 +1,4 @@
-"""What a readable model file can be, in words that every refusal uses. How each is told: ``tells.py``."""
+"""What a readable model file can be, in words that every refusal uses. How each is recognised: ``tells.py``."""
 
 from __future__ import annotations
 

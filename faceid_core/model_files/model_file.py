@@ -66,7 +66,7 @@ class ModelFile:
 
     @cached_property
     def kind(self) -> Kind:
-        """What it is, told from its tensors or its header."""
+        """What it is, by its tensors or its header."""
         if self.header is not None:
             return kind_of_onnx(self.header, self.name)
         return kind_of(Evidence(self.tensors, self.path, self.version[0]))

@@ -131,7 +131,8 @@ FULL, HALF = torch.float32, torch.float16
 @pytest.mark.parametrize("write", [write_bin, write_safetensors])
 @pytest.mark.parametrize("name", ["ip-adapter.bin", "ip-adapter-faceid-portrait_sdxl_unnorm.bin"])
 def test_instantids_file_is_told_by_its_full_precision_whatever_its_name(tmp_path, write, name):
-    path = write(tmp_path / name, unnorm_tensors(FULL, FULL))
+    (tmp_path / "ipadapter").mkdir()  # the folder pytest makes is named after this test
+    path = write(tmp_path / "ipadapter" / name, unnorm_tensors(FULL, FULL))
     with pytest.raises(AdapterError, match=r"this is the adapter of InstantID, not a FaceID model.*antelopev2"):
         load_adapter(path)
     with pytest.raises(AdapterError, match="InstantID"):
