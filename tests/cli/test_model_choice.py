@@ -97,4 +97,4 @@ def test_a_comfyui_that_is_named_gets_the_settings_and_the_files(asked):
     engine = chosen_engine(asked("--comfyui", "http://127.0.0.1:8188", *settings, *files))
     assert isinstance(engine, ComfyUIEngine)
     assert engine._models == ComfyModels("one", "two")
-    assert engine._settings == {"preview": True, "lora_strength": 0.5, "structure": 0.25}
+    assert (engine._preview, engine._lora_strength, engine._structure) == (True, 0.5, 0.25)
