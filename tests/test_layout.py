@@ -153,7 +153,15 @@ def test_docstrings_put_code_between_double_backticks():
 
 
 def test_importing_the_core_that_nodes_use_pulls_in_nothing_heavy():
-    modules = ["adapter.attention", "adapter.model", "adapter.tokens", "faces"]
+    modules = [
+        "adapter.attention",
+        "adapter.model",
+        "adapter.tokens",
+        "faces",
+        "engines.plan",
+        "tunes.refs",
+        "tunes.tune",
+    ]
     code = "import sys\n" + "\n".join(f"import faceid_tunes.faceid_core.{name}" for name in modules)
     code += "\nprint(*{name.split('.')[0] for name in sys.modules})"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -6,11 +6,11 @@ import unicodedata
 from typing import Any
 
 from .errors import TuneError
-from .schema import MAX_TEXT
 
 _INTEGERS = ("base_tune_id", "steps", "cost_mc")
 _LONG = ("callback", "args", "ckpt_url")
 _SHORT = ("token", "branch")
+MAX_TEXT = 255  # characters, of a title, name, token or branch
 MAX_LONG_TEXT = 2048
 
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from .fields import MAX_TEXT
+
 REVISION = "0002"
 VERSION_TABLE = (
     "faceid_schema_version"  # not alembic's default: the database may be shared with another program that uses alembic
 )
-
-MAX_TEXT = 255  # characters, of a title, name, token or branch
 
 _metadata = sa.MetaData()
 
