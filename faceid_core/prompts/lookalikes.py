@@ -39,12 +39,14 @@ def refuse_lookalikes(text: str, start: int, end: int) -> None:
             continue  # "explora:"
         if not found["strength"] and (found["open"] in ("", "(", "\\") or not ref):
             continue  # "faceid: a study", "(faceid:1.2)", which is a weight
-        raise _error(text, places[found.start("name") if not found["open"] else found.start()], name, found)
+        first, last = found.span("ref")
+        written = text[places[first] : places[last - 1] + 1].strip() if last > first else ""
+        raise _error(text, places[found.start("name") if not found["open"] else found.start()], name, found, written)
 
 
-def _error(text: str, position: int, name: str, found: re.Match[str]) -> PromptError:
+def _error(text: str, position: int, name: str, found: re.Match[str], written: str) -> PromptError:
     kind = "lora" if name == "lora" else "faceid"
-    ref, strength = found["ref"].strip() or "12", (found["strength"] or ":1")[1:].strip()
+    ref, strength = written or "12", (found["strength"] or ":1")[1:].strip()
     problem = f"{quoted(found.group().strip())} looks like a tag and is not one"
     remedy = f"Write <{kind}:{ref}:{strength}>, with plain signs and letters, or other words."
     return error_at(text, position, problem, remedy)

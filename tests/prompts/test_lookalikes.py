@@ -185,9 +185,15 @@ def test_the_error_points_at_the_tag_and_says_what_to_write():
     with pytest.raises(PromptError) as raised:
         parse("photo of &lt;face-id:Anna 2026:0.8&gt; smiling")
     assert raised.value.position == 9
-    assert str(raised.value).endswith("Write <faceid:anna 2026:0.8>, with plain signs and letters, or other words.")
+    assert str(raised.value).endswith("Write <faceid:Anna 2026:0.8>, with plain signs and letters, or other words.")
 
 
 def test_real_tags_stay_tags_beside_words_that_need_folding():
     found = parse("＜3 <faceid:12:1> é <lora:detail:0.8> &amp; «лето»")
     assert [tag.ref for tag in found.tags] == ["12", "detail"]
+
+
+@pytest.mark.parametrize("title", ["Анна", "Zoë", "Straße", "Anna 2026"])
+def test_the_advice_names_the_person_as_written(title):
+    with pytest.raises(PromptError, match=f"Write <faceid:{title}:1>"):
+        parse(f"[faceid:{title}:1] woman")
