@@ -32,7 +32,8 @@ import alembic.command  # noqa: F401  (imported ahead: its import writes nothing
 from faceid_tunes.faceid_core.faces.packs import embedded_pack
 from faceid_tunes.faceid_core.tunes.analysis import Analysis, analyse
 from faceid_tunes.faceid_core.tunes.errors import TuneError
-from faceid_tunes.faceid_core.tunes.store import MAX_LIMIT, TuneStore, open_store
+from faceid_tunes.faceid_core.tunes.queries import MAX_LIMIT
+from faceid_tunes.faceid_core.tunes.store import TuneStore, open_store
 from faceid_tunes.faceid_core.tunes.transfer import export_tune, import_tune
 from faceid_tunes.faceid_core.tunes.tune import Tune
 

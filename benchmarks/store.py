@@ -18,7 +18,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from faceid_tunes.faceid_core.tunes import rows, schema
-from faceid_tunes.faceid_core.tunes.store import MAX_LIMIT, TuneStore, open_store
+from faceid_tunes.faceid_core.tunes.queries import MAX_LIMIT
+from faceid_tunes.faceid_core.tunes.store import TuneStore, open_store
 from faceid_tunes.faceid_core.tunes.tune import Tune, TuneFace, TunePhoto
 
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
-from .store import MAX_LIMIT, TuneStore
+from .queries import MAX_LIMIT
+from .store import TuneStore
 from .tune import Tune
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import Any
@@ -59,10 +60,21 @@ def select_tunes(connection: sa.Connection, query: sa.Select[Any]) -> tuple[Tune
     return tuple(_tune(row, by_tune.get(row.id, ())) for row in rows)
 
 
-def tune_values(tune: Tune) -> dict[str, object]:
-    """The row of a tune that has no id yet."""
-    values = {name: getattr(tune, name) for name in _COLUMNS if name != "id"}
-    return values | {"ckpt_urls": list(tune.ckpt_urls)}
+def insert_tune(connection: sa.Connection, tune: Tune) -> int:
+    """Insert the row; its id is never a number that another tune is titled: a tag with it would change its meaning."""
+    while True:
+        stored = connection.execute(tunes.insert().values(_tune_values(tune)))
+        tune_id: int = stored.inserted_primary_key[0]  # type: ignore[index]  # an insert of one row has it
+        titled = sa.select(tunes.c.id).where(tunes.c.title == str(tune_id), tunes.c.id != tune_id)
+        if connection.execute(titled).first() is None:
+            return tune_id
+        connection.execute(tunes.delete().where(tunes.c.id == tune_id))
+
+
+def has_photos(connection: sa.Connection, tune: Tune) -> bool:
+    """Whether the photos of the tune, and what was decided about them, are as ``tune`` has them."""
+    now = next(iter(select_tunes(connection, sa.select(tunes).where(tunes.c.id == tune.id))), None)
+    return now is not None and [_decided(photo) for photo in now.photos] == [_decided(photo) for photo in tune.photos]
 
 
 def photo_rows(tune_id: int, of: Iterable[TunePhoto]) -> list[dict[str, object]]:
@@ -121,6 +133,16 @@ def row_face(
         return None
     points = tuple(tuple(point) for point in landmarks)
     return TuneFace(sha256, tuple(box), points, score, provider, counts, reason, others)
+
+
+def _tune_values(tune: Tune) -> dict[str, object]:
+    """Of a tune that has no id yet."""
+    values = {name: getattr(tune, name) for name in _COLUMNS if name != "id"}
+    return values | {"ckpt_urls": list(tune.ckpt_urls)}
+
+
+def _decided(photo: TunePhoto) -> TunePhoto:
+    return dataclasses.replace(photo, face=None)
 
 
 def _photo(row: Sequence[Any]) -> TunePhoto:

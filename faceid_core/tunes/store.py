@@ -3,36 +3,33 @@
 The order of steps makes a crash harmless. To create a tune, its files are written first (each completely, then
 renamed), then one database transaction. If the process is killed before the commit, there is no tune, and ``purge``
 removes the files; after it, everything the tune needs is on the disk. Files are removed in the opposite order, and only
-while no other process can add a reference to them (``blob_lock``).
+while no other process can add a reference to them (``needed_files.py``).
 """
 
 from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any
 
 import sqlalchemy as sa
 
 from .blobs import Blobs
 from .database import Database
 from .errors import TuneError, TuneNotFoundError
-from .fields import check_name, check_title, checked, is_printable, normal
-from .rows import FACE_COLUMNS, face_rows, photo_rows, row_face, select_tunes, tune_values
-from .schema import blob_lock, faces, photos, tunes
+from .fields import check_name, check_title, checked
+from .needed_files import NeededFiles, files_of_photos, files_of_rows
+from .queries import alive, has_id, has_value, page
+from .rows import FACE_COLUMNS, face_rows, has_photos, insert_tune, photo_rows, row_face, select_tunes
+from .schema import faces, photos, tunes
 from .tune import Tune, TuneFace, TunePhoto
 
-MAX_LIMIT = 120  # tunes of one page, as the API has it
 API_LIFETIME = timedelta(days=30)  # what the API keeps; for ``open_store(lifetime=...)``
-_FILTERS = ("title", "name", "model_type", "branch")
 _CHANGEABLE = ("title", "name", "token", "callback")
-_MAX_ID = 2**63 - 1
 _ATTEMPTS = 5
-_REMOVED_AT_ONCE = 500  # blobs per transaction, so that other processes that create tunes never wait long
 
 
 @dataclass(frozen=True)
@@ -94,6 +91,7 @@ class TuneStore:
         self._database = database
         self._lifetime = lifetime
         self._now = clock
+        self._files = NeededFiles(database, blobs)
         self.blobs = blobs
 
     def __enter__(self) -> TuneStore:
@@ -110,22 +108,21 @@ class TuneStore:
 
     def get(self, tune_id: int) -> Tune:
         """The tune with this id. Raises TuneNotFoundError, also when it has expired."""
-        return self._one(tunes.c.id == tune_id if 0 < tune_id <= _MAX_ID else sa.false(), f"tune {tune_id}")
+        return self._one(has_id(tune_id), f"tune {tune_id}")
 
     def get_by_title(self, title: str) -> Tune:
         """The tune with exactly this title. Raises TuneNotFoundError, also when it has expired."""
-        return self._one(_equals("title", title), f"tune titled {title!r}")
+        return self._one(has_value("title", title), f"tune titled {title!r}")
 
     def find(self, title: str) -> Tune | None:
         """The tune with exactly this title, or None."""
         with self._database.reading() as connection:
-            return next(iter(select_tunes(connection, self._alive().where(_equals("title", title)))), None)
+            return next(iter(select_tunes(connection, alive(self._now()).where(has_value("title", title)))), None)
 
     def find_id(self, tune_id: int) -> Tune | None:
         """The tune with this id, or None."""
         with self._database.reading() as connection:
-            known = tunes.c.id == tune_id if 0 < tune_id <= _MAX_ID else sa.false()
-            return next(iter(select_tunes(connection, self._alive().where(known))), None)
+            return next(iter(select_tunes(connection, alive(self._now()).where(has_id(tune_id)))), None)
 
     def list(
         self,
@@ -138,23 +135,12 @@ class TuneStore:
 
         ``filters``: exact values of title, name, model_type or branch. Raises TuneError for a limit outside 1..120.
         """
-        if not 1 <= limit <= MAX_LIMIT:
-            raise TuneError(f"limit is {limit}: a page has 1 to {MAX_LIMIT} tunes.", "limit")
-        if not 0 <= offset <= _MAX_ID:
-            raise TuneError(f"offset is {offset}: count from 0.", "offset")
-        query = self._alive().order_by(tunes.c.id.desc()).limit(limit).offset(offset)
-        if before_id is not None:
-            query = query.where(tunes.c.id < max(0, min(before_id, _MAX_ID)))
-        for name, value in (filters or {}).items():
-            if name not in _FILTERS:
-                raise TuneError(f"Tunes cannot be filtered by {name!r}, only by {', '.join(_FILTERS)}.", name)
-            query = query.where(_equals(name, value))
         with self._database.reading() as connection:
-            return select_tunes(connection, query)
+            return select_tunes(connection, page(self._now(), limit, before_id, offset, filters))
 
     def titles(self) -> tuple[tuple[int, str], ...]:
         """(id, title) of every tune, newest first: for menus."""
-        query = self._alive(tunes.c.id, tunes.c.title).order_by(tunes.c.id.desc())
+        query = alive(self._now(), tunes.c.id, tunes.c.title).order_by(tunes.c.id.desc())
         with self._database.reading() as connection:
             return tuple(connection.execute(query).all())
 
@@ -169,7 +155,7 @@ class TuneStore:
     def files_of(self, tune_id: int) -> frozenset[str]:
         """The sha256 of every file the tune needs: its photos, and what each face pack found in them."""
         with self._database.reading() as connection:
-            return frozenset(_files_of(connection, [tune_id]))
+            return frozenset(files_of_rows(connection, [tune_id]))
 
     def database_problems(self) -> tuple[str, ...]:
         """What SQLite's own check finds wrong with the database; empty when it is whole, and on a server."""
@@ -184,7 +170,7 @@ class TuneStore:
         stored.
         """
         names = [self.blobs.put(data) for data in files]
-        missing = _needed(draft.photos) - set(names)
+        missing = files_of_photos(draft.photos) - set(names)
         if missing:
             raise TuneError(f"The tune needs files that were not given: {', '.join(sorted(missing))}.")
         for _ in range(_ATTEMPTS):
@@ -193,7 +179,7 @@ class TuneStore:
             except sa.exc.IntegrityError as error:
                 refused, existing = error, self.find(draft.title)
             if existing is not None:  # else it was deleted, or expired, just now: the title is free again
-                self._remove_unreferenced(names)
+                self._files.remove_unneeded(names)
                 return existing
         raise TuneError(f"The tune {draft.title!r} cannot be stored: {refused.orig}.") from refused
 
@@ -225,18 +211,18 @@ class TuneStore:
         """
         kept = {self.blobs.put(data): data for data in files}
         with self._database.writing() as connection:
-            before = set(_files_of(connection, [tune.id]))
+            before = set(files_of_rows(connection, [tune.id]))
             same = sa.and_(tunes.c.id == tune.id, tunes.c.updated_at == tune.updated_at)
             changes = {"pack": pack, "space": space, "updated_at": self._after(tune.updated_at)}
             if [photo.sha256 for photo in new] != [photo.sha256 for photo in tune.photos]:
                 changes |= {"remote_id": None, "remote_url": None}
-            self._claim(connection, kept)
+            self._files.claim(connection, kept)
             changed = connection.execute(tunes.update().where(same).values(changes)).rowcount == 1
             if changed:
                 connection.execute(photos.delete().where(photos.c.tune_id == tune.id))
                 connection.execute(photos.insert(), photo_rows(tune.id, new))
                 connection.execute(faces.insert(), face_rows(tune.id, pack, space, [photo.face for photo in new]))
-        self._remove_unreferenced(before | set(kept))
+        self._files.remove_unneeded(before | set(kept))
         return self.get(tune.id) if changed else None
 
     def refuse_number_of_another(self, title: str, tune_id: int = 0) -> None:
@@ -261,9 +247,9 @@ class TuneStore:
         """Delete the tune and every file that no other tune needs. Raises TuneNotFoundError."""
         self.get(tune_id)
         with self._database.writing() as connection:
-            names = _files_of(connection, [tune_id])
+            names = files_of_rows(connection, [tune_id])
             connection.execute(tunes.delete().where(tunes.c.id == tune_id))
-        count, freed = self._remove_unreferenced(names)
+        count, freed = self._files.remove_unneeded(names)
         self._database.forget_deleted()
         return Purged(1, count, freed)
 
@@ -274,19 +260,14 @@ class TuneStore:
         """
         with self._database.writing() as connection:
             expired = tunes.c.expires_at <= self._now()
-            names = _files_of(connection, sa.select(tunes.c.id).where(expired))
+            names = files_of_rows(connection, sa.select(tunes.c.id).where(expired))
             deleted = connection.execute(tunes.delete().where(expired)).rowcount
-        count, freed = self._remove_unreferenced([*names, *self.blobs.older_than(grace)])
+        count, freed = self._files.remove_unneeded([*names, *self.blobs.older_than(grace)])
         return Purged(deleted, count, freed + self.blobs.remove_unfinished(grace))
 
     def known_files(self, names: Collection[str]) -> set[str]:
         """Those of the files that a row of this database names."""
-        known: set[str] = set()
-        ordered = sorted(names)
-        for start in range(0, len(ordered), _REMOVED_AT_ONCE):
-            with self._database.reading() as connection:
-                known |= set(connection.execute(_needed_of(ordered[start : start + _REMOVED_AT_ONCE])).scalars())
-        return known
+        return self._files.known(names)
 
     # -- what other face packs found ------------------------------------------------------------------------------
 
@@ -308,21 +289,17 @@ class TuneStore:
         kept = {self.blobs.put(data): data for data in files}
         try:
             with self._database.writing() as connection:
-                self._claim(connection, kept)
+                self._files.claim(connection, kept)
                 connection.execute(sa.select(tunes.c.id).where(tunes.c.id == tune.id).with_for_update(read=True))
-                if not _has_photos(connection, tune):  # they were changed meanwhile: this is of other photos
+                if not has_photos(connection, tune):  # they were changed meanwhile: this is of other photos
                     raise sa.exc.IntegrityError("photos changed", None, TuneError("photos changed"))
                 connection.execute(faces.delete().where(faces.c.tune_id == tune.id, faces.c.pack == pack))
                 connection.execute(faces.insert(), face_rows(tune.id, pack, space, found))
         except sa.exc.IntegrityError:
             # Deleted meanwhile, or another process kept the same analysis first.
-            self._remove_unreferenced(kept)
+            self._files.remove_unneeded(kept)
 
     # -- inside ---------------------------------------------------------------------------------------------------
-
-    def _alive(self, *columns: sa.Column[Any]) -> sa.Select[Any]:
-        later = sa.or_(tunes.c.expires_at.is_(None), tunes.c.expires_at > self._now())
-        return sa.select(*(columns or (tunes,))).where(later)
 
     def _one(self, condition: sa.ColumnElement[bool], called: str) -> Tune:
         with self._database.reading() as connection:
@@ -349,20 +326,13 @@ class TuneStore:
             expires_at=now + self._lifetime if self._lifetime is not None else None,
         )
         with self._database.writing() as connection:
-            self._claim(connection, files)
+            self._files.claim(connection, files)
             connection.execute(tunes.delete().where(tunes.c.title == tune.title, tunes.c.expires_at <= now))
-            tune_id = _new_id(connection, tune)
+            tune_id = insert_tune(connection, tune)
             connection.execute(photos.insert(), photo_rows(tune_id, tune.photos))
             found = [photo.face for photo in tune.photos]
             connection.execute(faces.insert(), face_rows(tune_id, tune.pack, tune.space, found))
         return dataclasses.replace(tune, id=tune_id)
-
-    def _claim(self, connection: sa.Connection, files: Mapping[str, bytes]) -> None:
-        """Prevent the removal of files until the commit; write again those removed since ``put``."""
-        connection.execute(sa.select(blob_lock).with_for_update(read=True))
-        for name, data in files.items():
-            if self.blobs.size(name) != len(data):
-                self.blobs.put(data)
 
     def _after(self, moment: datetime | None) -> datetime:
         """Now, and later than ``moment`` whatever the clock says: two versions of a tune never have one time."""
@@ -375,63 +345,3 @@ class TuneStore:
             changed = {**changes, "updated_at": self._after(before.updated_at)}
             connection.execute(tunes.update().where(tunes.c.id == tune_id).values(changed))
         return self.get(tune_id)
-
-    def _remove_unreferenced(self, names: Iterable[str]) -> tuple[int, int]:
-        """Delete those blobs that no tune needs; returns how many there were and their bytes."""
-        names, count, freed = sorted(set(names)), 0, 0
-        for start in range(0, len(names), _REMOVED_AT_ONCE):
-            batch = names[start : start + _REMOVED_AT_ONCE]
-            with self._database.writing() as connection:
-                connection.execute(sa.select(blob_lock).with_for_update())
-                unneeded = set(batch) - set(connection.execute(_needed_of(batch)).scalars())
-                sizes = [self.blobs.remove(name) for name in unneeded]
-            count, freed = count + len(sizes), freed + sum(sizes)
-        return count, freed
-
-
-def _needed_of(names: Sequence[str]) -> sa.CompoundSelect[Any]:
-    """Those of the files that a tune needs."""
-    return sa.union(
-        sa.select(photos.c.sha256).where(photos.c.sha256.in_(names)),
-        sa.select(faces.c.sha256).where(faces.c.sha256.in_(names)),
-    )
-
-
-def _equals(name: str, value: str) -> sa.ColumnElement[bool]:
-    """Equal, also for text that no tune can have and that a database might refuse as a parameter."""
-    text = normal(value)
-    return tunes.c[name] == text if is_printable(text) else sa.false()
-
-
-def _new_id(connection: sa.Connection, tune: Tune) -> int:
-    """Insert the row; its id is never a number that another tune is titled: a tag with it would change its meaning."""
-    while True:
-        stored = connection.execute(tunes.insert().values(tune_values(tune)))
-        tune_id: int = stored.inserted_primary_key[0]  # type: ignore[index]  # an insert of one row has it
-        titled = sa.select(tunes.c.id).where(tunes.c.title == str(tune_id), tunes.c.id != tune_id)
-        if connection.execute(titled).first() is None:
-            return tune_id
-        connection.execute(tunes.delete().where(tunes.c.id == tune_id))
-
-
-def _has_photos(connection: sa.Connection, tune: Tune) -> bool:
-    """Whether the photos of the tune, and what was decided about them, are as ``tune`` has them."""
-    now = next(iter(select_tunes(connection, sa.select(tunes).where(tunes.c.id == tune.id))), None)
-    return now is not None and [_decided(photo) for photo in now.photos] == [_decided(photo) for photo in tune.photos]
-
-
-def _decided(photo: TunePhoto) -> TunePhoto:
-    return dataclasses.replace(photo, face=None)
-
-
-def _needed(of: Iterable[TunePhoto]) -> set[str]:
-    photos_and_faces = [(photo.sha256, photo.face.sha256 if photo.face else photo.sha256) for photo in of]
-    return {name for pair in photos_and_faces for name in pair}
-
-
-def _files_of(connection: sa.Connection, tune_ids: Sequence[int] | sa.Select[Any]) -> list[str]:
-    names: list[str] = []
-    for table in (photos, faces):
-        query = sa.select(table.c.sha256).where(table.c.tune_id.in_(tune_ids), table.c.sha256.is_not(None))
-        names += connection.execute(query).scalars()
-    return names
