@@ -40,7 +40,7 @@ def fill(store: TuneStore, count: int) -> None:
     face = TuneFace("f" * 64, (10.5, 20.25, 200.125, 300.0), ((1.5, 2.5),) * 5, 0.87, "CPUExecutionProvider")
     photo = TunePhoto("0" * 64, "image/jpeg", 1280, 886, face)
     times = dict.fromkeys(("eta", "trained_at", "started_training_at", "created_at", "updated_at"), now)
-    with store._database.writing() as connection:
+    with store.database.writing() as connection:
         drafts = (Tune(f"tune {n}", "woman", pack="p", space="s", photos=(photo, photo), **times) for n in range(count))
         connection.execute(schema.tunes.insert(), [rows.tune_values(draft) for draft in drafts])
         for tune_id in range(1, count + 1):

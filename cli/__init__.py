@@ -1,4 +1,4 @@
-"""The command line: ``faceid tunes``, ``prompt``, ``weights``, ``generate`` and ``demo``, one module each.
+"""The command line: ``faceid tunes``, ``prompt``, ``weights``, ``generate``, ``demo`` and ``serve``, one module each.
 
 A skin: it parses arguments, calls the core and writes lines. Errors go to standard error with exit status 1; a prompt
 for which there is only advice exits with 0; Ctrl-C exits with 130.
@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from contextlib import closing
 
 from ..faceid_core.errors import FaceIDError
-from . import demo, generate, prompt, tunes, weights
+from . import demo, generate, prompt, serve, tunes, weights
 from .ctrl_c import noticing_ctrl_c
 
-_SUBJECTS = (generate, demo, tunes, prompt, weights)
+_SUBJECTS = (generate, demo, tunes, prompt, weights, serve)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -239,7 +239,9 @@ def test_the_map_has_a_line_for_every_room_and_names_no_other():
     table = (ROOT / "docs" / "architecture.md").read_text().partition("## Rooms")[2].partition("## ")[0]
     named = set(re.findall(r"(?m)^\| `([\w/]+)` \|", table))
     rooms = {
-        page_id(path.parent) for path in ROOT.glob("*/__init__.py") if path.parent.name in ("nodes", "cli", "weights")
+        page_id(path.parent)
+        for path in ROOT.glob("*/__init__.py")
+        if path.parent.name in ("nodes", "cli", "service", "weights")
     }
     rooms |= {
         page_id(path.parent) for folder in ("nodes", "faceid_core") for path in ROOT.glob(f"{folder}/*/__init__.py")

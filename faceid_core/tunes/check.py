@@ -40,7 +40,8 @@ def check_store(store: TuneStore) -> Checked:
     tunes = tuple(_all_tunes(store))
     needed = {name for tune in tunes for name in store.files_of(tune.id)}
     problems = {name: problem for name in sorted(needed) if (problem := store.blobs.problem(name))}
-    unneeded = set(store.blobs.older_than(timedelta(0))) - needed
+    there = set(store.blobs.older_than(timedelta(0)))
+    unneeded = there - needed - store.known_files(there)
     damages = tuple(damage for tune in tunes for damage in _damages(store, tune, problems))
     return Checked(len(tunes), len(needed), len(unneeded), damages, store.database_problems())
 

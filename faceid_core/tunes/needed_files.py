@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from .blobs import Blobs
 from .database import Database
-from .schema import blob_lock, faces, photos
+from .schema import blob_lock, faces, other_files, photos
 from .tune import TunePhoto
 
 _AT_ONCE = 500  # blobs per transaction, so that other processes that create tunes never wait long
@@ -68,6 +68,7 @@ def _named_by_rows(names: Sequence[str]) -> sa.CompoundSelect[Any]:
     return sa.union(
         sa.select(photos.c.sha256).where(photos.c.sha256.in_(names)),
         sa.select(faces.c.sha256).where(faces.c.sha256.in_(names)),
+        sa.select(other_files.c.sha256).where(other_files.c.sha256.in_(names)),
     )
 
 

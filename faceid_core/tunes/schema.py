@@ -9,12 +9,12 @@ import sqlalchemy as sa
 
 from .fields import MAX_TEXT
 
-REVISION = "0002"
+REVISION = "0003"
 VERSION_TABLE = (
     "faceid_schema_version"  # not alembic's default: the database may be shared with another program that uses alembic
 )
 
-_metadata = sa.MetaData()
+metadata = sa.MetaData()  # jobs/schema.py adds its tables
 
 
 class UtcDateTime(sa.types.TypeDecorator[datetime]):
@@ -32,42 +32,42 @@ class UtcDateTime(sa.types.TypeDecorator[datetime]):
         return value.replace(tzinfo=timezone.utc) if value.tzinfo is None else value.astimezone(timezone.utc)
 
 
-def _text(name: str, nullable: bool = True, length: int | None = MAX_TEXT) -> sa.Column[Any]:
+def text_column(name: str, nullable: bool = True, length: int | None = MAX_TEXT) -> sa.Column[Any]:
     return sa.Column(name, sa.String(length) if length else sa.Text(), nullable=nullable)
 
 
 # SQLite numbers rows itself only in a column whose type is exactly INTEGER.
-_Id = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+Id = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 tunes = sa.Table(
     "faceid_tunes",
-    _metadata,
-    sa.Column("id", _Id, primary_key=True, autoincrement=True),
-    _text("title", nullable=False),
-    _text("name", nullable=False),
+    metadata,
+    sa.Column("id", Id, primary_key=True, autoincrement=True),
+    text_column("title", nullable=False),
+    text_column("name", nullable=False),
     sa.Column("is_api", sa.Boolean, nullable=False),
-    _text("token"),
+    text_column("token"),
     sa.Column("base_tune_id", sa.BigInteger),
-    _text("branch"),
-    _text("model_type"),
-    _text("args", length=None),
+    text_column("branch"),
+    text_column("model_type"),
+    text_column("args", length=None),
     sa.Column("steps", sa.BigInteger),
     sa.Column("face_crop", sa.Boolean),
     sa.Column("training_face_correct", sa.Boolean),
-    _text("ckpt_url", length=None),
+    text_column("ckpt_url", length=None),
     sa.Column("ckpt_urls", sa.JSON, nullable=False),
     sa.Column("eta", UtcDateTime),
-    _text("callback", length=None),
+    text_column("callback", length=None),
     sa.Column("trained_at", UtcDateTime),
     sa.Column("started_training_at", UtcDateTime),
     sa.Column("expires_at", UtcDateTime, index=True),
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("updated_at", UtcDateTime, nullable=False),
     sa.Column("cost_mc", sa.BigInteger),
-    _text("pack"),
-    _text("space"),
+    text_column("pack"),
+    text_column("space"),
     sa.Column("remote_id", sa.BigInteger),
-    _text("remote_url", length=None),
+    text_column("remote_url", length=None),
     sa.UniqueConstraint("title", name="uq_faceid_tunes_title"),
     # An id is never used twice: a saved prompt must not draw another person under the id of a deleted tune.
     sqlite_autoincrement=True,
@@ -75,11 +75,11 @@ tunes = sa.Table(
 
 photos = sa.Table(
     "faceid_tune_photos",
-    _metadata,
-    sa.Column("tune_id", _Id, sa.ForeignKey(tunes.c.id, ondelete="CASCADE"), primary_key=True),
+    metadata,
+    sa.Column("tune_id", Id, sa.ForeignKey(tunes.c.id, ondelete="CASCADE"), primary_key=True),
     sa.Column("position", sa.Integer, primary_key=True),
     sa.Column("sha256", sa.String(64), nullable=False, index=True),
-    _text("media_type", nullable=False),
+    text_column("media_type", nullable=False),
     sa.Column("width", sa.Integer, nullable=False),
     sa.Column("height", sa.Integer, nullable=False),
     # What the user decided; null: the rule decides.
@@ -92,16 +92,16 @@ photos = sa.Table(
 # One row per photo and face pack; sha256 is null where that pack found no face.
 faces = sa.Table(
     "faceid_tune_faces",
-    _metadata,
-    sa.Column("tune_id", _Id, primary_key=True),
+    metadata,
+    sa.Column("tune_id", Id, primary_key=True),
     sa.Column("position", sa.Integer, primary_key=True),
     sa.Column("pack", sa.String(MAX_TEXT), primary_key=True),
-    _text("space", nullable=False),
+    text_column("space", nullable=False),
     sa.Column("sha256", sa.String(64), index=True),
     sa.Column("box", sa.JSON(none_as_null=True)),
     sa.Column("landmarks", sa.JSON(none_as_null=True)),
     sa.Column("score", sa.Float),
-    _text("provider"),
+    text_column("provider"),
     sa.Column("counts", sa.Boolean),  # null: not judged yet
     sa.Column("reason", sa.Text, nullable=False, server_default=""),
     sa.Column("others", sa.Integer, nullable=False, server_default="0"),
@@ -114,4 +114,12 @@ faces = sa.Table(
 )
 
 # A single row, locked by whoever adds references to blobs (shared) or removes blobs (exclusive).
-blob_lock = sa.Table("faceid_blob_lock", _metadata, sa.Column("id", sa.Integer, primary_key=True))
+blob_lock = sa.Table("faceid_blob_lock", metadata, sa.Column("id", sa.Integer, primary_key=True))
+
+# Files of the store that something else than a tune needs, by who needs them: "prompt 12". They are kept as long.
+other_files = sa.Table(
+    "faceid_other_files",
+    metadata,
+    sa.Column("owner", sa.String(64), primary_key=True),
+    sa.Column("sha256", sa.String(64), primary_key=True, index=True),
+)

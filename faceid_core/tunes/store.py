@@ -88,10 +88,10 @@ class TuneStore:
         lifetime: timedelta | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
     ) -> None:
-        self._database = database
+        self.database = database
         self._lifetime = lifetime
         self._now = clock
-        self._files = NeededFiles(database, blobs)
+        self.files = NeededFiles(database, blobs)
         self.blobs = blobs
 
     def __enter__(self) -> TuneStore:
@@ -102,7 +102,7 @@ class TuneStore:
 
     def close(self) -> None:
         """Close the database; the store cannot be used afterwards."""
-        self._database.close()
+        self.database.close()
 
     # -- reading --------------------------------------------------------------------------------------------------
 
@@ -116,12 +116,12 @@ class TuneStore:
 
     def find(self, title: str) -> Tune | None:
         """The tune with exactly this title, or None."""
-        with self._database.reading() as connection:
+        with self.database.reading() as connection:
             return next(iter(select_tunes(connection, alive(self._now()).where(has_value("title", title)))), None)
 
     def find_id(self, tune_id: int) -> Tune | None:
         """The tune with this id, or None."""
-        with self._database.reading() as connection:
+        with self.database.reading() as connection:
             return next(iter(select_tunes(connection, alive(self._now()).where(has_id(tune_id)))), None)
 
     def list(
@@ -135,13 +135,13 @@ class TuneStore:
 
         ``filters``: exact values of title, name, model_type or branch. Raises TuneError for a limit outside 1..120.
         """
-        with self._database.reading() as connection:
+        with self.database.reading() as connection:
             return select_tunes(connection, page(self._now(), limit, before_id, offset, filters))
 
     def titles(self) -> tuple[tuple[int, str], ...]:
         """(id, title) of every tune, newest first: for menus."""
         query = alive(self._now(), tunes.c.id, tunes.c.title).order_by(tunes.c.id.desc())
-        with self._database.reading() as connection:
+        with self.database.reading() as connection:
             return tuple(connection.execute(query).all())
 
     def photo_bytes(self, tune: Tune, photo: TunePhoto) -> bytes:
@@ -154,12 +154,12 @@ class TuneStore:
 
     def files_of(self, tune_id: int) -> frozenset[str]:
         """The sha256 of every file the tune needs: its photos, and what each face pack found in them."""
-        with self._database.reading() as connection:
+        with self.database.reading() as connection:
             return frozenset(files_of_rows(connection, [tune_id]))
 
     def database_problems(self) -> tuple[str, ...]:
         """What SQLite's own check finds wrong with the database; empty when it is whole, and on a server."""
-        return self._database.problems()
+        return self.database.problems()
 
     # -- writing --------------------------------------------------------------------------------------------------
 
@@ -179,7 +179,7 @@ class TuneStore:
             except sa.exc.IntegrityError as error:
                 refused, existing = error, self.find(draft.title)
             if existing is not None:  # else it was deleted, or expired, just now: the title is free again
-                self._files.remove_unneeded(names)
+                self.files.remove_unneeded(names)
                 return existing
         raise TuneError(f"The tune {draft.title!r} cannot be stored: {refused.orig}.") from refused
 
@@ -210,19 +210,19 @@ class TuneStore:
             The changed tune; None when another process changed or deleted ``tune`` since it was read.
         """
         kept = {self.blobs.put(data): data for data in files}
-        with self._database.writing() as connection:
+        with self.database.writing() as connection:
             before = set(files_of_rows(connection, [tune.id]))
             same = sa.and_(tunes.c.id == tune.id, tunes.c.updated_at == tune.updated_at)
             changes = {"pack": pack, "space": space, "updated_at": self._after(tune.updated_at)}
             if [photo.sha256 for photo in new] != [photo.sha256 for photo in tune.photos]:
                 changes |= {"remote_id": None, "remote_url": None}
-            self._files.claim(connection, kept)
+            self.files.claim(connection, kept)
             changed = connection.execute(tunes.update().where(same).values(changes)).rowcount == 1
             if changed:
                 connection.execute(photos.delete().where(photos.c.tune_id == tune.id))
                 connection.execute(photos.insert(), photo_rows(tune.id, new))
                 connection.execute(faces.insert(), face_rows(tune.id, pack, space, [photo.face for photo in new]))
-        self._files.remove_unneeded(before | set(kept))
+        self.files.remove_unneeded(before | set(kept))
         return self.get(tune.id) if changed else None
 
     def refuse_number_of_another(self, title: str, tune_id: int = 0) -> None:
@@ -246,11 +246,11 @@ class TuneStore:
     def delete(self, tune_id: int) -> Purged:
         """Delete the tune and every file that no other tune needs. Raises TuneNotFoundError."""
         self.get(tune_id)
-        with self._database.writing() as connection:
+        with self.database.writing() as connection:
             names = files_of_rows(connection, [tune_id])
             connection.execute(tunes.delete().where(tunes.c.id == tune_id))
-        count, freed = self._files.remove_unneeded(names)
-        self._database.forget_deleted()
+        count, freed = self.files.remove_unneeded(names)
+        self.database.forget_deleted()
         return Purged(1, count, freed)
 
     def purge(self, grace: timedelta = timedelta(hours=1)) -> Purged:
@@ -258,16 +258,16 @@ class TuneStore:
 
         Newer files may belong to a tune that is being created; use no grace only while nobody creates tunes.
         """
-        with self._database.writing() as connection:
+        with self.database.writing() as connection:
             expired = tunes.c.expires_at <= self._now()
             names = files_of_rows(connection, sa.select(tunes.c.id).where(expired))
             deleted = connection.execute(tunes.delete().where(expired)).rowcount
-        count, freed = self._files.remove_unneeded([*names, *self.blobs.older_than(grace)])
+        count, freed = self.files.remove_unneeded([*names, *self.blobs.older_than(grace)])
         return Purged(deleted, count, freed + self.blobs.remove_unfinished(grace))
 
     def known_files(self, names: Collection[str]) -> set[str]:
         """Those of the files that a row of this database names."""
-        return self._files.known(names)
+        return self.files.known(names)
 
     # -- what other face packs found ------------------------------------------------------------------------------
 
@@ -278,7 +278,7 @@ class TuneStore:
             .where(faces.c.tune_id == tune_id, faces.c.pack == pack)
             .order_by(faces.c.position)
         )
-        with self._database.reading() as connection:
+        with self.database.reading() as connection:
             rows = connection.execute(query).all()
         return (rows[0].space, tuple(row_face(*row[1:]) for row in rows)) if rows else None
 
@@ -288,8 +288,8 @@ class TuneStore:
         """Store what another pack found in the tune's photos; replaces an earlier analysis by that pack."""
         kept = {self.blobs.put(data): data for data in files}
         try:
-            with self._database.writing() as connection:
-                self._files.claim(connection, kept)
+            with self.database.writing() as connection:
+                self.files.claim(connection, kept)
                 connection.execute(sa.select(tunes.c.id).where(tunes.c.id == tune.id).with_for_update(read=True))
                 if not has_photos(connection, tune):  # they were changed meanwhile: this is of other photos
                     raise sa.exc.IntegrityError("photos changed", None, TuneError("photos changed"))
@@ -297,12 +297,12 @@ class TuneStore:
                 connection.execute(faces.insert(), face_rows(tune.id, pack, space, found))
         except sa.exc.IntegrityError:
             # Deleted meanwhile, or another process kept the same analysis first.
-            self._files.remove_unneeded(kept)
+            self.files.remove_unneeded(kept)
 
     # -- inside ---------------------------------------------------------------------------------------------------
 
     def _one(self, condition: sa.ColumnElement[bool], called: str) -> Tune:
-        with self._database.reading() as connection:
+        with self.database.reading() as connection:
             found = select_tunes(connection, sa.select(tunes).where(condition))
         if not found:
             raise TuneNotFoundError(f"There is no {called}. `faceid tunes list` shows the tunes there are.")
@@ -325,8 +325,8 @@ class TuneStore:
             updated_at=now,
             expires_at=now + self._lifetime if self._lifetime is not None else None,
         )
-        with self._database.writing() as connection:
-            self._files.claim(connection, files)
+        with self.database.writing() as connection:
+            self.files.claim(connection, files)
             connection.execute(tunes.delete().where(tunes.c.title == tune.title, tunes.c.expires_at <= now))
             tune_id = insert_tune(connection, tune)
             connection.execute(photos.insert(), photo_rows(tune_id, tune.photos))
@@ -341,7 +341,7 @@ class TuneStore:
 
     def _change(self, tune_id: int, changes: Mapping[str, object]) -> Tune:
         before = self.get(tune_id)
-        with self._database.writing() as connection:
+        with self.database.writing() as connection:
             changed = {**changes, "updated_at": self._after(before.updated_at)}
             connection.execute(tunes.update().where(tunes.c.id == tune_id).values(changed))
         return self.get(tune_id)

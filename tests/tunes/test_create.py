@@ -241,7 +241,7 @@ def test_another_pack_looks_at_the_kept_photos_once(
 
 def test_a_pack_of_the_same_name_and_another_space_looks_again(store: TuneStore, photos, pack: FacePack) -> None:
     tune = create_tune(store, [photos.astronaut], "alice", "woman", pack)
-    with store._database.writing() as connection:
+    with store.database.writing() as connection:
         connection.exec_driver_sql("UPDATE faceid_tune_faces SET space = 'older'")
 
     assert faces_of(tune, store, pack).space == "sface"

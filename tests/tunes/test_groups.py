@@ -105,7 +105,7 @@ def test_another_pack_takes_the_same_face_and_leaves_the_same_photos_out(
 
 def test_a_tune_of_before_is_judged_when_its_faces_are_needed(store: TuneStore, photos, mirrored, pack) -> None:
     tune = create_tune(store, [photos.actor, photos.astronaut, mirrored], "alice", "woman", pack)
-    with store._database.writing() as connection:
+    with store.database.writing() as connection:
         connection.exec_driver_sql("UPDATE faceid_tune_faces SET counts = NULL, reason = ''")
     old = store.get(tune.id)
     assert [photo.face.counts for photo in old.photos] == [None, None, None] and old.remarks == ()

@@ -20,14 +20,14 @@ ROOT = Path(database.__file__).parents[2]
 
 
 def test_the_migrations_build_exactly_the_tables_that_the_code_uses(store: TuneStore) -> None:
-    with store._database.reading() as connection:
+    with store.database.reading() as connection:
         context = MigrationContext.configure(connection, opts={"version_table": schema.VERSION_TABLE})
         assert compare_metadata(context, schema.tunes.metadata) == []
         assert context.get_current_revision() == schema.REVISION
 
 
 def test_sqlite_keeps_a_write_ahead_log_and_waits_for_the_disk(tmp_path: Path) -> None:
-    with open_store(tmp_path) as store, store._database.reading() as connection:
+    with open_store(tmp_path) as store, store.database.reading() as connection:
         pragmas = {
             name: connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in ("journal_mode", "synchronous")
         }
@@ -42,35 +42,34 @@ def test_a_database_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
         open_store(tmp_path)
 
 
-def test_the_first_schema_can_be_taken_back(tmp_path: Path) -> None:
+def take_back(home: Path, revision: str) -> sa.Engine:
+    """A new store's database, as an earlier version made it."""
     from alembic.command import downgrade
     from alembic.config import Config
 
-    open_store(tmp_path).close()
-    engine = sa.create_engine(f"sqlite:///{tmp_path / 'tunes.sqlite3'}")
+    open_store(home).close()
+    engine = sa.create_engine(f"sqlite:///{home / 'tunes.sqlite3'}")
     with engine.begin() as connection:
         attributes = {"connection": connection, "version_table": schema.VERSION_TABLE}
         config = Config(attributes=attributes)
         config.set_main_option("script_location", str(database._MIGRATIONS))
-        downgrade(config, "base")
+        downgrade(config, revision)
+    return engine
+
+
+def test_the_first_schema_can_be_taken_back(tmp_path: Path) -> None:
+    engine = take_back(tmp_path, "base")
     assert set(sa.inspect(engine).get_table_names()) <= {schema.VERSION_TABLE, "sqlite_sequence"}
     open_store(tmp_path).close()
     engine.dispose()
 
 
 def test_titles_of_before_are_folded_and_stay_apart(tmp_path: Path) -> None:
-    open_store(tmp_path).close()
+    take_back(tmp_path, "0001").dispose()
     with contextlib.closing(sqlite3.connect(tmp_path / "tunes.sqlite3")) as connection, connection:
         row = "is_api, name, ckpt_urls, created_at, updated_at) VALUES (?, 0, 'x', '[]', '2026-01-01', '2026-01-01')"
         for title in ("Anna  2026", "Anna\u00a02026", "Ben", "B\u200ben", "Anna 2027"):
             connection.execute(f"INSERT INTO faceid_tunes (title, {row}", (title,))
-        for table, columns in (
-            ("photos", ("use", "face_at", "weight", "is_added")),
-            ("faces", ("counts", "reason", "others")),
-        ):
-            for column in columns:
-                connection.execute(f'ALTER TABLE faceid_tune_{table} DROP COLUMN "{column}"')
-        connection.execute(f"UPDATE {schema.VERSION_TABLE} SET version_num = '0001'")
     with open_store(tmp_path) as store:
         assert [title for _, title in store.titles()] == ["Anna 2027", "Ben (4)", "Ben", "Anna 2026 (2)", "Anna 2026"]
         assert store.find("Anna  2026").id == 1

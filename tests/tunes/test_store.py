@@ -48,7 +48,7 @@ def clock() -> Clock:
 @pytest.fixture
 def expiring(store: TuneStore, clock: Clock) -> TuneStore:
     """The same store, as a service opens it that keeps tunes for the API's 30 days."""
-    return TuneStore(store._database, store.blobs, API_LIFETIME, clock)
+    return TuneStore(store.database, store.blobs, API_LIFETIME, clock)
 
 
 def test_a_tune_comes_back_exactly_as_it_was_created(store: TuneStore, create: Callable[..., Tune]) -> None:

@@ -1,0 +1,106 @@
+"""``faceid serve``: the API's own routes on this machine, and ``faceid serve token`` for who may use them."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from ..faceid_core.errors import FaceIDError
+from .engines import add_engine_options, chosen_engine, face_pack, model_roots
+from .home import add_home_option, opened_store
+
+if TYPE_CHECKING:
+    from ..service.settings import ServiceSettings
+
+_PORT = 8190
+
+
+def add_to(subjects: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = subjects.add_parser("serve", help="serve the API's routes here, for its clients")
+    add_home_option(parser)
+    parser.add_argument("--host", default="127.0.0.1", help="the address to listen at; another needs a token")
+    parser.add_argument("--port", type=int, default=_PORT, help=f"default: {_PORT}")
+    parser.add_argument("--public-url", metavar="URL", help="how clients reach this service, behind a proxy")
+    parser.add_argument("--strict", action="store_true", help="refuse what the API's page says is refused")
+    parser.add_argument(
+        "--no-training",
+        action="store_true",
+        help="refuse tunes that the API would train, instead of keeping the person",
+    )
+    parser.add_argument("--idempotent", action="store_true", help="the same title again is the same tune")
+    parser.add_argument(
+        "--allow", action="append", default=[], metavar="HOST:PORT", help="a private address (or CIDR) to fetch from"
+    )
+    add_engine_options(parser)
+    parser.set_defaults(run=_serve)
+    actions = parser.add_subparsers(metavar="ACTION")
+    token = actions.add_parser("token", help="make a token, and show it once")
+    token.add_argument("name", help="who uses it")
+    token.set_defaults(run=_token)
+    tokens = actions.add_parser("tokens", help="list the tokens")
+    tokens.set_defaults(run=_tokens)
+    revoke = actions.add_parser("revoke", help="make a token useless")
+    revoke.add_argument("name", help="the name it was made with")
+    revoke.set_defaults(run=_revoke)
+
+
+def _serve(options: argparse.Namespace) -> Iterator[str]:
+    from ..faceid_core.astria.base_models import SHIPPED, base_models
+    from ..faceid_core.jobs.queue import Jobs
+    from ..faceid_core.jobs.tokens import list_tokens
+    from ..service.requests import is_loopback
+    from ..service.run import serve
+    from ..service.state import Service
+    from ..service.worker import Worker
+
+    with opened_store(options) as store:
+        if not is_loopback(options.host) and not list_tokens(store.database):
+            raise FaceIDError(
+                f"--host {options.host} is open to other machines, and there is no token: "
+                "make one with `faceid serve token NAME`, or leave --host out."
+            )
+        jobs = Jobs(store)
+        service = Service(store, jobs, face_pack(model_roots(options)), base_models(SHIPPED), _settings(options))
+        engine = chosen_engine(options)
+        yield f"drawing with {engine.name}"
+        yield f"http://{options.host}:{options.port} is ready; Ctrl-C ends it"
+        serve(service, options.host, options.port, [Worker(jobs, store, engine)])
+
+
+def _settings(options: argparse.Namespace) -> ServiceSettings:
+    from ..service.settings import ServiceSettings
+
+    return ServiceSettings(
+        public_url=options.public_url,
+        is_strict=options.strict,
+        trained_as_faceid=not options.no_training,
+        is_idempotent=options.idempotent,
+        allowed=tuple(options.allow),
+    )
+
+
+def _token(options: argparse.Namespace) -> Iterator[str]:
+    from ..faceid_core.jobs.tokens import make_token
+
+    with opened_store(options) as store:
+        secret = make_token(store.database, options.name)
+    yield f"{secret}"
+    yield "Send it as: Authorization: Bearer <token>. It is not shown again."
+
+
+def _tokens(options: argparse.Namespace) -> Iterator[str]:
+    from ..faceid_core.jobs.tokens import list_tokens
+
+    with opened_store(options) as store:
+        for token in list_tokens(store.database):
+            state = f"revoked {token.revoked_at:%Y-%m-%d}" if token.revoked_at else "in use"
+            yield f"{token.id}  {token.name}  made {token.created_at:%Y-%m-%d}  {state}"
+
+
+def _revoke(options: argparse.Namespace) -> Iterator[str]:
+    from ..faceid_core.jobs.tokens import revoke_token
+
+    with opened_store(options) as store:
+        revoke_token(store.database, options.name)
+    yield f"{options.name}: revoked"

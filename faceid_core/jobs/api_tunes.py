@@ -1,0 +1,135 @@
+"""What the API knows of a tune that it made: whose it is, and the title as it was posted.
+
+The store's own title is unique among everybody; two owners, or one, may post the same title twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any
+
+import sqlalchemy as sa
+
+from ..tunes.fields import normal
+from ..tunes.queries import MAX_LIMIT, alive
+from ..tunes.rows import select_tunes
+from ..tunes.schema import tunes
+from ..tunes.store import TuneStore
+from ..tunes.tune import Tune
+from .schema import api_tunes
+
+LOCAL = 0  # the owner of what is made on this machine, without a token, by whatever skin
+
+
+@dataclass(frozen=True)
+class ApiTune:
+    """A tune as its owner knows it."""
+
+    tune: Tune
+    title: str
+    model_type: str | None
+    characteristics: Mapping[str, str]
+
+
+def own(
+    store: TuneStore,
+    tune_id: int,
+    *,
+    owner: int,
+    title: str,
+    model_type: str | None,
+    characteristics: Mapping[str, str],
+) -> None:
+    """Write down whose tune it is."""
+    values = {
+        "tune_id": tune_id,
+        "owner": owner,
+        "title": title,
+        "model_type": model_type,
+        "is_local": owner == LOCAL,
+        "characteristics": dict(characteristics),
+    }
+    with store.database.writing() as connection:
+        connection.execute(api_tunes.insert().values(values))
+
+
+def retitle(store: TuneStore, tune_id: int, title: str) -> None:
+    with store.database.writing() as connection:
+        connection.execute(api_tunes.update().where(api_tunes.c.tune_id == tune_id).values(title=title))
+
+
+def tune_of(store: TuneStore, tune_id: int, owner: int) -> ApiTune | None:
+    """The tune, if it is the owner's."""
+    if not 0 < tune_id < 2**63:
+        return None
+    return next(iter(_select(store, _visible(owner).where(tunes.c.id == tune_id))), None)
+
+
+def tune_titled(store: TuneStore, title: str, owner: int) -> ApiTune | None:
+    """The newest of the owner's tunes with this title."""
+    query = _visible(owner).where(_title() == normal(title)).order_by(tunes.c.id.desc()).limit(1)
+    return next(iter(_select(store, query)), None)
+
+
+def list_tunes(
+    store: TuneStore,
+    owner: int,
+    *,
+    limit: int = 20,
+    before_id: int | None = None,
+    offset: int = 0,
+    filters: Mapping[str, Sequence[str]] | None = None,
+) -> tuple[ApiTune, ...]:
+    """A page, newest id first. ``filters``: accepted values of title, name, model_type or branch."""
+    query = _visible(owner).order_by(tunes.c.id.desc())
+    if before_id is not None:
+        query = query.where(tunes.c.id < max(0, min(before_id, 2**63 - 1)))
+    columns: dict[str, Any] = {
+        "title": _title(),
+        "name": tunes.c.name,
+        "branch": tunes.c.branch,
+        "model_type": _model_type(),
+    }
+    for name, values in (filters or {}).items():
+        query = query.where(columns[name].in_([normal(value) for value in values]))
+    return _select(store, query.limit(max(1, min(limit, MAX_LIMIT))).offset(max(0, offset)))
+
+
+def free_title(store: TuneStore, title: str) -> str:
+    """The title, or it with a number behind it where the store has such a tune."""
+    number, wanted = 1, title
+    while store.find(wanted) is not None:
+        number += 1
+        wanted = f"{title[:240]} ({number})"
+    return wanted
+
+
+def _title() -> sa.ColumnElement[Any]:
+    return sa.func.coalesce(api_tunes.c.title, tunes.c.title)
+
+
+def _model_type() -> sa.ColumnElement[Any]:
+    return sa.case((api_tunes.c.tune_id.is_(None), tunes.c.model_type), else_=api_tunes.c.model_type)
+
+
+def _visible(owner: int) -> sa.Select[Any]:
+    whose = sa.func.coalesce(api_tunes.c.owner, LOCAL)
+    joined = tunes.outerjoin(api_tunes, api_tunes.c.tune_id == tunes.c.id)
+    return alive(datetime.now(timezone.utc)).select_from(joined).where(whose == owner)
+
+
+def _select(store: TuneStore, query: sa.Select[Any]) -> tuple[ApiTune, ...]:
+    with store.database.reading() as connection:
+        found = select_tunes(connection, query)
+        ids = [tune.id for tune in found]
+        rows = connection.execute(sa.select(api_tunes).where(api_tunes.c.tune_id.in_(ids))).all() if ids else []
+    by_id = {row.tune_id: row for row in rows}
+    return tuple(_api_tune(tune, by_id.get(tune.id)) for tune in found)
+
+
+def _api_tune(tune: Tune, row: Any) -> ApiTune:
+    if row is None:
+        return ApiTune(tune, tune.title, tune.model_type, {})
+    return ApiTune(tune, row.title, row.model_type, row.characteristics)

@@ -1,0 +1,68 @@
+"""Callbacks that have to arrive: each is tried again after a while until its receiver takes it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from ..tunes.database import Database
+from .queue import callback_row
+from .schema import outbox
+
+# Seconds from the first try to each of the others; after the last, nobody tries again.
+TRY_AFTER = (0, 10, 60, 300, 1800, 7200)
+_LEASE = timedelta(seconds=30)  # a sender that is gone for so long has not sent it
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One callback that is due."""
+
+    id: int
+    delivery_id: str  # the same at every try: receivers recognise a repetition
+    url: str
+    body: Mapping[str, Any]
+    is_local: bool
+    tries: int
+    created_at: datetime
+
+
+def add_delivery(database: Database, url: str, body: dict[str, Any], *, is_local: bool, now: datetime) -> None:
+    """A callback that does not belong to a job's end."""
+    with database.writing() as connection:
+        connection.execute(outbox.insert().values(callback_row(url, body, is_local=is_local, now=now)))
+
+
+def due(database: Database, now: datetime, limit: int = 20) -> tuple[Delivery, ...]:
+    """Take the deliveries that are due; no other sender gets them for a while."""
+    columns = [outbox.c[name] for name in Delivery.__dataclass_fields__]
+    waiting = outbox.c.next_at <= now
+    with database.writing() as connection:
+        query = sa.select(*columns).where(waiting).order_by(outbox.c.next_at).limit(limit)
+        found = tuple(Delivery(*row) for row in connection.execute(query.with_for_update(skip_locked=True)).all())
+        if found:
+            taken = outbox.c.id.in_([delivery.id for delivery in found])
+            connection.execute(outbox.update().where(taken).values(next_at=now + _LEASE))
+    return found
+
+
+def arrived(database: Database, delivery: Delivery, now: datetime) -> None:
+    values = {"tries": delivery.tries + 1, "delivered_at": now, "next_at": None, "problem": None}
+    _write(database, delivery, values)
+
+
+def not_arrived(database: Database, delivery: Delivery, problem: str, now: datetime) -> None:
+    """Try again later, or give up after the last try."""
+    tries = delivery.tries + 1
+    later = delivery.created_at + timedelta(seconds=TRY_AFTER[tries]) if tries < len(TRY_AFTER) else None
+    next_at = None if later is None else max(later, now + timedelta(seconds=1))
+    _write(database, delivery, {"tries": tries, "next_at": next_at, "problem": problem})
+
+
+def _write(database: Database, delivery: Delivery, values: Mapping[str, Any]) -> None:
+    with database.writing() as connection:
+        connection.execute(outbox.update().where(outbox.c.id == delivery.id).values(values))

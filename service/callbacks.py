@@ -1,0 +1,60 @@
+"""Sends what the outbox holds."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from contextlib import suppress
+
+import aiohttp
+from yarl import URL
+
+from ..faceid_core.errors import FaceIDError
+from ..faceid_core.jobs.outbox import Delivery, arrived, due, not_arrived
+from .fetch import guarded_session
+from .state import Service
+
+_TIMEOUT = 10  # seconds
+_LOOK = 1.0  # seconds between two looks
+
+log = logging.getLogger("faceid.service")
+
+
+async def send_callbacks(service: Service) -> None:
+    """Until it is cancelled."""
+    while True:
+        try:
+            found = await asyncio.to_thread(due, service.store.database, service.clock())
+            await asyncio.gather(*(_send(service, delivery) for delivery in found))
+        except FaceIDError as error:  # the database is away: it may come back
+            log.warning("%s", error)
+            found = ()
+        if not found:
+            await asyncio.sleep(_LOOK)
+
+
+async def _send(service: Service, delivery: Delivery) -> None:
+    problem = await _problem(service, delivery)
+    now = service.clock()
+    if problem is None:
+        await asyncio.to_thread(arrived, service.store.database, delivery, now)
+    else:
+        log.info("callback %s to %s: %s", delivery.delivery_id, URL(delivery.url).host, problem)
+        await asyncio.to_thread(not_arrived, service.store.database, delivery, problem, now)
+
+
+async def _problem(service: Service, delivery: Delivery) -> str | None:
+    """Why it did not arrive."""
+    body = json.dumps(delivery.body, ensure_ascii=False).encode()
+    headers = {"Content-Type": "application/json", "X-FaceID-Delivery": delivery.delivery_id}
+    try:
+        async with guarded_session(service.settings, is_local=delivery.is_local, seconds=_TIMEOUT) as session:
+            # The query holds the client's own secret and ids: it goes as it came.
+            url = URL(delivery.url, encoded=True)
+            async with session.post(url, data=body, headers=headers, allow_redirects=False) as answer:
+                with suppress(aiohttp.ClientError):
+                    await answer.content.read(1024)
+                return None if 200 <= answer.status < 300 else f"HTTP {answer.status}"
+    except (aiohttp.ClientError, asyncio.TimeoutError, OSError, ValueError) as error:
+        return str(error) or type(error).__name__

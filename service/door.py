@@ -1,0 +1,142 @@
+"""Who may come in, and what every answer carries.
+
+With tokens: whoever sends one. Without any: only a peer on this machine, calling it by a name of this machine, from no
+other site's page, and not through a proxy, behind which everybody is a peer on this machine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from ..faceid_core.astria.wire.brackets import MalformedRequestError
+from ..faceid_core.jobs.api_tunes import LOCAL
+from ..faceid_core.jobs.tokens import list_tokens, owner_of
+from ..faceid_core.prompts import PromptError
+from ..faceid_core.tunes.errors import TuneError, TuneNotFoundError
+from .answers import field_refusal, later, refusal
+from .requests import BadRequestError, is_loopback, peer_of
+from .state import service_of
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+_OWNER: Any = web.RequestKey("owner", int) if hasattr(web, "RequestKey") else "owner"  # aiohttp 3.13 has keys
+_METHODS = "GET, HEAD, POST, PATCH, DELETE, OPTIONS"
+_FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "Via")
+_NAMES = {"localhost", "127.0.0.1", "::1"}
+
+log = logging.getLogger("faceid.service")
+
+
+def is_open(handler: Handler) -> Handler:
+    """Mark a route that needs no token."""
+    handler.is_open = True  # type: ignore[attr-defined]
+    return handler
+
+
+@web.middleware
+async def answered(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Every error is JSON with a sentence, and every answer has the headers that browsers ask for."""
+    try:
+        answer = await handler(request)
+    except web.HTTPException as error:
+        answer = _http_error(request, error)
+    except (BadRequestError, MalformedRequestError) as error:
+        answer = refusal(400, str(error))
+    except TuneNotFoundError as error:
+        answer = refusal(404, str(error))
+    except (PromptError, TuneError) as error:
+        answer = field_refusal(error)
+    except asyncio.CancelledError:
+        raise
+    except Exception:
+        log.exception("%s %s failed", request.method, request.path)
+        answer = later(500)
+    answer.headers.setdefault("Access-Control-Allow-Origin", "*")
+    answer.headers.setdefault("X-Content-Type-Options", "nosniff")
+    return answer
+
+
+@web.middleware
+async def admitted(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Nobody's body is read before it is known who they are."""
+    if request.method == "OPTIONS":
+        return _preflight(request)
+    if getattr(request.match_info.handler, "is_open", False):
+        return await handler(request)
+    owner = await asyncio.to_thread(_owner, request)
+    if isinstance(owner, str):
+        return refusal(401, owner)
+    request[_OWNER] = owner
+    return await handler(request)
+
+
+def owner(request: web.Request) -> int:
+    """Whose tunes and prompts this request is about."""
+    found: int = request[_OWNER]
+    return found
+
+
+def _owner(request: web.Request) -> int | str:
+    """The owner, or why not."""
+    service = service_of(request)
+    scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
+    tokens = [token for token in list_tokens(service.store.database) if token.revoked_at is None]
+    if tokens:
+        found = owner_of(service.store.database, secret.strip()) if scheme.lower() == "bearer" else None
+        return "The token is missing or unknown: send Authorization: Bearer <token>." if found is None else found
+    return (
+        LOCAL
+        if _is_from_here(request)
+        else (
+            "Without tokens only this machine itself may ask. Make one with `faceid serve token NAME` and send it as "
+            "Authorization: Bearer <token>."
+        )
+    )
+
+
+def _is_from_here(request: web.Request) -> bool:
+    if not is_loopback(peer_of(request)) or any(name in request.headers for name in _FORWARDED):
+        return False
+    if _host_name(f"//{request.headers.get('Host', '')}") not in _NAMES:
+        return False
+    origin = request.headers.get("Origin")
+    return origin is None or _host_name(origin) in _NAMES
+
+
+def _host_name(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
+
+
+def _preflight(request: web.Request) -> web.Response:
+    wanted = request.headers.get("Access-Control-Request-Headers", "authorization, content-type, x-workspace-id")
+    headers = {
+        "Access-Control-Allow-Methods": _METHODS,
+        "Access-Control-Allow-Headers": wanted,
+        "Access-Control-Max-Age": "86400",
+        "Allow": _METHODS,
+    }
+    return web.Response(status=204, headers=headers)
+
+
+def _http_error(request: web.Request, error: web.HTTPException) -> web.Response:
+    status = error.status
+    if status == 404:
+        return refusal(404, f"There is no {request.path[:200]} here. GET openapi.json lists the routes.")
+    if status == 405:
+        answer = refusal(405, f"{request.method} is not possible for {request.path[:200]}.")
+        answer.headers["Allow"] = error.headers.get("Allow", _METHODS)
+        return answer
+    if status == 413:
+        return refusal(413, "The body is too large. Send fewer or smaller photos.")
+    if status >= 500 or status == 429:
+        return later(status)
+    return refusal(status, error.text or error.reason)

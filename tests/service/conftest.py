@@ -1,0 +1,67 @@
+"""The service with an engine that draws test pictures, over real HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+from faceid_tunes.faceid_core.astria.base_models import SHIPPED, base_models
+from faceid_tunes.faceid_core.faces.packs import embedded_pack
+from faceid_tunes.faceid_core.jobs.queue import Jobs
+from faceid_tunes.faceid_core.tunes.store import TuneStore, open_store
+from faceid_tunes.service.app import make_app
+from faceid_tunes.service.settings import ServiceSettings
+from faceid_tunes.service.state import Service
+from faceid_tunes.service.worker import Worker
+from support.drawing import TestPictures
+
+
+class Served:
+    """A service that runs: its address, and what is behind it."""
+
+    def __init__(self, home: Path, settings: ServiceSettings) -> None:
+        self.store: TuneStore = open_store(home)
+        self.jobs = Jobs(self.store)
+        self.engine = TestPictures()
+        self.service = Service(self.store, self.jobs, embedded_pack(), base_models(SHIPPED), settings)
+        self.worker = Worker(self.jobs, self.store, self.engine)
+        self.url = ""
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+        asyncio.run_coroutine_threadsafe(self._start(), self._loop).result(30)
+        self.worker.start()
+
+    def stop(self) -> None:
+        self.worker.stop()
+        asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result(30)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(30)
+        self._loop.close()
+        self.store.close()
+
+    async def _start(self) -> None:
+        self._runner = web.AppRunner(make_app(self.service), access_log=None, shutdown_timeout=0.1)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        await site.start()
+        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+
+
+@pytest.fixture
+def settings() -> ServiceSettings:
+    return ServiceSettings()
+
+
+@pytest.fixture
+def served(tmp_path: Path, settings: ServiceSettings) -> Iterator[Served]:
+    running = Served(tmp_path, settings)
+    running.start()
+    yield running
+    running.stop()
