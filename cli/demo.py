@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from ..faceid_core.errors import FaceIDError
-from ..faceid_core.faces.packs import TRAINED_PACK, embedded_pack, list_packs
+from ..faceid_core.faces.packs import BUFFALO_L, embedded_pack, list_packs
 from ..faceid_core.prompts import Prompt
 from .engines import embedded_models, model_roots
 from .generate import draw_and_save
@@ -78,7 +78,7 @@ def _real_models(options: argparse.Namespace) -> EmbeddedModels | None:
         models = embedded_models(options)
     except FaceIDError:
         return None
-    return models if models.pack.name == TRAINED_PACK else None
+    return models if models.pack.name == BUFFALO_L else None
 
 
 def _fetch(options: argparse.Namespace) -> Iterator[str]:

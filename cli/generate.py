@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..faceid_core.errors import FaceIDError
-from ..faceid_core.faces.packs import TRAINED_SPACE, list_packs
-from ..faceid_core.prompts import RETOUCH_SWITCHES, SCHEDULERS, Prompt, lint, parse
+from ..faceid_core.faces.packs import list_packs
+from ..faceid_core.prompts import RETOUCH_SWITCHES, SCHEDULERS, SWITCHES, Prompt, lint, parse
 from ..faceid_core.prompts.prompt import ASPECT_RATIOS, COLOR_GRADINGS, STYLES
 from .engines import add_engine_options, chosen_engine, face_pack, model_roots
 from .home import add_home_option, opened_store, photo_bytes
@@ -51,7 +51,7 @@ def _add_prompt_options(group: argparse._ArgumentGroup) -> None:
     for name, choices in _CHOICES.items():
         group.add_argument(_option(name), choices=choices, metavar="NAME", help=", ".join(choices))
     for name in RETOUCH_SWITCHES:
-        group.add_argument(_option(name), action="store_true")
+        group.add_argument(_option(name), action="store_true", help=SWITCHES[name])
 
 
 def _option(field: str) -> str:
@@ -95,11 +95,12 @@ def draw_and_save(
 
 
 def _recognisers(options: argparse.Namespace) -> Recognisers:
-    """The face packs here. No engine, wherever it draws, takes faces of another than buffalo_l but for a preview."""
+    """The face packs here. But for a preview, every engine draws from faces of its adapter's embedding space."""
+    from ..faceid_core.adapter.variants import Variant
     from .results import Recognisers
 
     folders = model_roots(options)
-    conditioned_space = face_pack(folders).space if options.preview else TRAINED_SPACE
+    conditioned_space = face_pack(folders).space if options.preview else Variant.FACEID.space
     return Recognisers(tuple(list_packs(folders.of("insightface"))), conditioned_space)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from comfy_api.latest import io
 
+from ..faceid_core.adapter.variants import adapter_packs
 from ..faceid_core.errors import FaceIDError
 from ..faceid_core.faces import (
     ON_MISSING,
@@ -76,7 +77,7 @@ class FaceIDExtractFace(io.ComfyNode):
         photos = photos_from_tensor(images)
         found = find_faces(photos, pack, on_photo=progress.bar(len(photos)))
         faces = one_person(found, pick, index, on_missing)
-        progress.status(cls.hidden.unique_id, describe_faces(faces, found))
+        progress.status(cls.hidden.unique_id, describe_faces(faces, found, adapter_packs()))
         crops = tensor_from_photos([face.crop for face in faces.faces])
         return io.NodeOutput(faces, crops, tensor_from_photos(annotated_photos(photos, found, faces)))
 

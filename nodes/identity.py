@@ -12,7 +12,7 @@ from ..faceid_core.adapter.attention import IdentityAttention, IdentityKV, ident
 from ..faceid_core.adapter.lora import strength_to_add
 from ..faceid_core.adapter.mask import RegionMask
 from ..faceid_core.adapter.model import Adapter
-from ..faceid_core.adapter.tokens import check_embedding_space, identity_tokens
+from ..faceid_core.adapter.tokens import check_embedding_space, identity_tokens, preview_note
 from ..faceid_core.cache import LRUCache
 from ..faceid_core.errors import AdapterError
 from ..faceid_core.faces.face import Faces
@@ -77,9 +77,7 @@ def describe(adapter: Adapter, person: Person) -> str:
     """One line for the node's status."""
     count = len(person.faces.faces)
     text = f"{adapter.spec.title}, {count} photo{'s' if count > 1 else ''}, strength {person.strength:g}"
-    if person.faces.space != adapter.spec.space:
-        text += f" · PREVIEW: faces from {person.faces.pack}, not {adapter.spec.pack}; the likeness is meaningless"
-    return text
+    return " · ".join(filter(None, [text, preview_note(adapter, [person.faces])]))
 
 
 def _identity_kv(model: Any, adapter: Adapter, person: Person, clip_vision: Any) -> IdentityKV:

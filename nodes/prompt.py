@@ -8,7 +8,7 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..faceid_core.adapter.model import Adapter
-from ..faceid_core.prompts import Prompt, PromptError, lint
+from ..faceid_core.prompts import SWITCHES, Prompt, PromptError, lint
 from ..faceid_core.prompts.prompt import (
     ASPECT_RATIOS,
     COLOR_GRADINGS,
@@ -27,15 +27,16 @@ from .sockets import AdapterSocket, PromptSocket, TuneSocket
 
 AUTO, NONE = "auto", "none"
 
-_SWITCHES = {
-    "face_swap": "Swap the person's face into the finished picture, for more likeness. Not for drawings.",
-    "face_correct": "Restore faces after drawing.",
-    "super_resolution": "Four times the size.",
-    "hires_fix": "Add detail while enlarging. Needs super_resolution.",
-    "inpaint_faces": "Draw each face again at full size. Needs super_resolution.",
-    "use_lpw": "Read (word:1.2) as a weight.",
-    "film_grain": "Add film grain.",
-}
+# In the order of the inputs, which is final.
+_SWITCHES = (
+    "face_swap",
+    "face_correct",
+    "super_resolution",
+    "hires_fix",
+    "inpaint_faces",
+    "use_lpw",
+    "film_grain",
+)
 
 
 class FaceIDPrompt(io.ComfyNode):
@@ -86,7 +87,7 @@ class FaceIDPrompt(io.ComfyNode):
                     default="1:1",
                     tooltip="Width to height, where w or h is 0.",
                 ),
-                *(io.Boolean.Input(name, default=False, advanced=True, tooltip=tip) for name, tip in _SWITCHES.items()),
+                *(io.Boolean.Input(name, default=False, advanced=True, tooltip=SWITCHES[name]) for name in _SWITCHES),
                 io.Combo.Input(
                     "style",
                     options=[NONE, *STYLES],

@@ -7,6 +7,7 @@ Source: tencent-ailab/IP-Adapter, ``get_image_embeds`` (ip_adapter_faceid.py, ip
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,6 +56,14 @@ def check_embedding_space(adapter: Adapter, faces: Faces, *, preview: bool) -> N
         f"Install {pack} into models/insightface/models/{pack} and choose it in FaceID Extract Face. "
         "To try the workflow without it, switch on 'preview'; the likeness will be meaningless."
     )
+
+
+def preview_note(adapter: Adapter, people: Iterable[Faces]) -> str:
+    """What is said of a picture of people whose embeddings the adapter was not trained on; "" when there are none."""
+    packs = sorted({faces.pack for faces in people if faces.space != adapter.spec.space})
+    if not packs:
+        return ""
+    return f"PREVIEW: faces from {', '.join(packs)}, not {adapter.spec.pack}; the likeness is meaningless"
 
 
 def identity_tokens(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from ..errors import AdapterError
-from ..faces.packs import PACK_OF_SPACE, TRAINED_SPACE
+from ..faces.packs import PACK_OF_SPACE, W600K_R50
 from ..model_files.kinds import Kind
 from ..model_files.model_file import ModelFile, side
 from .layers import Base, layers
@@ -42,6 +42,11 @@ class Variant(str, Enum):
         return self is Variant.PORTRAIT_UNNORM
 
     @property
+    def space(self) -> str:
+        """The embedding space of the faces it was trained on (``FacePack.space``; docs/facts/adapter.md 1.1)."""
+        return W600K_R50
+
+    @property
     def per_photo(self) -> bool:
         """True where each photo gets its own tokens; the others take the mean of a person's photos."""
         return self in (Variant.PORTRAIT, Variant.PORTRAIT_UNNORM)
@@ -67,7 +72,7 @@ class AdapterSpec:
     context_width: int
     hidden: tuple[int, ...]
     has_lora: bool
-    space: str = TRAINED_SPACE
+    space: str
 
     @property
     def pack(self) -> str:
@@ -93,6 +98,11 @@ _VARIANTS = {
     Kind.FACEID_UNNORM: Variant.PORTRAIT_UNNORM,
 }
 _EXAMPLE = "Choose the adapter itself (for example ip-adapter-faceid_sd15.bin)"
+
+
+def adapter_packs() -> dict[str, str]:
+    """The embedding spaces that adapters take, and the published face pack of each."""
+    return {variant.space: PACK_OF_SPACE[variant.space] for variant in Variant}
 
 
 def detect(file: ModelFile, choice: Variant | None = None) -> AdapterSpec:
@@ -122,7 +132,7 @@ def detect(file: ModelFile, choice: Variant | None = None) -> AdapterSpec:
     elif choice is not None and choice is not variant:
         raise AdapterError(f"{name}: is {variant.value}, not {choice.value}; set the variant to auto.")
     has_lora = any(key.startswith("ip_adapter.") and "_lora." in key for key in file.tensors)
-    spec = AdapterSpec(variant, base, tokens, width, hidden, has_lora)
+    spec = AdapterSpec(variant, base, tokens, width, hidden, has_lora, variant.space)
     _check_tensors(file, spec)
     return spec
 

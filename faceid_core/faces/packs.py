@@ -14,7 +14,7 @@ from ..model_files.onnx_header import Role, Signature, read_signature
 
 EMBEDDED_PACK = "yunet_sface"
 AUTO = "auto"
-TRAINED_PACK, TRAINED_SPACE = "buffalo_l", "w600k_r50"  # what the FaceID adapters were trained on
+BUFFALO_L, W600K_R50 = "buffalo_l", "w600k_r50"  # the pack of "auto", and the embedding space of its recogniser
 BUFFALO_L_URL = "https://github.com/deepinsight/insightface/releases/download/model-zoo/buffalo_l.zip"
 
 _EMBEDDED_FOLDER = Path(__file__).parents[2] / "weights" / "embedded" / EMBEDDED_PACK
@@ -37,13 +37,13 @@ _ROLES = {
 }
 # The pack's name when its two files are in the root folder itself, where no folder gives a name.
 _FLAT_PACKS = (
-    ("buffalo_l", "det_10g", "w600k_r50"),
+    (BUFFALO_L, "det_10g", W600K_R50),
     ("buffalo_m", "det_2.5g", "w600k_r50"),
     ("antelopev2", "scrfd_10g_bnkps", "glintr100"),
     ("buffalo_s", "det_500m", "w600k_mbf"),
 )
 # The published pack that reads faces in a space.
-PACK_OF_SPACE = {TRAINED_SPACE: TRAINED_PACK, "glintr100": "antelopev2"}
+PACK_OF_SPACE = {W600K_R50: BUFFALO_L, "glintr100": "antelopev2"}
 # sha256 of the recogniser -> embedding space (docs/facts/adapter.md 1.1; the last one is ours).
 _SPACES = {
     "4c06341c33c2ca1f86781dab0e829f88ad5b64be9fba56e56bc9ebdefc619e43": "w600k_r50",
@@ -52,7 +52,7 @@ _SPACES = {
 }
 # Recognised by name as well: half-precision and fixed-batch conversions of these exist, and no other model uses the
 # names. "glintr100" is not one of them, because AuraFace uses that name for its own embedding space.
-_SPACES_BY_NAME = frozenset({"w600k_r50", "w600k_mbf"})
+_SPACES_BY_NAME = frozenset({W600K_R50, "w600k_mbf"})
 
 _signatures: LRUCache[Signature | None] = LRUCache(limit=512)  # of a few numbers
 _hashes: LRUCache[str] = LRUCache(limit=512)
@@ -100,7 +100,7 @@ def find_pack(name: str, roots: Sequence[Path]) -> FacePack:
     """
     packs = {pack.name: pack for pack in list_packs(roots)}
     if name == AUTO:
-        return packs.get(TRAINED_PACK, packs[EMBEDDED_PACK])
+        return packs.get(BUFFALO_L, packs[EMBEDDED_PACK])
     if name not in packs:
         raise FacePackError(_not_found(name, roots, sorted(packs)))
     return packs[name]
@@ -190,9 +190,9 @@ def _not_found(name: str, roots: Sequence[Path], available: list[str]) -> str:
         files = [*_onnx_files(place), *_onnx_files(place / name)]
         if files:
             lines.append(f"{place} holds {_inventory(files)}.")
-    wanted = "det_10g.onnx and w600k_r50.onnx" if name == TRAINED_PACK else "a detector and a recogniser (.onnx)"
+    wanted = "det_10g.onnx and w600k_r50.onnx" if name == BUFFALO_L else "a detector and a recogniser (.onnx)"
     lines.append(f"Looked for {wanted} in {' and '.join(map(str, places)) or 'no folder at all'}.")
-    if name == TRAINED_PACK:
+    if name == BUFFALO_L:
         target = roots[0] / "models" / name if roots else Path("models/insightface/models") / name
         lines.append(
             f"To install it, unpack {BUFFALO_L_URL} into {target}. Its licence allows non-commercial research only."

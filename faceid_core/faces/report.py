@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from .extract import FoundFaces
 from .face import Faces
-from .packs import TRAINED_PACK, TRAINED_SPACE
 from .trust import doubts
 
 
-def describe_faces(faces: Faces, found: FoundFaces) -> str:
-    """Pack, provider, counts, and images (counted from 1) that are skipped, unclear or seem to show someone else."""
+def describe_faces(faces: Faces, found: FoundFaces, adapter_packs: Mapping[str, str]) -> str:
+    """Pack, provider, counts, and images (counted from 1) that are skipped, unclear or seem to show someone else.
+
+    Args:
+        adapter_packs: the embedding spaces that adapters take, and the face pack of each.
+    """
     total = sum(len(photo.faces) for photo in found.photos)
     lines = [
         f"{faces.pack} ({faces.space}) on {faces.provider.removesuffix('ExecutionProvider')}",
@@ -25,8 +28,9 @@ def describe_faces(faces: Faces, found: FoundFaces) -> str:
     outliers = faces.outliers()
     if outliers:
         lines.append(f"seems to be someone else: {_images(outliers)}")
-    if faces.space != TRAINED_SPACE:
-        lines.append(f"FaceID adapters need {TRAINED_PACK} embeddings: these are for previews and comparing only")
+    if faces.space not in adapter_packs:
+        needed = " or ".join(sorted(set(adapter_packs.values())))
+        lines.append(f"FaceID adapters need {needed} embeddings: these are for previews and comparing only")
     return " · ".join(lines)  # Nodes 2.0 drops line breaks
 
 

@@ -16,7 +16,7 @@ from .defaults import Settings, resolve, resolve_cfg_scale, resolve_seeds, resol
 from .errors import PromptError
 from .grammar import format, parse, rewrite_refs, with_tag
 from .lint import Lint, TuneFacts, lint
-from .prompt import RETOUCH_FLAGS, RETOUCH_SWITCHES, Prompt
+from .prompt import RETOUCH_FLAGS, RETOUCH_SWITCHES, SWITCHES, Prompt
 from .schedulers import SCHEDULERS, Scheduler, local_scheduler
 from .text import Flag, PromptText, Tag
 
@@ -24,6 +24,7 @@ __all__ = [
     "RETOUCH_FLAGS",
     "RETOUCH_SWITCHES",
     "SCHEDULERS",
+    "SWITCHES",
     "Flag",
     "Lint",
     "Prompt",

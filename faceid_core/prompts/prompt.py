@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from functools import cached_property
+from typing import Any
 
 from .errors import error_in, quoted, suggestion
 from .flags import CONTROLNETS
@@ -56,6 +57,11 @@ MIN_SIDE, MAX_SIDE = (
 _RETOUCHES = {"retouches": True}
 
 
+def _off(does: str, **metadata: object) -> Any:
+    """A field that is a switch. What it does is told in these words, in the node and on the command line."""
+    return field(default=False, metadata={"does": does, **metadata})
+
+
 @dataclass(frozen=True)
 class Prompt:
     """What to draw. Construction refuses what no engine can draw; ``lint`` gives advice on the rest.
@@ -79,15 +85,17 @@ class Prompt:
     ar: str = "1:1"  # of LEGACY_ASPECT_RATIOS; not used when aspect_ratio is set
     resolution: str | None = None  # of RESOLUTIONS; remote only: a size class of models that do not run here
 
-    super_resolution: bool = field(default=False, metadata=_RETOUCHES)
-    hires_fix: bool = field(default=False, metadata=_RETOUCHES)
-    face_correct: bool = field(default=False, metadata=_RETOUCHES)
-    face_swap: bool = field(default=False, metadata=_RETOUCHES)
-    inpaint_faces: bool = field(default=False, metadata=_RETOUCHES)
-    use_lpw: bool = False
+    super_resolution: bool = _off("Four times the size.", **_RETOUCHES)
+    hires_fix: bool = _off("Add detail while enlarging. Needs super_resolution.", **_RETOUCHES)
+    face_correct: bool = _off("Restore faces after drawing.", **_RETOUCHES)
+    face_swap: bool = _off(
+        "Swap the person's face into the finished picture, for more likeness. Not for drawings.", **_RETOUCHES
+    )
+    inpaint_faces: bool = _off("Draw each face again at full size. Needs super_resolution.", **_RETOUCHES)
+    use_lpw: bool = _off("Read (word:1.2) as a weight.")
     style: str | None = None  # of STYLES
     color_grading: str | None = field(default=None, metadata=_RETOUCHES)  # of COLOR_GRADINGS
-    film_grain: bool = field(default=False, metadata=_RETOUCHES)
+    film_grain: bool = _off("Add film grain.", **_RETOUCHES)
     prompt_expansion: bool = False
 
     input_image: str | bytes | None = None  # an http(s) or data URL, or an encoded image file's bytes
@@ -124,7 +132,8 @@ class Prompt:
 
 
 RETOUCH_FLAGS = tuple(each.name for each in fields(Prompt) if "retouches" in each.metadata)
-RETOUCH_SWITCHES = tuple(each.name for each in fields(Prompt) if each.name in RETOUCH_FLAGS and each.default is False)
+SWITCHES = {each.name: str(each.metadata["does"]) for each in fields(Prompt) if "does" in each.metadata}
+RETOUCH_SWITCHES = tuple(name for name in SWITCHES if name in RETOUCH_FLAGS)
 
 
 _Check = Callable[[str, object], object]  # raises PromptError for what cannot stand in the field of that name

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..faces import Face, FacePack, Faces, find_faces
 from ..faces.extract import PhotoFaces
+from ..faces.packs import PACK_OF_SPACE
 from .crop import crop_matrix, enlarge, warp
 from .errors import RetouchError
 from .paste import make_patch
@@ -84,10 +85,11 @@ def check_swap_space(swapper: Swapper, person: Faces, *, preview: bool) -> None:
     """
     if person.space == swapper.space or preview:
         return
+    pack = PACK_OF_SPACE[swapper.space]
     raise RetouchError(
         f"The faces were read with the face pack {person.pack!r} (embedding space {person.space!r}), but "
-        f"{swapper.name} was trained on buffalo_l ({swapper.space!r}): the picture would show somebody else. Install "
-        "buffalo_l into models/insightface/models/buffalo_l and choose it in FaceID Extract Face. To try the workflow "
+        f"{swapper.name} was trained on {pack} ({swapper.space!r}): the picture would show somebody else. Install "
+        f"{pack} into models/insightface/models/{pack} and choose it in FaceID Extract Face. To try the workflow "
         "without it, switch on 'preview'; the likeness will be meaningless."
     )
 

@@ -16,7 +16,7 @@ import numpy as np
 from ..cache import LRUCache
 from ..errors import MissingDependencyError
 from ..faces.models import open_session
-from ..faces.packs import TRAINED_SPACE, file_identity
+from ..faces.packs import W600K_R50, file_identity
 from ..model_files.kinds import Kind
 from ..model_files.model_file import ModelFile, open_model_file
 from ..model_files.onnx_header import Header, Value, Weight
@@ -51,6 +51,7 @@ class Contract:
         has_emap: the embedding goes through a 512x512 matrix in the file first.
         shift: added to the template, in pixels of the crop.
         licence: of the published files.
+        space: the embedding space of its sources (``FacePack.space``).
     """
 
     family: str
@@ -60,6 +61,7 @@ class Contract:
     has_emap: bool
     shift: float
     licence: str
+    space: str = W600K_R50
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +88,7 @@ class Swapper:
     @property
     def space(self) -> str:
         """The embedding space of its sources."""
-        return TRAINED_SPACE
+        return self.contract.space
 
     @property
     def licence(self) -> str:

@@ -7,7 +7,8 @@ import dataclasses
 import numpy as np
 import pytest
 from faceid_tunes.faceid_core.adapter.model import Adapter, load_adapter
-from faceid_tunes.faceid_core.adapter.tokens import check_embedding_space
+from faceid_tunes.faceid_core.adapter.tokens import check_embedding_space, preview_note
+from faceid_tunes.faceid_core.adapter.variants import adapter_packs
 from faceid_tunes.faceid_core.errors import AdapterError
 from faceid_tunes.faceid_core.faces.face import Face, Faces
 from support.adapters import adapter_tensors, layer_widths, write_safetensors
@@ -44,3 +45,15 @@ def test_the_wrong_pack_is_refused_with_the_right_ones_name(adapter, space, pack
     check_embedding_space(wanted, faces(wrong_pack, wrong_space), preview=True)
     with pytest.raises(AdapterError, match=rf"trained on {pack} .*Install {pack} into .*models/{pack} "):
         check_embedding_space(wanted, faces(wrong_pack, wrong_space), preview=False)
+
+
+def test_a_preview_is_told_of_against_the_adapters_own_pack(adapter):
+    wanted, right, wrong = trained_on(adapter, "glintr100"), faces("antelopev2", "glintr100"), faces("b", "w600k_r50")
+    assert preview_note(wanted, [right]) == ""
+    told = "PREVIEW: faces from b, not antelopev2; the likeness is meaningless"
+    assert preview_note(wanted, [right, wrong, wrong]) == told
+
+
+def test_an_adapter_has_the_space_of_its_variant_and_its_pack_is_among_those_that_adapters_take(adapter):
+    assert adapter.spec.space == adapter.spec.variant.space
+    assert adapter_packs()[adapter.spec.space] == adapter.spec.pack

@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
+from faceid_tunes.faceid_core.adapter.variants import adapter_packs
 from faceid_tunes.faceid_core.errors import NoFaceError
 from faceid_tunes.faceid_core.faces import choose_faces, describe_faces, extract_faces, find_faces
 from faceid_tunes.faceid_core.faces.trust import doubts
@@ -54,7 +55,7 @@ def test_faces_of_25_pixels_are_never_vouched_for(pack):
 def test_the_reason_is_told_for_each_image(astronaut, pack):
     small = cv2.resize(astronaut, (120, 120), interpolation=cv2.INTER_AREA)
     found = find_faces([astronaut, JUNK["very dark"](astronaut), JUNK["negative"](astronaut), small], pack)
-    assert describe_faces(choose_faces(found), found).split(" · ")[2] == (
+    assert describe_faces(choose_faces(found), found, adapter_packs()).split(" · ")[2] == (
         "cannot vouch for who it is: image 2 (very dark), image 3 (blurred, noisy, turned away or altered), "
         "image 4 (9 pixels between the eyes)"
     )

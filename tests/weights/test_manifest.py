@@ -73,8 +73,8 @@ def test_every_group_is_used():
 def test_the_face_pack_is_the_one_the_faces_code_knows():
     detector, recogniser = model_file("buffalo_l-detector"), model_file("buffalo_l-recogniser")
     assert detector.url == recogniser.url == packs.BUFFALO_L_URL
-    assert packs._SPACES[recogniser.sha256] == packs.TRAINED_SPACE
-    assert detector.subfolder == recogniser.subfolder == f"models/{packs.TRAINED_PACK}"
+    assert packs._SPACES[recogniser.sha256] == packs.W600K_R50
+    assert detector.subfolder == recogniser.subfolder == f"models/{packs.BUFFALO_L}"
 
 
 def test_what_generate_needs_is_complete():

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ...prompts import RETOUCH_SWITCHES, Prompt, Tag, resolve_cfg_scale, resolve_seeds, rewrite_refs
+from ...prompts import SWITCHES, Prompt, Tag, resolve_cfg_scale, resolve_seeds, rewrite_refs
 from ...prompts.defaults import LEGACY_RATIOS
 from ...tunes.tune import Tune
 from .client import Graph
@@ -23,7 +23,6 @@ _LONGEST_TITLE = 200  # characters kept of a tune's title; the digest comes on t
 _NOT_IN_REF = re.compile(r"[\x00-\x1f\x7f<>:]")
 # Fields that FaceIDPrompt has under the same name, with what its widget shows for the API's null.
 _WIDGETS = {"steps": 0, "w": 0, "h": 0, "scheduler": "auto", "style": "none", "color_grading": "none"}
-_SWITCHES = (*RETOUCH_SWITCHES, "use_lpw")
 _NOT_ITS_OWN = (
     "resolution",
     "prompt_expansion",
@@ -200,7 +199,7 @@ def prompt_inputs(prompt: Prompt, text: str) -> dict[str, Any]:
         "cfg_scale": resolve_cfg_scale(prompt),
         "aspect_ratio": prompt.aspect_ratio or LEGACY_RATIOS.get(prompt.ar, prompt.ar),
         **{name: shown if getattr(prompt, name) is None else getattr(prompt, name) for name, shown in _WIDGETS.items()},
-        **{name: getattr(prompt, name) for name in _SWITCHES},
+        **{name: getattr(prompt, name) for name in SWITCHES},
     }
 
 

@@ -14,11 +14,11 @@ import torch
 
 from ...adapter.layers import Base
 from ...adapter.model import Adapter, load_adapter
-from ...adapter.tokens import ClipFeatures, IdentityTokens, identity_tokens
+from ...adapter.tokens import ClipFeatures, IdentityTokens, identity_tokens, preview_note
 from ...cache import LRUCache
 from ...errors import AdapterError, FaceIDError, MissingDependencyError
 from ...faces import Faces
-from ...faces.packs import BUFFALO_L_URL, TRAINED_PACK, TRAINED_SPACE
+from ...faces.packs import BUFFALO_L_URL
 from ...model_files.model_file import ModelFile
 from ...prompts import Prompt
 from ...retouch import retouch_picture
@@ -114,8 +114,9 @@ class DiffusersEngine:
         adapter = self._adapter if plan.people else None
         order = Order(plan, adapter, tokens, self.lora_strength, tuple(_loras(plan, files)))
         pictures, retouch_notes = self._pictures(self._model, order, tools, step)
-        notes = (*plan.people_notes, *_preview_note(plan), *plan.drawing_notes, *plan.left_out, *_inversions_note(plan))
-        return Drawn(pictures, (*notes, *retouch_notes))
+        preview = preview_note(adapter, (person.faces for person in plan.people)) if adapter else ""
+        before = [*plan.people_notes, *filter(None, [preview]), *plan.drawing_notes, *plan.left_out]
+        return Drawn(pictures, (*before, *_inversions_note(plan), *retouch_notes))
 
     def _pictures(
         self, model: LoadedModel, order: Order, tools: Tools, step: Step
@@ -193,13 +194,6 @@ def _loras(plan: Plan, files: Callable[[], Mapping[str, Path]]) -> Iterator[Lora
         yield Lora(files()[lora.name], lora.strength)
     if plan.lcm_lora is not None:
         yield Lora(files()[plan.lcm_lora], 1.0, on_text=False)
-
-
-def _preview_note(plan: Plan) -> list[str]:
-    packs = sorted({person.faces.pack for person in plan.people if person.faces.space != TRAINED_SPACE})
-    if not packs:
-        return []
-    return [f"PREVIEW: faces from {', '.join(packs)}, not {TRAINED_PACK}; the likeness is meaningless"]
 
 
 def _inversions_note(plan: Plan) -> list[str]:
