@@ -1,39 +1,45 @@
 """The command line: ``faceid tunes``, ``prompt``, ``weights``, ``generate``, ``demo`` and ``serve``, one module each.
 
-A skin: it parses arguments, calls the core and writes lines. Errors go to standard error with exit status 1; a prompt
-for which there is only advice exits with 0; Ctrl-C exits with 130.
+A skin: it parses arguments, calls the core and writes lines. Errors go to standard error with exit status 1, also when
+standard output cannot be written to; a prompt for which there is only advice exits with 0; Ctrl-C exits with 130, and a
+pipe whose reader has gone with 141.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from contextlib import closing
+from typing import TYPE_CHECKING
 
 from ..faceid_core.errors import FaceIDError
 from . import demo, generate, prompt, serve, tunes, weights
 from .ctrl_c import noticing_ctrl_c
+from .streams import decode_texts, prepare_streams, say
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
 
 _SUBJECTS = (generate, demo, tunes, prompt, weights, serve)
+_INTERRUPTED, _READER_GONE = 130, 141  # 128 and the number of the signal, as shells count
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit status is returned."""
-    options = _parser().parse_args(arguments)
+    prepare_streams()
     with noticing_ctrl_c() as was_pressed:
         try:
+            options = _parser().parse_args(arguments)
+            decode_texts(options)
             _write_lines(options)
         except KeyboardInterrupt:
-            return 130
-        except BrokenPipeError:  # the reader has closed the pipe, as in `faceid weights list | head`
-            os.dup2(
-                os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
-            )  # otherwise Python reports the error again at its exit
+            return _INTERRUPTED
+        except BrokenPipeError:
+            return _READER_GONE
         except Exception as error:
             if was_pressed():  # a library turned it into this error
-                return 130
+                return _INTERRUPTED
             if not isinstance(error, FaceIDError):
                 raise
             sys.stderr.write(f"faceid: {error}\n")
@@ -44,12 +50,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _write_lines(options: argparse.Namespace) -> None:
     with closing(options.run(options)) as lines:  # after Ctrl-C here, too, a command can clean up
         for line in lines:
-            sys.stdout.write(line + "\n")
-            sys.stdout.flush()
+            say(line + "\n")
+    say("")  # what a library has printed
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose help is output: argparse itself ignores that it cannot be written."""
+
+    def print_help(self, file: SupportsWrite[str] | None = None) -> None:
+        if file is None:
+            say(self.format_help())
+        else:
+            super().print_help(file)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="faceid", description="Identities from photos, and prompts that name them.")
+    parser = _Parser(prog="faceid", description="Identities from photos, and prompts that name them.")
     subjects = parser.add_subparsers(required=True, metavar="SUBJECT")
     for subject in _SUBJECTS:
         subject.add_to(subjects)

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .streams import say
+
 if TYPE_CHECKING:
     from ..faceid_core.weights.check import Check
     from ..faceid_core.weights.folders import ModelFolders
@@ -157,8 +159,7 @@ def asking(accepted_ids: Iterable[str]) -> Callable[[Licence], bool]:
             return True
         if not sys.stdin.isatty():
             return False
-        sys.stdout.write(f"{_licence(licence)}\nAccept? [y/N] ")
-        sys.stdout.flush()
+        say(f"{_licence(licence)}\nAccept? [y/N] ")
         return sys.stdin.readline().strip().lower() in ("y", "yes")
 
     return accept
