@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ..service.settings import ServiceSettings
 
 _PORT = 8190
+_COMFYUI_PORT = 8188
 
 
 def add_to(subjects: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -69,15 +70,25 @@ def _serve(options: argparse.Namespace) -> Iterator[str]:
 
 
 def _settings(options: argparse.Namespace) -> ServiceSettings:
+    from ..faceid_core.jobs.posting import Rules
     from ..service.settings import ServiceSettings
 
     return ServiceSettings(
         public_url=options.public_url,
-        is_strict=options.strict,
-        trained_as_faceid=not options.no_training,
-        is_idempotent=options.idempotent,
+        rules=Rules(
+            is_strict=options.strict,
+            trained_as_faceid=not options.no_training,
+            is_idempotent=options.idempotent,
+        ),
         allowed=tuple(options.allow),
+        closed_ports=(options.port, *_comfyui_ports(options)),
     )
+
+
+def _comfyui_ports(options: argparse.Namespace) -> tuple[int, ...]:
+    from yarl import URL
+
+    return (_COMFYUI_PORT, *filter(None, [URL(options.comfyui).port if options.comfyui else None]))
 
 
 def _token(options: argparse.Namespace) -> Iterator[str]:

@@ -33,6 +33,7 @@
     │   ├── DeadlineError  the images are not there yet; waiting can be resumed
     │   └── ResultError  a prompt ended without images, or an image cannot be used
     ├── MalformedRequestError  (astria/wire/brackets.py) a request's body or names cannot be understood
+    │   └── BodyTooLargeError  (astria/wire/bodies.py) a request's body, or a part of it, goes beyond the limits
     └── UnexpectedObjectError  (astria/wire/objects_json.py) JSON is not the object it should be
 
 A file is relative to ``faceid_core``; an error without one is in the file of its parent. A test compares the tree with

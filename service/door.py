@@ -14,13 +14,16 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from ..faceid_core.astria.wire.bodies import BodyTooLargeError
 from ..faceid_core.astria.wire.brackets import MalformedRequestError
 from ..faceid_core.jobs.api_tunes import LOCAL
+from ..faceid_core.jobs.posting import Poster
 from ..faceid_core.jobs.tokens import list_tokens, owner_of
 from ..faceid_core.prompts import PromptError
 from ..faceid_core.tunes.errors import TuneError, TuneNotFoundError
 from .answers import field_refusal, later, refusal
-from .requests import BadRequestError, is_loopback, peer_of
+from .params import ignored
+from .requests import BadRequestError, base_url, is_loopback, peer_of
 from .state import service_of
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -46,6 +49,8 @@ async def answered(request: web.Request, handler: Handler) -> web.StreamResponse
         answer = await handler(request)
     except web.HTTPException as error:
         answer = _http_error(request, error)
+    except BodyTooLargeError as error:
+        answer = refusal(413, str(error))
     except (BadRequestError, MalformedRequestError) as error:
         answer = refusal(400, str(error))
     except TuneNotFoundError as error:
@@ -58,6 +63,8 @@ async def answered(request: web.Request, handler: Handler) -> web.StreamResponse
         log.exception("%s %s failed", request.method, request.path)
         answer = later(500)
     answer.headers.setdefault("Access-Control-Allow-Origin", "*")
+    if names := ignored(request):
+        answer.headers["X-FaceID-Ignored"] = ", ".join(names).encode("ascii", "backslashreplace").decode()[:1000]
     answer.headers.setdefault("X-Content-Type-Options", "nosniff")
     return answer
 
@@ -82,6 +89,15 @@ def owner(request: web.Request) -> int:
     return found
 
 
+def is_local(request: web.Request) -> bool:
+    """Whether the request comes from this machine itself."""
+    return is_loopback(peer_of(request)) and not any(name in request.headers for name in _FORWARDED)
+
+
+def poster(request: web.Request) -> Poster:
+    return Poster(owner(request), base_url(request, service_of(request).settings))
+
+
 def _owner(request: web.Request) -> int | str:
     """The owner, or why not."""
     service = service_of(request)
@@ -101,7 +117,7 @@ def _owner(request: web.Request) -> int | str:
 
 
 def _is_from_here(request: web.Request) -> bool:
-    if not is_loopback(peer_of(request)) or any(name in request.headers for name in _FORWARDED):
+    if not is_local(request):
         return False
     if _host_name(f"//{request.headers.get('Host', '')}") not in _NAMES:
         return False

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+import base64
+import binascii
 import ipaddress
 import socket
+from collections.abc import Sequence
 from typing import Any
 
 import aiohttp
+from yarl import URL
 
+from ..faceid_core.tunes.errors import TuneError
 from .settings import ServiceSettings
 
+_SECONDS = 30  # for one picture
+_LARGEST = 64 * 1024**2  # bytes, of one picture
+_REDIRECTS = 5
+_AT_ONCE = 4
+# Public by Python's table, and yet another way to a private address.
 _FORBIDDEN = tuple(
     ipaddress.ip_network(text)
     for text in (
@@ -19,6 +30,7 @@ _FORBIDDEN = tuple(
         "2001::/32",  # Teredo
         "fec0::/10",
         "168.63.129.16/32",  # a cloud's metadata
+        "192.88.99.0/24",  # 6to4's relays
     )
 )
 
@@ -28,7 +40,10 @@ class ForbiddenAddressError(OSError):
 
 
 def guarded_session(settings: ServiceSettings, *, is_local: bool, seconds: float) -> aiohttp.ClientSession:
-    """A session that connects to public addresses, and to those that are allowed; no proxy of the environment."""
+    """A session that connects to public addresses, and to those that are allowed; no proxy of the environment.
+
+    ``is_local``: ordered from this machine, so that its own servers may be reached, but for ``closed_ports``.
+    """
 
     def factory(address: Any) -> socket.socket:
         family, kind, protocol, _, where = address
@@ -36,28 +51,76 @@ def guarded_session(settings: ServiceSettings, *, is_local: bool, seconds: float
         return socket.socket(family, kind, protocol)
 
     connector = aiohttp.TCPConnector(socket_factory=factory, force_close=True)
-    return aiohttp.ClientSession(
-        connector=connector, timeout=aiohttp.ClientTimeout(total=seconds), trust_env=False, auto_decompress=False
-    )
+    timeout = aiohttp.ClientTimeout(total=seconds)
+    return aiohttp.ClientSession(connector=connector, timeout=timeout, trust_env=False, auto_decompress=False)
 
 
 def check_address(host: str, port: int, settings: ServiceSettings, *, is_local: bool) -> None:
     """Raises ForbiddenAddressError."""
     found = ipaddress.ip_address(host.split("%")[0])
     found = getattr(found, "ipv4_mapped", None) or found
-    if is_local and found.is_loopback:
-        return
     if any(_covers(allowed, found, port) for allowed in settings.allowed):
+        return
+    if is_local and found.is_loopback and port not in settings.closed_ports:
         return
     if not found.is_global or found.is_multicast or any(found in network for network in _FORBIDDEN):
         raise ForbiddenAddressError(f"{found} is not a public address")
 
 
-def _covers(allowed: str, found: Any, port: int) -> bool:
-    """An entry is host:port or a CIDR."""
-    text, _, number = allowed.rpartition(":") if "/" not in allowed else (allowed, "", "")
+async def fetch_pictures(
+    settings: ServiceSettings, urls: Sequence[str], field: str, *, is_local: bool
+) -> tuple[bytes, ...]:
+    """The files at the addresses, in their order. ``field`` is whose value they are, for the error.
+
+    Raises:
+        TuneError: one cannot be fetched; names the field and the image.
+    """
+    if not urls:
+        return ()
+    gate = asyncio.Semaphore(_AT_ONCE)
+    async with guarded_session(settings, is_local=is_local, seconds=_SECONDS) as session:
+
+        async def fetch(number: int, url: str) -> bytes:
+            async with gate:
+                try:
+                    return _of_data_url(url) if url.startswith("data:") else await _fetch(session, url)
+                except (aiohttp.ClientError, asyncio.TimeoutError, OSError, ValueError) as error:
+                    reason = str(error) or "no answer in time"
+                    raise TuneError(f"could not download image {number}: {reason[:200]}.", field) from None
+
+        return tuple(await asyncio.gather(*(fetch(number, url) for number, url in enumerate(urls, 1))))
+
+
+async def _fetch(session: aiohttp.ClientSession, url: str) -> bytes:
+    """Raises ClientError, TimeoutError, OSError or ValueError."""
+    if URL(url).scheme not in ("http", "https"):
+        raise ValueError("the address is not http or https")
+    async with session.get(url, max_redirects=_REDIRECTS, headers={"Accept": "image/*"}) as answer:
+        if answer.status != 200:
+            raise ValueError(f"HTTP {answer.status}")
+        data = bytearray()
+        async for chunk in answer.content.iter_any():
+            data += chunk
+            if len(data) > _LARGEST:
+                raise ValueError(f"more than {_LARGEST} bytes")
+        return bytes(data)
+
+
+def _of_data_url(url: str) -> bytes:
+    head, _, payload = url.partition(",")
+    if not head.endswith(";base64"):
+        raise ValueError("the data URL is not base64")
     try:
-        network = ipaddress.ip_network(text.strip("[]") or allowed, strict=False)
+        return base64.b64decode(payload, validate=True)
+    except binascii.Error:
+        raise ValueError("the data URL is not base64") from None
+
+
+def _covers(allowed: str, found: Any, port: int) -> bool:
+    """An entry of the allow-list is host:port, or a CIDR."""
+    host, _, number = (allowed, "", "") if "/" in allowed else allowed.rpartition(":")
+    try:
+        network = ipaddress.ip_network(host.strip("[]"), strict=False)
     except ValueError:
         return False
-    return found in network and (not number or int(number) == port)
+    return found in network and (not number or number == str(port))

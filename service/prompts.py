@@ -7,66 +7,54 @@ from dataclasses import replace
 
 from aiohttp import web
 
-from ..faceid_core.astria.wire.bodies import read_params
 from ..faceid_core.astria.wire.objects_json import prompt_json
 from ..faceid_core.astria.wire.prompt_request import read_prompt
-from ..faceid_core.jobs import api_tunes
 from ..faceid_core.jobs.answers import prompt_object
+from ..faceid_core.jobs.fields import prompt_from_json
 from ..faceid_core.jobs.job import Job
 from ..faceid_core.jobs.listing import job_of, list_jobs
 from ..faceid_core.prompts import Prompt
-from ..faceid_core.prompts.errors import error_at
-from .answers import json_answer, refusal
-from .door import owner
+from .answers import json_answer
+from .door import is_local, owner, poster
+from .params import PROMPT, body_of, with_pictures
 from .requests import base_url, page_of
-from .state import Service, service_of
-
-NOT_A_CHECKPOINT = "model_type=faceid is not supported. Use a checkpoint instead"
+from .state import service_of
 
 
 async def post_prompt(request: web.Request) -> web.Response:
     """``POST /tunes/:id/prompts``: queued when the answer leaves."""
-    service, whose = service_of(request), owner(request)
-    tune_id = int(request.match_info["tune_id"])
-    base = await asyncio.to_thread(_base_of, service, tune_id, whose)
-    if isinstance(base, str):
-        return refusal(422, base)
-    prompt = read_prompt(await read_params(request))
-    job = await asyncio.to_thread(_post, service, prompt, base, whose, base_url(request, service.settings))
+    params = await body_of(request, PROMPT)
+    return await _taken(request, int(request.match_info["tune_id"]), read_prompt(params))
+
+
+async def duplicate_prompt(request: web.Request) -> web.Response:
+    """``POST /prompts/:id/duplicate``: the same again, with what the body changes."""
+    service, job = service_of(request), await _mine(request)
+    params = await body_of(request, PROMPT)
+    first = await asyncio.to_thread(prompt_from_json, job.fields, service.store.blobs.get)
+    return await _taken(request, job.tune_id, read_prompt(params, replace(first, text=job.text)), job.id)
+
+
+async def _taken(request: web.Request, tune_id: int, prompt: Prompt, orig_prompt_id: int | None = None) -> web.Response:
+    service = service_of(request)
+    prompt = await with_pictures(service.settings, prompt, is_local=is_local(request))
+    job = await asyncio.to_thread(service.desk.take_prompt, tune_id, prompt, poster(request), orig_prompt_id)
+    service.wake()
     return json_answer(_written(request, job), 201)
 
 
-def _base_of(service: Service, tune_id: int, whose: int) -> int | str:
-    """The base model to draw with, or the API's sentence for a tune that is none."""
-    known = {model.id for model in service.base_models}
-    if tune_id in known:
-        return tune_id
-    tune = api_tunes.tune_of(service.store, tune_id, whose)
-    if tune is not None:
-        base = tune.tune.base_tune_id
-        return NOT_A_CHECKPOINT if service.settings.is_strict or base is None else base
-    if service.settings.needs_known_base:
-        raise web.HTTPNotFound
-    return tune_id
+async def like_prompt(request: web.Request) -> web.Response:
+    return await _liked(request, True, 201)
 
 
-def _post(service: Service, prompt: Prompt, base: int, whose: int, url: str) -> Job:
-    own = _with_ids(service, prompt, whose)
-    return service.jobs.post(own, tune_id=base, base_url=url, owner=whose, text=prompt.text)
+async def unlike_prompt(request: web.Request) -> web.Response:
+    return await _liked(request, False, 204)
 
 
-def _with_ids(service: Service, prompt: Prompt, whose: int) -> Prompt:
-    """The prompt with every face tag by number, and only those of tunes that the owner has. Raises PromptError."""
-    text, shift = prompt.text, 0
-    for tag in prompt.parsed.faces:
-        found = None if tag.tune_id is None else api_tunes.tune_of(service.store, tag.tune_id, whose)
-        found = found or api_tunes.tune_titled(service.store, tag.ref, whose)
-        if found is None:
-            raise error_at(prompt.text, tag.start, f"there is no tune {tag.ref!r}", "GET /tunes lists yours.")
-        new = f"<faceid:{found.tune.id}:{tag.strength:g}>"
-        text = text[: tag.start + shift] + new + text[tag.end + shift :]
-        shift += len(new) - (tag.end - tag.start)
-    return replace(prompt, text=text)
+async def _liked(request: web.Request, is_liked: bool, status: int) -> web.Response:
+    job = await _mine(request)
+    await asyncio.to_thread(service_of(request).jobs.like, job.id, is_liked)
+    return web.Response(status=status)
 
 
 async def list_prompts(request: web.Request) -> web.Response:

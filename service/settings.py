@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
+
+from ..faceid_core.jobs.posting import Rules
 
 
 @dataclass(frozen=True)
@@ -13,19 +15,15 @@ class ServiceSettings:
     Attributes:
         public_url: how clients reach the service, when it cannot tell from their requests.
         trusted_proxies: addresses whose ``X-Forwarded-*`` headers are believed.
-        is_strict: a prompt posted to a FaceID tune's own id is refused, as the API's page documents it.
-        trained_as_faceid: tunes that the API would train (no ``model_type``) are kept as identities.
-        needs_known_base: a base model that ``base_models.toml`` does not list is a 404, not the default model.
-        is_idempotent: the same title again is the same tune.
+        rules: what the API leaves open about tunes and prompts.
         lifetime: how long tunes and pictures are kept; None for ever.
-        allowed: host:port or CIDR that may be fetched from although private.
+        allowed: address:port or CIDR that may be fetched from although private.
+        closed_ports: of this machine, which no client may have us call: our own, and a ComfyUI's.
     """
 
     public_url: str | None = None
     trusted_proxies: tuple[str, ...] = ()
-    is_strict: bool = False
-    trained_as_faceid: bool = True
-    needs_known_base: bool = False
-    is_idempotent: bool = False
+    rules: Rules = field(default_factory=Rules)
     lifetime: timedelta | None = None
     allowed: tuple[str, ...] = ()
+    closed_ports: tuple[int, ...] = (8188,)

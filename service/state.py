@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from ..faceid_core.astria.base_models import BaseModel
+from ..faceid_core.jobs.posting import Desk
 from ..faceid_core.jobs.queue import Jobs
 from .settings import ServiceSettings
 
@@ -28,6 +29,12 @@ class Service:
     base_models: tuple[BaseModel, ...]
     settings: ServiceSettings = field(default_factory=ServiceSettings)
     clock: Callable[[], datetime] = lambda: datetime.now(timezone.utc)
+    wake: Callable[[], None] = lambda: None  # called when a prompt was posted: a worker in this process looks at once
+
+    @property
+    def desk(self) -> Desk:
+        ids = tuple(model.id for model in self.base_models)
+        return Desk(self.store, self.jobs, self.pack, ids, self.settings.rules, self.clock)
 
 
 KEY = web.AppKey("service", Service)

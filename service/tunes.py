@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
 from aiohttp import web
 
-from ..faceid_core.astria.wire.bodies import read_params
 from ..faceid_core.astria.wire.objects_json import tune_json
 from ..faceid_core.astria.wire.tune_request import TuneRequest, read_tune
 from ..faceid_core.jobs import api_tunes
 from ..faceid_core.jobs.answers import tune_object
 from ..faceid_core.jobs.api_tunes import ApiTune
-from ..faceid_core.tunes.create import create_tune
-from ..faceid_core.tunes.errors import TuneError
+from ..faceid_core.jobs.posting import FACEID
 from .answers import json_answer
-from .door import owner
+from .door import is_local, owner, poster
+from .fetch import fetch_pictures
+from .params import TUNE, body_of, pack_prompt, with_pictures
 from .requests import base_url, page_of
 from .state import Service, service_of
 
@@ -24,49 +25,33 @@ _FILTERS = ("title", "name", "model_type", "branch")
 
 
 async def post_tune(request: web.Request) -> web.Response:
-    """``POST /tunes``: a FaceID tune is ready in the answer."""
+    """``POST /tunes``: a FaceID tune is ready in the answer; one that the API trains is so a moment later."""
     service = service_of(request)
-    wanted = read_tune(await read_params(request))
-    made = await asyncio.to_thread(_create, service, wanted, owner(request))
-    return json_answer(_written(request, made), 201)
+    params = await body_of(request, TUNE)
+    return await _taken(request, service, read_tune(params))
 
 
-def _create(service: Service, wanted: TuneRequest, whose: int) -> ApiTune:
-    store, settings = service.store, service.settings
-    if wanted.model_type != "faceid" and not settings.trained_as_faceid:
-        raise TuneError(
-            f"tune[model_type] is {wanted.model_type!r}: only faceid is possible here, nothing is trained.",
-            "tune[model_type]",
-        )
-    if settings.is_idempotent and (known := api_tunes.tune_titled(store, wanted.title, whose)):
-        return known
-    if not wanted.images:
-        raise TuneError("tune[images] is empty: send at least one photo of the person.", "tune[images]")
-    tune = create_tune(
-        store,
-        [file.data for file in wanted.images],
-        api_tunes.free_title(store, wanted.title),
-        wanted.name,
-        service.pack,
-        is_api=True,
-        token=wanted.token,
-        base_tune_id=wanted.base_tune_id,
-        branch=wanted.branch or "sd15",
-        steps=wanted.steps,
-        face_crop=wanted.face_crop,
-        training_face_correct=wanted.training_face_correct,
-        callback=wanted.callback,
+async def post_pack_tune(request: web.Request) -> web.Response:
+    """``POST /p/:slug/tunes``: as a tune, with one portrait, since there are no packs here."""
+    service = service_of(request)
+    params = await body_of(request, TUNE)
+    wanted = read_tune(params)
+    return await _taken(request, service, replace(wanted, prompts=wanted.prompts or (pack_prompt(params, wanted),)))
+
+
+async def _taken(request: web.Request, service: Service, wanted: TuneRequest) -> web.Response:
+    fetched = await fetch_pictures(service.settings, wanted.image_urls, "tune[image_urls]", is_local=is_local(request))
+    photos = [*(file.data for file in wanted.images), *fetched]
+    prompts = tuple(
+        [await with_pictures(service.settings, each, is_local=is_local(request)) for each in wanted.prompts]
     )
-    characteristics = dict(wanted.characteristics)
-    api_tunes.own(
-        store,
-        tune.id,
-        owner=whose,
-        title=wanted.title,
-        model_type=wanted.model_type,
-        characteristics=characteristics,
-    )
-    return ApiTune(tune, wanted.title, wanted.model_type, characteristics)
+    wanted = replace(wanted, prompts=prompts)
+    made, is_new = await asyncio.to_thread(service.desk.take_tune, wanted, photos, poster(request))
+    service.wake()
+    answer = _written(request, made)
+    if is_new and made.model_type != FACEID:
+        answer |= {"trained_at": None, "expires_at": None}
+    return json_answer(answer, 201)
 
 
 async def list_tunes(request: web.Request) -> web.Response:
@@ -90,7 +75,7 @@ async def get_tune(request: web.Request) -> web.Response:
 async def patch_tune(request: web.Request) -> web.Response:
     """Title and name; what else clients send (``auto_extend``) has no meaning here."""
     service, tune = service_of(request), await _mine(request)
-    wanted = read_tune(await read_params(request))
+    wanted = read_tune(await body_of(request, TUNE))
     changes = {name: getattr(wanted, name) for name in ("name",) if getattr(wanted, name)}
     if changes:
         await asyncio.to_thread(service.store.update, tune.tune.id, **changes)

@@ -33,23 +33,15 @@ class ApiTune:
     characteristics: Mapping[str, str]
 
 
-def own(
-    store: TuneStore,
-    tune_id: int,
-    *,
-    owner: int,
-    title: str,
-    model_type: str | None,
-    characteristics: Mapping[str, str],
-) -> None:
+def own(store: TuneStore, made: ApiTune, owner: int) -> None:
     """Write down whose tune it is."""
     values = {
-        "tune_id": tune_id,
+        "tune_id": made.tune.id,
         "owner": owner,
-        "title": title,
-        "model_type": model_type,
+        "title": normal(made.title),
+        "model_type": made.model_type,
         "is_local": owner == LOCAL,
-        "characteristics": dict(characteristics),
+        "characteristics": dict(made.characteristics),
     }
     with store.database.writing() as connection:
         connection.execute(api_tunes.insert().values(values))

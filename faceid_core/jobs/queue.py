@@ -85,6 +85,10 @@ class Jobs:
             self._need(connection, job_id, uploaded)
             return select_jobs(connection, sa.select(prompts).where(prompts.c.id == job_id))[0]
 
+    def like(self, job_id: int, is_liked: bool) -> None:
+        with self._database.writing() as connection:
+            connection.execute(prompts.update().where(prompts.c.id == job_id).values(is_liked=is_liked))
+
     def delete(self, job_id: int) -> None:
         """Forget the job and its pictures. A worker that draws it finds its fence worthless and stops."""
         with self._database.writing() as connection:

@@ -1,43 +1,93 @@
-"""From a request's body to parameters, for every form that clients of the API send (docs/facts/astria.md 3)."""
+"""From a request's body to parameters, for every form that clients of the API send (docs/facts/astria.md 3).
+
+Everything is bounded while it is read: bytes, files, parts, text, the shape of JSON. Nothing is decompressed.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl
 
 from .brackets import MalformedRequestError, Nested, nest
 from .file import File
 
 if TYPE_CHECKING:
-    from aiohttp import web
+    from aiohttp import BodyPartReader, web
 
-_FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
+_JSON, _URLENCODED, _MULTIPART = "application/json", "application/x-www-form-urlencoded", "multipart/form-data"
+_MB = 1024**2
+_PLAIN_ENCODINGS = ("", "binary", "7bit", "8bit")
 
 
-async def read_params(request: web.BaseRequest) -> dict[str, Nested]:
+class BodyTooLargeError(MalformedRequestError):
+    """A body, or one of its parts, is larger than the limits; the HTTP status is 413."""
+
+
+@dataclass(frozen=True)
+class BodyLimits:
+    """What a body may have. Sizes are in bytes.
+
+    Attributes:
+        body: all of it.
+        file: one uploaded file.
+        files: how many of them.
+        parts: parameters, files included.
+        text: one parameter that is no file.
+        json_values: commas and brackets of JSON: each may become an object in memory.
+    """
+
+    body: int = 256 * _MB
+    file: int = 64 * _MB
+    files: int = 64
+    parts: int = 2000
+    text: int = 1 * _MB
+    json_values: int = 100_000
+
+
+async def read_params(request: web.BaseRequest, limits: BodyLimits | None = None) -> dict[str, Nested]:
     """The nested parameters of a multipart, urlencoded or JSON body; {} without a body.
 
-    The server's ``client_max_size`` limits the body; a larger one raises aiohttp's HTTPRequestEntityTooLarge.
-
     Raises:
+        BodyTooLargeError: it goes beyond ``limits``.
         MalformedRequestError: it is none of these, or damaged.
     """
+    limits = limits or BodyLimits()
     if not request.can_read_body:
         return {}
-    if request.content_type == "application/json":
-        return _read_json(await request.read())
-    if request.content_type not in _FORMS:
-        raise MalformedRequestError(
-            f"A body of type {request.content_type} cannot be read: send multipart/form-data, "
-            "application/x-www-form-urlencoded or application/json."
-        )
-    return nest(await _read_form(request))
+    if (request.content_length or 0) > limits.body:
+        raise BodyTooLargeError(f"The body has {request.content_length} bytes: at most {limits.body} are read.")
+    encoding = request.headers.get("Content-Encoding", "identity").lower()
+    if encoding != "identity":
+        raise MalformedRequestError(f"The body is encoded as {encoding[:40]!r}: send it as it is.")
+    if request.content_type == _JSON:
+        return _read_json(await _read_all(request, limits.body), limits)
+    if request.content_type == _URLENCODED:
+        return nest(_read_urlencoded(await _read_all(request, limits.parts * _MB // 100), limits))
+    if request.content_type == _MULTIPART:
+        return nest([pair async for pair in _read_multipart(request, limits)])
+    raise MalformedRequestError(
+        f"A body of type {request.content_type[:80]} cannot be read: send multipart/form-data, "
+        "application/x-www-form-urlencoded or application/json."
+    )
 
 
-def _read_json(body: bytes) -> dict[str, Nested]:
+async def _read_all(request: web.BaseRequest, limit: int) -> bytes:
+    body = bytearray()
+    async for chunk in request.content.iter_any():
+        body += chunk
+        if len(body) > limit:
+            raise BodyTooLargeError(f"The body has more than {limit} bytes. Send photos as multipart/form-data.")
+    return bytes(body)
+
+
+def _read_json(body: bytes, limits: BodyLimits) -> dict[str, Nested]:
+    if sum(map(body.count, (b",", b"[", b"{"))) > limits.json_values:
+        raise BodyTooLargeError(f"The JSON body has more than {limits.json_values} values.")
     try:
-        values = json.loads(body) if body.strip() else {}
+        values = json.loads(body, parse_constant=_no_number) if body.strip() else {}
     except (ValueError, RecursionError) as error:
         raise MalformedRequestError(f"The body is not JSON: {error}.") from None
     if not isinstance(values, Mapping):
@@ -46,24 +96,76 @@ def _read_json(body: bytes) -> dict[str, Nested]:
     return nest(values.items())
 
 
-async def _read_form(request: web.BaseRequest) -> list[tuple[str, Nested]]:
+def _no_number(name: str) -> Nested:
+    raise ValueError(f"{name} is no JSON number")
+
+
+def _read_urlencoded(body: bytes, limits: BodyLimits) -> list[tuple[str, Nested]]:
     try:
-        return [(name, _form_value(name, value)) for name, value in (await request.post()).items()]
+        found = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=limits.parts, errors="strict")
+    except ValueError as error:
+        raise MalformedRequestError(f"The form cannot be read: {error}.") from None
+    return list(found)
+
+
+async def _read_multipart(request: web.BaseRequest, limits: BodyLimits) -> AsyncIterator[tuple[str, Nested]]:
+    from aiohttp import BodyPartReader
+
+    parts = files = size = 0
+    try:
+        reader = await request.multipart()
+        while (part := await reader.next()) is not None:
+            if not isinstance(part, BodyPartReader):
+                raise MalformedRequestError("The form has a form inside: send each parameter as a part of its own.")
+            parts += 1
+            if part.name is None:
+                raise MalformedRequestError("The form cannot be read: a part has no name.")
+            if parts > limits.parts:
+                raise BodyTooLargeError(f"The form has more than {limits.parts} parts.")
+            is_file = part.filename is not None
+            files += is_file
+            if files > limits.files:
+                raise BodyTooLargeError(f"More than {limits.files} files: send fewer photos.")
+            data = await _read_part(part, limits.file if is_file or _is_binary(part) else limits.text)
+            size += len(data)
+            if size > limits.body:
+                raise BodyTooLargeError(f"The body has more than {limits.body} bytes: send fewer or smaller photos.")
+            yield part.name, _form_value(part, data)
+    except MalformedRequestError:
+        raise
     except (
         ValueError,
         AssertionError,
         LookupError,
+        EOFError,
+        RuntimeError,
     ) as error:  # aiohttp's reader raises these, depending on its version
-        raise MalformedRequestError(f"The form cannot be read: {error}.") from None
+        raise MalformedRequestError(f"The form cannot be read: {str(error)[:200]}.") from None
 
 
-def _form_value(name: str, value: str | bytes | bytearray | web.FileField) -> Nested:
-    from aiohttp.web import FileField
+async def _read_part(part: BodyPartReader, limit: int) -> bytes:
+    encoding = part.headers.get("Content-Transfer-Encoding", "").strip().lower()
+    if encoding not in _PLAIN_ENCODINGS or "Content-Encoding" in part.headers:
+        raise MalformedRequestError(f"The part {str(part.name)[:80]!r} is encoded: send its bytes as they are.")
+    data = bytearray()
+    while chunk := await part.read_chunk(2**18):
+        data += chunk
+        if len(data) > limit:
+            raise BodyTooLargeError(f"{str(part.name)[:80]} has more than {limit} bytes.")
+    return bytes(data)
 
-    if isinstance(value, FileField):
-        with value.file as file:
-            return File(file.read(), value.filename, value.content_type)
-    if isinstance(value, str):
-        return value
-    # A part without a file name that is not text: an untouched file input of a browser, or raw bytes.
-    return File(bytes(value), name) if value else ""
+
+def _is_binary(part: BodyPartReader) -> bool:
+    kind = part.headers.get("Content-Type", "text/plain").strip().lower()
+    return not kind.startswith("text/")
+
+
+def _form_value(part: BodyPartReader, data: bytes) -> Nested:
+    """Text, or a file; a part without a file name that is not text is an untouched file input, or raw bytes."""
+    name = str(part.name)
+    kind = part.headers.get("Content-Type", "")
+    if part.filename is not None:
+        return File(data, part.filename, kind or "application/octet-stream")
+    if _is_binary(part):
+        return File(data, name) if data else ""
+    return data.decode(part.get_charset(default="utf-8"))

@@ -36,21 +36,25 @@ def prompt_params(prompt: Prompt, within: str = "prompt") -> Pairs:
     return pairs
 
 
-def read_prompt(params: Mapping[str, Nested]) -> Prompt:
+def read_prompt(params: Mapping[str, Nested], first: Prompt | None = None) -> Prompt:
     """The prompt in a request's parameters, wrapped in ``prompt`` or not; unknown parameters are ignored.
+
+    ``first`` has what the parameters leave open.
 
     Raises:
         PromptError: naming the field, as ``prompt[w]``.
     """
-    return read_prompt_fields(_wrapped(params))
+    return read_prompt_fields(_wrapped(params), first)
 
 
-def read_prompt_fields(values: Mapping[str, Nested]) -> Prompt:
+def read_prompt_fields(values: Mapping[str, Nested], first: Prompt | None = None) -> Prompt:
     """As ``read_prompt``, of the parameters inside ``prompt``."""
     given: dict[str, Any] = {"text": "", "num_images": NUM_IMAGES_WHEN_OMITTED}
+    if first is not None:
+        given = {name: getattr(first, name) for name in _FIELDS}
     for name, field in _FIELDS.items():
         if name in _IMAGES:
-            given[name] = _read_image(name, values)
+            given[name] = _read_image(name, values) or given.get(name)
         elif not is_unset(values.get(name)):
             given[name] = _read(name, str(field.type), values[name])
     return Prompt(**given)

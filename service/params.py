@@ -1,0 +1,68 @@
+"""A request's parameters: read within limits of size and time, and what of them is not known here."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from typing import Any
+
+from aiohttp import web
+
+from ..faceid_core.astria.wire.bodies import read_params
+from ..faceid_core.astria.wire.brackets import Nested
+from ..faceid_core.astria.wire.prompt_request import read_prompt_fields
+from ..faceid_core.astria.wire.tune_request import TuneRequest
+from ..faceid_core.prompts import Prompt
+from .fetch import fetch_pictures
+from .settings import ServiceSettings
+
+TUNE, PROMPT = "tune", "prompt"
+_SECONDS = 120  # for a whole body; a client that is slower is not waited for
+_PICTURES = ("input_image", "mask_image")
+_OF_A_PROMPT = {
+    *(field.name for field in fields(Prompt)),
+    *(f"{name}_{form}" for name in _PICTURES for form in ("url", "base64")),
+}
+_KNOWN = {
+    TUNE: {*(field.name for field in fields(TuneRequest)), "prompts_attributes", "prompt_attributes"} - {"prompts"},
+    PROMPT: _OF_A_PROMPT,
+}
+_IGNORED: Any = web.RequestKey("ignored", list) if hasattr(web, "RequestKey") else "ignored"
+_PACK_TEXT = "portrait photo"
+
+
+async def body_of(request: web.Request, kind: str) -> dict[str, Nested]:
+    """The parameters of a tune or prompt. Raises MalformedRequestError, and HTTPRequestTimeout for a slow body."""
+    try:
+        params = await asyncio.wait_for(read_params(request), _SECONDS)
+    except asyncio.TimeoutError:
+        raise web.HTTPRequestTimeout(text=f"The body did not arrive within {_SECONDS} seconds.") from None
+    inside = params.get(kind)
+    given = inside if isinstance(inside, Mapping) else params
+    request[_IGNORED] = sorted(str(name)[:80] for name in given if name not in _KNOWN[kind])
+    return params
+
+
+def ignored(request: web.Request) -> list[str]:
+    """The names of parameters that have no meaning here."""
+    found: list[str] = request.get(_IGNORED, [])
+    return found
+
+
+def pack_prompt(params: Mapping[str, Nested], wanted: TuneRequest) -> Prompt:
+    """What a pack would draw, with the settings of ``tune[prompt_attributes]``."""
+    inside = params.get(TUNE)
+    given = inside.get("prompt_attributes") if isinstance(inside, Mapping) else None
+    values = dict(given) if isinstance(given, Mapping) else {}
+    return read_prompt_fields({"text": f"{wanted.token or 'ohwx'} {wanted.name}, {_PACK_TEXT}", **values})
+
+
+async def with_pictures(settings: ServiceSettings, prompt: Prompt, *, is_local: bool) -> Prompt:
+    """The prompt with the pictures that it names by address fetched. Raises PromptError."""
+    fetched: dict[str, bytes] = {}
+    for name in _PICTURES:
+        value = getattr(prompt, name)
+        if isinstance(value, str):
+            (fetched[name],) = await fetch_pictures(settings, [value], f"prompt[{name}_url]", is_local=is_local)
+    return replace(prompt, **fetched) if fetched else prompt  # type: ignore[arg-type]  # bytes fit both fields
