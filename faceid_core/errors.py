@@ -19,6 +19,7 @@
     │   └── ReplacedError  a model file changed after it was opened
     ├── ComfyUIError  (engines/comfyui/client.py) a running ComfyUI refused or failed
     │   └── UnreachableError  nothing answers at its address
+    ├── DamagedNoteError  (engines/remote/journal.py) a note of an order that may be paid cannot be read
     ├── Cancelled  (engines/engine.py) somebody asked an engine to stop
     ├── AstriaError  (astria/errors.py) the remote API could not do what was asked
     │   ├── AstriaSettingsError  the key, the address or the workspace cannot be used

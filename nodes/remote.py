@@ -45,20 +45,24 @@ class FaceIDRemotePrompt(io.ComfyNode):
     @classmethod
     async def execute(cls, prompt: Prompt, base_tune_id: int) -> io.NodeOutput:
         from ..faceid_core.astria.client import AstriaClient
-        from ..faceid_core.astria.wire.objects_json import prompt_json
-        from ..faceid_core.engines.remote import draw_remotely, money_notes
+        from ..faceid_core.astria.wire.objects_json import prompt_text
+        from ..faceid_core.engines.remote import RemoteDrawn, draw_remotely, money_notes
 
         settings = storage.astria_settings()
         refuse_keys(settings.key, cls.hidden.prompt, cls.hidden.extra_pnginfo)
         on_progress = progress.stage_bar(cls.hidden.unique_id)
+        output: list[io.NodeOutput] = []
         async with AstriaClient(settings) as client:
-            work = draw_remotely(
-                client, prompt, storage.tune_store(), storage.remote_journal(), base_tune_id, on_progress
-            )
-            drawn = await progress.interruptible(work)
-            notes = (f"remote prompt {drawn.prompt.id}", *await money_notes(client, drawn.prompt))
-        progress.status(cls.hidden.unique_id, " · ".join(notes))
-        return io.NodeOutput(images_from_files(drawn.images), json.dumps(prompt_json(drawn.prompt)))
+
+            async def deliver(drawn: RemoteDrawn) -> None:
+                notes = (f"remote prompt {drawn.prompt.id}", *await money_notes(client, drawn.prompt), *drawn.notes)
+                progress.status(cls.hidden.unique_id, " · ".join(notes))
+                output.append(io.NodeOutput(images_from_files(drawn.images), prompt_text(drawn.prompt)))
+
+            store, journal = storage.tune_store(), storage.remote_journal()
+            work = draw_remotely(client, prompt, store, journal, base_tune_id, on_progress, deliver=deliver)
+            await progress.interruptible(work)
+        return output[0]
 
 
 class FaceIDBaseModel(io.ComfyNode):

@@ -124,7 +124,7 @@ async def _uploaded(tune: Tune, *graph: object) -> Tune:
     settings = storage.astria_settings()
     refuse_keys(settings.key, *graph)
     async with AstriaClient(settings) as client:
-        return await progress.interruptible(ensure_remote(client, storage.tune_store(), tune))
+        return await progress.interruptible(ensure_remote(client, storage.tune_store(), tune, storage.remote_journal()))
 
 
 def _png(photo: np.ndarray) -> bytes:

@@ -4,6 +4,7 @@ settings.py   where the API is, and the key       secret.py   a key that no log,
 client.py     AstriaClient: tunes, prompts, gallery, account
 transport.py  one request, its answer, its errors  retry.py    RetryPolicy: when and how long to wait
 creation.py   create exactly once: look for the work before sending it again
+matching.py   whether an object there is the one that a call sent
 polling.py    until the images are there           images.py   the images themselves
 wire/         parameters and objects as the API writes them
 errors.py     AstriaError and its kinds

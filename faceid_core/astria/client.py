@@ -5,20 +5,22 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import secrets
-import unicodedata
+import time
 import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import aclosing
-from datetime import datetime, timedelta, timezone
+from contextlib import aclosing, suppress
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any, TypeVar
 
 import aiohttp
 
+from ..errors import FaceIDError
 from ..prompts import Prompt
 from ..prompts.prompt import MAX_SEED
 from .creation import Claims, create_once
-from .errors import Again, AstriaError, NotFoundError, ServerError
+from .errors import Again, AstriaError, AuthenticationError, NotFoundError, ServerError
+from .matching import before, saying, titled
 from .retry import RetryPolicy
 from .settings import AstriaSettings
 from .transport import Transport
@@ -32,11 +34,12 @@ from .wire.tune_request import TuneRequest, tune_params
 
 Object = TypeVar("Object", RemoteTune, RemotePrompt)
 T = TypeVar("T")
+OnSend = Callable[[datetime | None], None]  # (the server's time)
 
 PAGE = 120  # the API's maximum
 
-_CLOCKS_DIFFER = timedelta(seconds=10)  # at most, between the server's Date header and the created_at of its database
 _MOST_LOOKED_AT = 10 * PAGE  # objects that are newer than the one we look for
+_TELL_EVERY = 5.0  # seconds in which a request under way is told of again
 
 _claims = Claims()
 
@@ -82,23 +85,33 @@ class AstriaClient:
         """For addresses that need no key, such as images."""
         return self._transport.session
 
+    def server_time(self) -> datetime | None:
+        """Now, by the server's clock, to a few seconds; None as long as it has not told its time."""
+        return self._transport.server_time()
+
     # Tunes
 
-    async def create_tune(self, tune: TuneRequest) -> RemoteTune:
-        """Create a tune; a FaceID tune is ready at once. ``title`` must be unique: it identifies the tune later."""
+    async def create_tune(
+        self, tune: TuneRequest, *, after_id: int | None = None, on_send: OnSend | None = None
+    ) -> RemoteTune:
+        """Create a tune; a FaceID tune is ready at once. ``title`` must be unique: it identifies the tune later.
 
-        async def find(began: datetime) -> RemoteTune | None:
-            return await self._find(RemoteTune, "/tunes", _titled(tune.title), began, {"title": tune.title})
+        ``after_id`` and ``on_send``: see ``create_prompt``.
+        """
+        is_it = titled(tune.title)
+
+        async def find(began: float) -> RemoteTune | None:
+            return await self._find(RemoteTune, "/tunes", is_it, began, after_id, {"title": tune.title})
 
         what = f'the tune "{tune.title}"'
-        return await self._create(RemoteTune, "/tunes", tune_params(tune), find, tune.title, what)
+        return await self._create(RemoteTune, "/tunes", tune_params(tune), find, tune.title, what, on_send)
 
     async def get_tune(self, tune_id: int) -> RemoteTune:
         return _object(RemoteTune, await self._transport.fetch("GET", f"/tunes/{tune_id:d}"))
 
     async def find_tune(self, title: str) -> RemoteTune | None:
         """The newest tune of exactly that title, created at any time."""
-        return await self._newest(RemoteTune, "/tunes", _titled(title), {"title": title})
+        return await self._newest(RemoteTune, "/tunes", titled(title), query={"title": title})
 
     def list_tunes(self, **filters: str | int | bool) -> AsyncIterator[RemoteTune]:
         """Own tunes, newest first; ``filters`` of the API: title, model_type, branch."""
@@ -130,27 +143,64 @@ class AstriaClient:
 
     # Prompts
 
-    async def create_prompt(self, base_tune_id: int, prompt: Prompt) -> RemotePrompt:
+    async def newest_prompt_id(self) -> int | None:
+        """The largest id of the account's prompts, 0 without any: one that is sent later has a larger one.
+
+        None when the API cannot say now. Raises AuthenticationError.
+        """
+        try:
+            page = await self._transport.fetch("GET", "/prompts", {"limit": "1"})
+            return max((_object(RemotePrompt, value).id for value in page), default=0)
+        except AuthenticationError:
+            raise
+        except (AstriaError, TypeError):  # TypeError: it is no list
+            return None
+
+    async def create_prompt(
+        self, base_tune_id: int, prompt: Prompt, *, after_id: int | None = None, on_send: OnSend | None = None
+    ) -> RemotePrompt:
         """Send a prompt to a base model (690204 is Realistic Vision v5.1); without a seed, a random one is used.
 
         The answer comes before the images: see ``polling.wait_for_images``. Two calls with the same text and seed are
         two prompts, unless idempotency is on for the account.
+
+        Args:
+            base_tune_id: the base model.
+            prompt: what to draw.
+            after_id: the newest id before the call (``newest_prompt_id``). When the answer is lost, only a newer
+                prompt is taken for this one. Without it the server's clock decides.
+            on_send: called before each sending, and every few seconds while it is under way. What it raises before a
+                sending stops it.
         """
         seed = draw_seed() if prompt.seed is None else prompt.seed
         params = prompt_params(dataclasses.replace(prompt, seed=seed))
-        path, is_it = f"/tunes/{base_tune_id:d}/prompts", _saying(prompt.text, seed)
+        path, is_it = f"/tunes/{base_tune_id:d}/prompts", saying(prompt.text, seed)
 
-        async def find(began: datetime) -> RemotePrompt | None:
-            return await self._find(RemotePrompt, path, is_it, began)
+        async def find(began: float) -> RemotePrompt | None:
+            return await self._find(RemotePrompt, path, is_it, began, after_id)
 
-        identity = (path, prompt.text, seed)
-        made = await self._create(RemotePrompt, path, params, find, identity, f"the prompt (seed {seed})")
+        identity, what = (path, prompt.text, seed), f"the prompt (seed {seed})"
+        made = await self._create(RemotePrompt, path, params, find, identity, what, on_send)
         return made if made.seed is not None else dataclasses.replace(made, seed=seed)
 
-    async def find_prompt(self, base_tune_id: int, text: str, seed: int, since: datetime) -> RemotePrompt | None:
-        """The newest prompt of that text and seed sent after ``since`` (by our clock), also by an earlier process."""
-        path, is_it = f"/tunes/{base_tune_id:d}/prompts", _saying(text, seed)
-        return await self._newest(RemotePrompt, path, lambda made: is_it(made) and not self._is_older(made, since))
+    async def find_prompt(
+        self,
+        base_tune_id: int,
+        text: str,
+        seed: int | None,
+        since: datetime | None,
+        after_id: int | None = None,
+        *,
+        is_it: Callable[[RemotePrompt], bool] = lambda made: True,
+    ) -> RemotePrompt | None:
+        """The newest prompt of that text and seed, also of an earlier process.
+
+        With ``after_id``: one with a larger id. Else one made after ``since``, by the server's clock. ``seed`` None:
+        of any seed. ``is_it`` says whether one that fits so far may be it.
+        """
+        path, says = f"/tunes/{base_tune_id:d}/prompts", saying(text, seed)
+        is_older = before(after_id, since)
+        return await self._newest(RemotePrompt, path, lambda made: says(made) and is_it(made), is_older)
 
     async def get_prompt(self, prompt_id: int) -> RemotePrompt:
         return _object(RemotePrompt, await self._transport.fetch("GET", f"/prompts/{prompt_id:d}"))
@@ -179,16 +229,25 @@ class AstriaClient:
         kind: type[Object],
         path: str,
         params: Pairs,
-        find: Callable[[datetime], Awaitable[Object | None]],
+        find: Callable[[float], Awaitable[Object | None]],
         identity: object,
         what: str,
+        on_send: OnSend | None,
     ) -> Object:
         turn = self._turns.setdefault((kind, identity), asyncio.Lock())
         async with turn:
-            began = datetime.now(timezone.utc)
+            began = time.monotonic()
 
             async def send() -> Object:
-                return _object(kind, await self._transport.ask("POST", path, None, lambda: multipart(params)))
+                if on_send is not None:
+                    on_send(self.server_time())
+                telling = asyncio.ensure_future(self._keep_telling(on_send))
+                try:
+                    return _object(kind, await self._transport.ask("POST", path, None, lambda: multipart(params)))
+                finally:
+                    telling.cancel()
+                    with suppress(asyncio.CancelledError):
+                        await telling
 
             async def look() -> Object | None:
                 return await find(began)
@@ -197,44 +256,50 @@ class AstriaClient:
             self._claims.add(self.base_url, kind.__name__, made.id)
             return made
 
+    async def _keep_telling(self, on_send: OnSend | None) -> None:
+        while on_send is not None:
+            await asyncio.sleep(_TELL_EVERY)
+            with suppress(FaceIDError):  # told before it was sent; this makes that time more exact
+                on_send(self.server_time())
+
     async def _find(
         self,
         kind: type[Object],
         path: str,
         is_it: Callable[[Object], bool],
-        began: datetime,
+        began: float,
+        after_id: int | None,
         query: Mapping[str, str] = MappingProxyType({}),
     ) -> Object | None:
-        """The object that a call, begun at ``began``, created although its answer was lost."""
+        """The object that a call, begun at ``began`` (monotonic), created although its answer was lost."""
 
         def is_ours(made: Object) -> bool:
-            is_claimed = (self.base_url, kind.__name__, made.id) in self._claims
-            return is_it(made) and not is_claimed and not self._is_older(made, began)
+            return is_it(made) and (self.base_url, kind.__name__, made.id) not in self._claims
 
-        return await self._newest(kind, path, is_ours, query, began)
+        def is_older(made: Object) -> bool:  # the server's time may be known only after the first answer
+            return before(after_id, self._transport.server_time(began))(made)
+
+        return await self._newest(kind, path, is_ours, is_older, query)
 
     async def _newest(
         self,
         kind: type[Object],
         path: str,
         is_it: Callable[[Object], bool],
+        is_older: Callable[[Object], bool] = lambda made: False,
         query: Mapping[str, str] = MappingProxyType({}),
-        since: datetime | None = None,
     ) -> Object | None:
         seen = 0
         async with aclosing(self._pages(kind, path, query)) as newest_first:
             async for made in newest_first:
                 seen += 1
+                if is_older(made):
+                    return None
                 if is_it(made):
                     return made
-                if seen >= _MOST_LOOKED_AT or (since and self._is_older(made, since)):
+                if seen >= _MOST_LOOKED_AT:
                     return None
         return None
-
-    def _is_older(self, made: RemoteTune | RemotePrompt, moment: datetime) -> bool:
-        # Without the server's time nothing counts as older: an equal old object costs nothing, a second one does.
-        theirs = self._transport.server_time(moment)
-        return theirs is not None and made.created_at is not None and made.created_at < theirs - _CLOCKS_DIFFER
 
     async def _pages(
         self, kind: type[Object], path: str, filters: Mapping[str, str | int | bool]
@@ -279,22 +344,10 @@ _READ: dict[type, Callable[[Any], Any]] = {
 
 
 def _object(kind: type[T], value: Any) -> T:
+    value = value[0] if isinstance(value, list) and len(value) == 1 else value  # as the API's page shows a new tune
     try:
         made: T = _READ[kind](value)
         return made
     except UnexpectedObjectError as error:
         message = str(error)
-    raise ServerError(message, again=Again.UNSURE)
-
-
-def _titled(title: str) -> Callable[[RemoteTune], bool]:
-    return lambda made: _normal(made.title or "") == _normal(title)
-
-
-def _saying(text: str, seed: int) -> Callable[[RemotePrompt], bool]:
-    return lambda made: made.seed == seed and _normal(made.text or "") == _normal(text)
-
-
-def _normal(text: str) -> str:
-    """The API stores a text unchanged; line ends and Unicode forms may change in transit."""
-    return " ".join(unicodedata.normalize("NFC", text).split())
+    raise ServerError(message, again=Again.UNSURE, status=200)

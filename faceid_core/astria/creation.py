@@ -3,10 +3,11 @@
 A POST whose answer is lost (a 5xx, a reset, a timeout, half an answer) may have been done, or may still be done. To
 send it again would create, and charge, a second one. So the client looks for the work, at once and then at growing
 intervals until the server has had its full time (RetryPolicy.settle), and sends again only what still does not exist.
-If the search fails as well, nothing is sent, and OutcomeUnknownError says so.
+If the search fails as well, nothing is sent, and OutcomeUnknownError says so. The same after a 2xx whose body cannot be
+read: the server said yes, so what is not found is not sent again.
 
-The work is recognised by its title (tunes), or by text and seed (prompts). It must be newer than our call, and must not
-be the answer to another call of this process.
+The work is recognised by its title (tunes), or by text and seed (prompts). It must be newer than our call, by its id or
+else by the server's own clock, and must not be the answer to another call of this process.
 """
 
 from __future__ import annotations
@@ -84,20 +85,31 @@ async def _send_or_find(
     settle = policy.settle_after(lost, attempt)
     _log.info("%s Checking whether %s was created, for %.1f s at most.", lost, what, settle)
     found = await _look(find, settle, what, lost)
+    if found is None and lost.status is not None and 200 <= lost.status < 300:
+        raise OutcomeUnknownError(
+            f"{lost} It said yes, and {what} is not found; it is not sent again, so that it is not paid twice: check "
+            "the API's site before you repeat it.",
+            status=lost.status,
+        )
     if found is None:
         raise lost.with_advice(f"Checked afterwards: {what} was not created, and nothing is charged.")
     return found
 
 
-async def _look(find: Callable[[], Awaitable[T | None]], settle: float, what: str, lost: AstriaError) -> T | None:
+async def look(find: Callable[[], Awaitable[T | None]], settle: float) -> T | None:
+    """What ``find`` finds, asked at once and then at growing intervals for ``settle`` seconds. Raises AstriaError."""
     looking = AsyncRetrying(
         retry=retry_if_result(lambda found: found is None),
         stop=stop_after_attempt(1 + len(_LOOKS)),
         wait=wait_chain(*(wait_fixed(part * settle) for part in _LOOKS)),
         retry_error_callback=lambda state: None,
     )
+    return await looking(find)
+
+
+async def _look(find: Callable[[], Awaitable[T | None]], settle: float, what: str, lost: AstriaError) -> T | None:
     try:
-        return await looking(find)
+        return await look(find, settle)
     except AstriaError as error:
         fault = error
     raise OutcomeUnknownError(

@@ -105,3 +105,8 @@ class DeadlineError(AstriaError):
 
 class ResultError(AstriaError):
     """A prompt ended without images, or an image cannot be used."""
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the image was deleted: no other try can bring it."""
+        return self.status in (404, 410)

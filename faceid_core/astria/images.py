@@ -11,7 +11,7 @@ import io
 import re
 import warnings
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import aiohttp
 
@@ -24,6 +24,9 @@ from .faults import CONNECTION_FAULTS, connection_fault
 AT_ONCE = 4
 MAX_BYTES = 64 * 1024 * 1024  # of one image; 4096x4096 as PNG is about 40 MB
 
+T = TypeVar("T")
+OnImage = Callable[[int, int], None]  # (done, of)
+
 _KINDS = ("JPEG", "PNG", "WEBP")
 _START = re.compile(r"bytes (\d+)-")
 
@@ -31,7 +34,7 @@ _START = re.compile(r"bytes (\d+)-")
 async def download_images(
     client: AstriaClient,
     addresses: Sequence[str],
-    on_image: Callable[[int, int], None] | None = None,
+    on_image: OnImage | None = None,
     *,
     max_bytes: int = MAX_BYTES,
 ) -> list[bytes]:
@@ -43,6 +46,30 @@ async def download_images(
         ResultError: an address that is not, or no longer, an image; the message names it.
         AstriaError: it was not reached in ``client.policy.attempts`` attempts.
     """
+    return await _all_of(_downloads(client, addresses, on_image, max_bytes))
+
+
+async def fetch_images(
+    client: AstriaClient, addresses: Sequence[str], on_image: OnImage | None = None, *, max_bytes: int = MAX_BYTES
+) -> list[bytes | ResultError]:
+    """As ``download_images``, but one that fails stops no other: its place has the reason.
+
+    Raises:
+        AstriaError: the place they lie at was not reached.
+    """
+
+    async def one(download: Coroutine[Any, Any, bytes]) -> bytes | ResultError:
+        try:
+            return await download
+        except ResultError as error:
+            return error
+
+    return await _all_of([one(download) for download in _downloads(client, addresses, on_image, max_bytes)])
+
+
+def _downloads(
+    client: AstriaClient, addresses: Sequence[str], on_image: OnImage | None, max_bytes: int
+) -> list[Coroutine[Any, Any, bytes]]:
     slots, done = asyncio.Semaphore(AT_ONCE), 0
 
     async def download(number: int, address: str) -> bytes:
@@ -55,7 +82,7 @@ async def download_images(
             on_image(done, len(addresses))
         return image
 
-    return await _all_of([download(number, address) for number, address in enumerate(addresses, 1)])
+    return [download(number, address) for number, address in enumerate(addresses, 1)]
 
 
 class _Part:
@@ -123,7 +150,7 @@ class _Part:
         )
 
 
-async def _all_of(downloads: list[Coroutine[Any, Any, bytes]]) -> list[bytes]:
+async def _all_of(downloads: list[Coroutine[Any, Any, T]]) -> list[T]:
     tasks = [asyncio.ensure_future(download) for download in downloads]
     try:
         return list(await asyncio.gather(*tasks))

@@ -6,11 +6,13 @@ import asyncio
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, retry_if_result, stop_before_delay
 
 from .client import AstriaClient
 from .errors import Again, AstriaError, DeadlineError, ResultError
+from .settings import is_this_machine
 from .wire.objects import RemotePrompt
 
 _MOST_FAULTS = 8  # in a row; with the waits between them some minutes
@@ -36,6 +38,14 @@ class PollPolicy:
         return wait * (1 + random.uniform(0, self.jitter))
 
 
+HERE = PollPolicy(interval=0.5, growth=1.05, longest=1.0, jitter=0.0)  # a server on this machine: nobody's limit
+
+
+def pace(base_url: str) -> PollPolicy:
+    """How fast a server is asked: one on this machine every 0.5 to 1 s."""
+    return HERE if is_this_machine(urlsplit(base_url).hostname or "") else PollPolicy()
+
+
 async def wait_for_images(
     client: AstriaClient,
     prompt: RemotePrompt | int,
@@ -53,7 +63,7 @@ async def wait_for_images(
         NotFoundError: it was deleted.
         AstriaError: another refusal, or the API failed several times in a row.
     """
-    policy = policy or PollPolicy()
+    policy = policy or pace(client.base_url)
     if isinstance(prompt, RemotePrompt):
         if prompt.state in ("done", "failed"):
             return _finished(prompt)

@@ -11,6 +11,7 @@ import logging
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
 
@@ -45,6 +46,13 @@ class RetryPolicy:
         if error.status == 500:
             return self.settle_after_500 * 2 ** (attempt - 1)
         return self.settle_after_504 if error.status == 504 else self.settle
+
+    def unsettled(self, now: datetime | None, sent: datetime | None) -> float:
+        """Seconds in which the server may still do what was sent at ``sent``; both by its clock, or unknown."""
+        limit = max(self.settle, self.settle_after_504)
+        if now is None or sent is None:
+            return limit
+        return min(limit, max(0.0, limit - (now - sent).total_seconds()))
 
     def may_try_again(self, error: BaseException) -> bool:
         if not isinstance(error, AstriaError) or error.again is Again.NEVER:

@@ -122,7 +122,7 @@ def _checked_base_url(base_url: str, allow_insecure: bool) -> str:
             f"{BASE_URL_VARIABLE} must be only the address, without a user, password, '?' or '#': the key comes from "
             f"{KEY_VARIABLE}."
         )
-    if url.scheme == "http" and not _is_this_machine(host) and not allow_insecure:
+    if url.scheme == "http" and not is_this_machine(host) and not allow_insecure:
         raise AstriaSettingsError(
             f"{BASE_URL_VARIABLE} is http://{host}: without TLS everyone on the network path could read the key. "
             f"Use https://, or set {INSECURE_VARIABLE}=1 if you trust the network."
@@ -130,7 +130,8 @@ def _checked_base_url(base_url: str, allow_insecure: bool) -> str:
     return f"{url.scheme}://{url.netloc}{url.path.rstrip('/')}"
 
 
-def _is_this_machine(host: str) -> bool:
+def is_this_machine(host: str) -> bool:
+    """Whether a host, without its port, is loopback by its name or number."""
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:

@@ -17,9 +17,11 @@ from .faults import CONNECTION_FAULTS, Response, connection_fault, not_the_api, 
 from .retry import RetryPolicy
 from .settings import AstriaSettings
 from .wire.problems import read_messages
+from .wire.scalars import whole_number
 
 _MAX_BODY = 32 * 1024 * 1024  # bytes of JSON; 120 prompts are about 200 kB
 _MAX_ERROR = 64 * 1024
+_YEARS = (2000, 2200)  # a time outside is no time
 
 Body = Callable[[], aiohttp.FormData]
 
@@ -35,7 +37,8 @@ class Transport:
         self.settings = settings
         self.policy = policy
         self._session: aiohttp.ClientSession | None = None
-        self._ahead: timedelta | None = None  # by which the server's clock is ahead of ours
+        # The server's time, and ours of the same moment: a clock that nobody can set.
+        self._told: tuple[datetime, float] | None = None
 
     async def __aenter__(self) -> Transport:
         timeout = aiohttp.ClientTimeout(
@@ -78,7 +81,7 @@ class Transport:
                 fault = status_fault(status, read_messages(content), headers, what)
             elif content.strip():
                 try:
-                    value = json.loads(content)
+                    value = json.loads(content, parse_int=whole_number)
                 except (ValueError, RecursionError):
                     fault = not_the_api(what, status, headers.get("Content-Type", ""))
         if fault is not None:
@@ -91,9 +94,15 @@ class Transport:
         """Send, and send again as the policy says: for requests that are safe to repeat (GET, DELETE, PATCH)."""
         return await self.policy.retrying()(self.ask, method, path, query, body)
 
-    def server_time(self, ours: datetime) -> datetime | None:
-        """The time on the server's clock at a time of ours, to a few seconds; None if its time is unknown."""
-        return None if self._ahead is None else ours + self._ahead
+    def server_time(self, moment: float | None = None) -> datetime | None:
+        """The time on the server's clock, to a few seconds, at a ``time.monotonic()`` of ours (default: now).
+
+        None as long as the server has not told its time. This machine's clock plays no part: it may be wrong or jump.
+        """
+        if self._told is None:
+            return None
+        theirs, ours = self._told
+        return theirs + timedelta(seconds=(time.monotonic() if moment is None else moment) - ours)
 
     async def _exchange(
         self, method: str, path: str, query: Mapping[str, str] | None, body: Body | None
@@ -120,9 +129,11 @@ class Transport:
     def _set_clock(self, headers: Mapping[str, str]) -> None:
         try:
             told = email.utils.parsedate_to_datetime(headers["Date"])
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, OverflowError, IndexError):
             return
-        self._ahead = told.astimezone(timezone.utc) - datetime.fromtimestamp(time.time(), timezone.utc)
+        if _YEARS[0] <= told.year < _YEARS[1]:
+            told = told.replace(tzinfo=timezone.utc) if told.tzinfo is None else told.astimezone(timezone.utc)
+            self._told = told, time.monotonic()
 
 
 async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:

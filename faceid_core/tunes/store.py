@@ -75,7 +75,7 @@ def open_store(
                 f"The tune folder {home} cannot be created: {error}. Set FACEID_TUNES_HOME to another folder."
             ) from error
     sqlite = sa.URL.create("sqlite", database=str(home / "tunes.sqlite3"))
-    return TuneStore(Database(database_url or sqlite), Blobs(blobs_url or str(home / "blobs")), lifetime)
+    return TuneStore(Database(database_url or sqlite), Blobs(blobs_url or str(home / "blobs")), lifetime, home=home)
 
 
 class TuneStore:
@@ -87,12 +87,14 @@ class TuneStore:
         blobs: Blobs,
         lifetime: timedelta | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
+        home: Path | None = None,
     ) -> None:
         self.database = database
         self._lifetime = lifetime
         self._now = clock
         self.files = NeededFiles(database, blobs)
         self.blobs = blobs
+        self.home = home  # for what belongs to these tunes on this machine
 
     def __enter__(self) -> TuneStore:
         return self

@@ -60,6 +60,8 @@ async def interruptible(work: Coroutine[Any, Any, T]) -> T:
     try:
         while not task.done():
             await asyncio.wait({task}, timeout=_LOOK_FOR_INTERRUPT)
+            if task.done():
+                break  # what is here is not thrown away: it may be paid for
             model_management.throw_exception_if_processing_interrupted()
     finally:
         task.cancel()

@@ -27,7 +27,7 @@ from faceid_tunes.faceid_core.astria.settings import AstriaSettings
 from faceid_tunes.faceid_core.astria.wire.objects import RemotePrompt
 from faceid_tunes.faceid_core.astria.wire.objects_json import prompt_json
 from faceid_tunes.faceid_core.engines.engine import Cancelled
-from faceid_tunes.faceid_core.engines.remote import AstriaEngine, draw_remotely
+from faceid_tunes.faceid_core.engines.remote import AstriaEngine, DamagedNoteError, draw_remotely
 from faceid_tunes.faceid_core.engines.remote.engine import money_notes
 from faceid_tunes.faceid_core.engines.remote.journal import Journal, journal_key
 from faceid_tunes.faceid_core.engines.remote.remote_tunes import ensure_remote, portable_photo, remote_title
@@ -373,17 +373,18 @@ def test_what_the_journal_notes_is_found_until_it_is_finished_and_only_by_its_us
     assert journal.find("key") is None
 
 
-@pytest.mark.parametrize(("days", "found"), [(28, True), (30, False)])
-def test_a_prompt_whose_pictures_the_api_no_longer_has_is_forgotten(tmp_path, days, found):
+@pytest.mark.parametrize("days", [28, 30, 4000, -4000])
+def test_a_note_of_any_age_by_our_clock_is_kept_the_server_knows_what_is_over(tmp_path, days):
     began = datetime.now(timezone.utc) - timedelta(days=days)
     (tmp_path / "key.json").write_text(json.dumps({"seed": 1, "began": began.isoformat(), "prompt_id": 901}))
-    assert (Journal(tmp_path).find("key") is not None) == found
+    assert Journal(tmp_path).find("key").prompt_id == 901
 
 
 @pytest.mark.parametrize("note", ["", "[]", '{"seed": 1}', '{"seed": null, "began": "x", "prompt_id": 1}', "ÿ"])
-def test_a_damaged_note_is_none(tmp_path, note):
+def test_a_damaged_note_is_not_taken_for_none(tmp_path, note):
     (tmp_path / "key.json").write_text(note, encoding="latin-1")
-    assert Journal(tmp_path).find("key") is None
+    with pytest.raises(DamagedNoteError, match="it may have been sent and paid"):
+        Journal(tmp_path).find("key")
 
 
 def test_a_note_that_cannot_be_put_in_place_leaves_nothing_behind(tmp_path):

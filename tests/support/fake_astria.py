@@ -67,6 +67,7 @@ class FakeAstria:
         self.seen: deque[Seen] = deque(maxlen=remember)
         self.polls_until_done = 2
         self.balance_mc = 1_250_000
+        self.in_list = False  # whether a creation is answered as a list of one, as the API's page shows it
         self.is_idempotent = False
         self.knows_ranges = True
         self.picture: Callable[[str], bytes] = picture
@@ -225,7 +226,7 @@ class FakeAstria:
             url=f"{self.url}/tunes/{number}.json",
             orig_images=tuple(f"{self.url}/blobs/t{number}i{index}" for index in range(len(wanted.images))),
         )
-        return web.json_response(tune_json(self.tunes[number]), status=201)
+        return self._created(tune_json(self.tunes[number]))
 
     async def _list_tunes(self, request: web.Request) -> web.Response:
         title = request.query.get("title")
@@ -290,7 +291,10 @@ class FakeAstria:
             url=f"{self.url}/tunes/{base}/prompts/{number}.json",
             cost_mc=2000,
         )
-        return web.json_response(prompt_json(self.prompts[number]), status=201)
+        return self._created(prompt_json(self.prompts[number]))
+
+    def _created(self, made: dict[str, Any]) -> web.Response:
+        return web.json_response([made] if self.in_list else made, status=201)
 
     async def _list_prompts(self, request: web.Request) -> web.Response:
         base = request.match_info.get("id")

@@ -84,11 +84,11 @@ class RemotePrompt:
 
         One image may appear before the others: the prompt is done when the API gives a time (``trained_at``) or all
         images are there. ``ended`` is the moment between: the work is over, and there is neither an image nor an error
-        yet.
+        yet. Images that come with an error are done: they are paid for.
         """
-        if self.user_error:
+        if self.user_error and not self.images:
             return "failed"
-        if self.images and (self.trained_at or len(self.images) >= (self.num_images or 1)):
+        if self.images and (self.trained_at or self.user_error or len(self.images) >= (self.num_images or 1)):
             return "done"
         if self.trained_at:
             return "ended"

@@ -6,8 +6,9 @@ real answers have, times in UTC with milliseconds and ``Z``, ``cfg_scale`` as a 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import datetime, timezone
 from decimal import Decimal, InvalidOperation
 from typing import Any, TypeVar
@@ -19,6 +20,9 @@ Object = TypeVar("Object", RemoteTune, RemotePrompt)
 
 # Keys that are newer than the logs of 2024: written only when they have a value.
 _LATER = {"cost_mc", "content_types", "training_face_correct"}
+
+
+_LARGEST = 1e300
 
 
 class UnexpectedObjectError(FaceIDError):
@@ -58,6 +62,14 @@ def prompt_json(prompt: RemotePrompt) -> dict[str, Any]:
     return _write(prompt)
 
 
+def prompt_text(prompt: RemotePrompt) -> str:
+    """The answer as JSON text. Never fails: a field that we do not know and cannot write is left out."""
+    try:
+        return json.dumps(prompt_json(prompt))
+    except (RecursionError, TypeError, ValueError):
+        return json.dumps(prompt_json(replace(prompt, extra={})))
+
+
 def read_time(text: Any) -> datetime | None:
     """ISO 8601, as the API writes it; None for anything else."""
     try:
@@ -65,7 +77,10 @@ def read_time(text: Any) -> datetime | None:
         time = datetime.fromisoformat(text.replace("Z", "+00:00"))
     except (AttributeError, ValueError):
         return None
-    return time.replace(tzinfo=timezone.utc) if time.tzinfo is None else time.astimezone(timezone.utc)
+    try:
+        return time.replace(tzinfo=timezone.utc) if time.tzinfo is None else time.astimezone(timezone.utc)
+    except OverflowError:  # of the year 1 or 9999, in another time zone
+        return None
 
 
 def write_time(time: datetime | None) -> str | None:
@@ -104,11 +119,12 @@ def _write(item: RemoteTune | RemotePrompt) -> dict[str, Any]:
 def _int(value: Any) -> int | None:
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 18:
         return int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    return value if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**18 else None
 
 
 def _str(value: Any) -> str | None:
-    return value if isinstance(value, str) else None
+    # Half a character (a lone surrogate), which JSON can say, cannot be written to any file.
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else None
 
 
 def _bool(value: Any) -> bool | None:
@@ -116,7 +132,9 @@ def _bool(value: Any) -> bool | None:
 
 
 def _float(value: Any) -> float | None:
-    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    return value if abs(value) <= _LARGEST else None  # neither infinite nor NaN
 
 
 def _decimal(value: Any) -> Decimal | None:

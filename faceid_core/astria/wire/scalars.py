@@ -18,6 +18,11 @@ def is_unset(value: object) -> bool:
     return value is None or (isinstance(value, str) and value == "")
 
 
+def whole_number(digits: str) -> int | None:
+    """A whole number in JSON; None for one that no field of the API has, such as a price of 400 digits."""
+    return int(digits) if len(digits) <= 18 else None
+
+
 def as_text(value: str | int | float | bool) -> str:
     """A parameter's value in a form."""
     if isinstance(value, bool):

@@ -5,41 +5,44 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import io
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from functools import partial
 from threading import Event
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
-from ...astria.client import AstriaClient, draw_seed
-from ...astria.errors import AstriaError, NotFoundError, OutcomeUnknownError, ResultError, ValidationError
-from ...astria.images import download_images
+from ...astria.client import AstriaClient
+from ...astria.errors import AstriaError, NotFoundError, ResultError, ValidationError
+from ...astria.images import fetch_images
 from ...astria.polling import PollPolicy, wait_for_images
 from ...astria.retry import RetryPolicy
 from ...astria.settings import AstriaSettings
 from ...astria.wire.objects import MC_PER_USD, RemotePrompt
+from ...errors import FaceIDError
 from ...prompts import Prompt
 from ...tunes.store import TuneStore
 from ..engine import Cancelled, Drawn, OnProgress, Picture, report
-from .journal import Journal, Pending, journal_key
-from .remote_tunes import forget_deleted, remote_refs, with_refs
-
-REALISTIC_VISION = 690204  # Realistic Vision v5.1, the base tune of the FaceID page
+from .journal import Journal, journal_key
+from .ordering import ordered
+from .remote_tunes import REALISTIC_VISION, forget_deleted, remote_refs, with_refs
 
 _LOOK_AT_CANCEL = 0.2  # seconds between two looks
 _WAIT_FOR_BALANCE = 10.0  # seconds
 
-T = TypeVar("T")
-
 
 @dataclass(frozen=True, eq=False)
 class RemoteDrawn:
-    """What came back: image files in the API's order, and its answer with the tags as they were written here."""
+    """What came back: image files in the API's order, its answer with the tags as they were written here, and notes."""
 
     images: tuple[bytes, ...]
     prompt: RemotePrompt
+    notes: tuple[str, ...] = ()
+
+
+# Makes of it what the caller needs; only then the order is forgotten. What it raises leaves the order as it was.
+Deliver = Callable[[RemoteDrawn], Awaitable[None]]
 
 
 @dataclass(frozen=True)
@@ -64,21 +67,30 @@ class AstriaEngine:
         Raises:
             AstriaError: the API refused, failed, or could not be reached.
         """
-        work = self._draw(prompt, store, partial(report, on_progress, cancel))
-        drawn, notes = asyncio.run(_unless_cancelled(work, cancel))
-        # One picture is what its prompt's seed draws. Of several, only the API knows which seed drew which.
-        seed = drawn.prompt.seed if prompt.num_images == 1 else None
-        pictures = tuple(Picture(pixels(image), seed) for image in drawn.images)
-        return Drawn(pictures, (*notes, *_batch_seed_note(prompt, drawn.prompt)))
+        drawn: list[Drawn] = []
 
-    async def _draw(
-        self, prompt: Prompt, store: TuneStore, on_progress: OnProgress
-    ) -> tuple[RemoteDrawn, tuple[str, ...]]:
-        async with AstriaClient(self.settings, self.retrying) as client:
-            drawn = await draw_remotely(
-                client, prompt, store, self.journal, self.base_tune_id, on_progress, self.polling
-            )
-            return drawn, (f"remote prompt {drawn.prompt.id}", *await money_notes(client, drawn.prompt))
+        async def deliver(client: AstriaClient, made: RemoteDrawn) -> None:
+            # One picture is what its prompt's seed draws. Of several, only the API knows which seed drew which.
+            seed = made.prompt.seed if prompt.num_images == 1 else None
+            pictures = tuple(Picture(pixels(image), seed) for image in made.images)
+            notes = [f"remote prompt {made.prompt.id}", *await money_notes(client, made.prompt), *made.notes]
+            drawn.append(Drawn(pictures, (*notes, *_batch_seed_note(prompt, made.prompt))))
+
+        async def work() -> None:
+            async with AstriaClient(self.settings, self.retrying) as client:
+                await draw_remotely(
+                    client,
+                    prompt,
+                    store,
+                    self.journal,
+                    self.base_tune_id,
+                    partial(report, on_progress, cancel),
+                    self.polling,
+                    partial(deliver, client),
+                )
+
+        asyncio.run(_unless_cancelled(work(), cancel, drawn))
+        return drawn[0]
 
 
 async def draw_remotely(
@@ -89,33 +101,87 @@ async def draw_remotely(
     base_tune_id: int = REALISTIC_VISION,
     on_progress: OnProgress | None = None,
     polling: PollPolicy | None = None,
+    deliver: Deliver | None = None,
 ) -> RemoteDrawn:
     """Upload the people that are not there yet, send the prompt unless it is on its way already, wait, download.
 
-    A call that is cut off at any moment and made again goes on with what was sent, as long as ``journal`` is kept.
+    A call that is cut off at any moment and made again goes on with what was sent, as long as ``journal`` is kept, up
+    to the end of ``deliver``. Calls for the same prompt at the same time, in other processes too, share one order.
 
     Raises:
         PromptError: a tag names no tune; points at it.
         AstriaError: the API refused, failed, or could not be reached.
+        DamagedNoteError: the note of an earlier order cannot be read, and may be of a paid one.
+        FaceIDError: an order cannot be noted; the message says what was not sent.
     """
     key = journal_key(client.base_url, base_tune_id, prompt)
-    refs = await remote_refs(client, store, prompt.text, _staged(on_progress, "uploading photos"))
+    journal.check()
+    uploading = _staged(on_progress, "uploading photos")
+    refs = await remote_refs(client, store, prompt.text, uploading, journal, base_tune_id)
     try:
-        made = await _sent(client, _there(prompt, refs), journal, key, base_tune_id)
+        made = await ordered(client, _there(prompt, refs), journal, key, base_tune_id)
     except (NotFoundError, ValidationError) as error:
         if not await forget_deleted(client, store, prompt.parsed):
             raise _explained(error, base_tune_id) from None
-        refs = await remote_refs(client, store, prompt.text, _staged(on_progress, "uploading photos again"))
-        made = await _sent(client, _there(prompt, refs), journal, key, base_tune_id)
+        uploading = _staged(on_progress, "uploading photos again")
+        refs = await remote_refs(client, store, prompt.text, uploading, journal, base_tune_id)
+        made = await ordered(client, _there(prompt, refs), journal, key, base_tune_id)
+    number = made if isinstance(made, int) else made.id
     try:
         done = await wait_for_images(client, made, _following(on_progress), polling)
-        images = await download_images(client, done.images, _staged(on_progress, "downloading"))
     except (ResultError, NotFoundError):
-        journal.finish(key)  # it has ended: another try is another prompt
+        journal.finish(key, number)  # it has ended: another try is another prompt
         raise
-    journal.finish(key)
-    written = {remote: ref for ref, remote in refs.items()}
-    return RemoteDrawn(tuple(images), dataclasses.replace(done, text=with_refs(done.text or prompt.text, written)))
+    fetched = await fetch_images(client, done.images[: prompt.num_images], _staged(on_progress, "downloading"))
+    images, notes = _usable(fetched, journal, key, number)
+    told = dataclasses.replace(done, text=_as_written(done.text, _there(prompt, refs).text, prompt.text, refs))
+    drawn = RemoteDrawn(images, told, (*notes, *_odd_notes(done, prompt.num_images)))
+    if deliver is not None:
+        await deliver(drawn)
+    journal.finish(key, number)
+    return drawn
+
+
+def _usable(
+    fetched: list[bytes | ResultError], journal: Journal, key: str, number: int
+) -> tuple[tuple[bytes, ...], list[str]]:
+    """The images that came, and notes on those that are gone for good.
+
+    Raises:
+        ResultError: one may still come, or none is left.
+    """
+    images = tuple(image for image in fetched if isinstance(image, bytes))
+    faults = [fault for fault in fetched if isinstance(fault, ResultError)]
+    for fault in faults:
+        if not fault.is_gone:
+            raise fault.with_advice(
+                f"It is paid for and stays at the API for 30 days: run the same prompt again to fetch prompt {number}; "
+                "another seed orders a new picture."
+            )
+    if faults and not images:
+        journal.finish(key, number)
+        raise faults[0]
+    return images, [str(fault) for fault in faults]
+
+
+def _as_written(answer: str | None, sent: str, written: str, refs: dict[str, str]) -> str:
+    """The answer's text with the tags as the user wrote them; as it is, where our grammar does not know it."""
+    if answer is None or answer == sent:
+        return written
+    try:
+        return with_refs(answer, {remote: ref for ref, remote in refs.items()})
+    except FaceIDError:
+        return answer  # decoration: the pictures are here
+
+
+def _odd_notes(done: RemotePrompt, ordered_images: int) -> list[str]:
+    """What a person should know of an answer that has pictures."""
+    notes = [] if not done.user_error else [f"the API says: {done.user_error}"]
+    if len(done.images) > ordered_images:
+        notes.append(f"the API names {len(done.images)} pictures; the {ordered_images} that were ordered are here")
+    if len(done.images) < ordered_images:
+        notes.append(f"the API drew {len(done.images)} of {ordered_images} pictures")
+    return notes
 
 
 async def money_notes(client: AstriaClient, prompt: RemotePrompt) -> tuple[str, ...]:
@@ -123,7 +189,7 @@ async def money_notes(client: AstriaClient, prompt: RemotePrompt) -> tuple[str, 
     notes = [] if prompt.cost_mc is None else [f"cost ${prompt.cost_mc / MC_PER_USD:.3f}"]
     try:
         balance = (await asyncio.wait_for(client.account(), _WAIT_FOR_BALANCE)).balance_usd
-    except (AstriaError, asyncio.TimeoutError):
+    except (AstriaError, asyncio.TimeoutError, ArithmeticError):
         balance = None  # nice to know, no reason to fail or to wait long: the pictures are here
     return tuple(notes if balance is None else [*notes, f"${balance:.2f} left"])
 
@@ -141,35 +207,6 @@ def pixels(image: bytes) -> np.ndarray:
 
     with Image.open(io.BytesIO(image)) as picture:
         return np.array(picture.convert("RGB"))
-
-
-async def _sent(
-    client: AstriaClient, prompt: Prompt, journal: Journal, key: str, base_tune_id: int
-) -> RemotePrompt | int:
-    """The prompt on the remote side: sent now, or its id when it is on its way since an earlier call."""
-    pending = journal.find(key)
-    if pending is None:
-        pending = journal.begin(key, draw_seed() if prompt.seed is None else prompt.seed)
-    elif pending.prompt_id is not None:
-        return pending.prompt_id
-    elif found := await client.find_prompt(base_tune_id, prompt.text, pending.seed, pending.began):
-        journal.sent(key, pending, found.id)
-        return found
-    return await _send(client, dataclasses.replace(prompt, seed=pending.seed), journal, key, pending, base_tune_id)
-
-
-async def _send(
-    client: AstriaClient, prompt: Prompt, journal: Journal, key: str, pending: Pending, base_tune_id: int
-) -> RemotePrompt:
-    try:
-        made = await client.create_prompt(base_tune_id, prompt)
-    except OutcomeUnknownError:
-        raise
-    except AstriaError:
-        journal.finish(key)  # refused, or looked up and not there
-        raise
-    journal.sent(key, pending, made.id)
-    return made
 
 
 def _there(prompt: Prompt, refs: dict[str, str]) -> Prompt:
@@ -202,13 +239,16 @@ def _following(on_progress: OnProgress | None) -> Callable[[RemotePrompt], None]
     return told
 
 
-async def _unless_cancelled(work: Coroutine[Any, Any, T], cancel: Event | None) -> T:
-    """The result of ``work``, which is stopped soon after ``cancel`` is set. Raises Cancelled."""
+async def _unless_cancelled(work: Coroutine[Any, Any, None], cancel: Event | None, drawn: list[Drawn]) -> None:
+    """Runs ``work``, which is stopped soon after ``cancel`` is set. Raises Cancelled, unless the pictures are here."""
     task = asyncio.ensure_future(work)
     while cancel is not None and not task.done():
         await asyncio.wait({task}, timeout=_LOOK_AT_CANCEL)
         if cancel.is_set() and not task.done():
             task.cancel()
             await asyncio.wait({task})
+            if not task.cancelled() or drawn:
+                break
             raise Cancelled("Stopped. What was sent goes on at the remote side; the same prompt will find it again.")
-    return await task
+    if not (drawn and task.done()):
+        await task

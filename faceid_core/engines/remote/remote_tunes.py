@@ -2,38 +2,44 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import io
-import weakref
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 
 from ...astria.client import AstriaClient
-from ...astria.errors import NotFoundError
+from ...astria.creation import look
+from ...astria.errors import AstriaError, NotFoundError, OutcomeUnknownError
 from ...astria.wire.file import File
+from ...astria.wire.objects import RemoteTune
 from ...astria.wire.tune_request import TuneRequest
 from ...faces import read_photo
 from ...prompts import PromptText, parse, rewrite_refs
 from ...prompts.text import Tag
 from ...tunes.errors import TuneNotFoundError
 from ...tunes.refs import named_tune, tune_of
-from ...tunes.store import TuneStore
+from ...tunes.store import TuneStore, default_home
 from ...tunes.tune import Tune, TunePhoto
+from .journal import DamagedNoteError, Journal, upload_key
+
+REALISTIC_VISION = 690204  # Realistic Vision v5.1, the base tune of the FaceID page
 
 MAX_SIDE = 2048  # pixels; a face fills a photo of this size with more detail than any adapter looks at
 _QUALITY = 95
 _ROOM = 0.75  # around a face that is cut out, of its larger side
+_UNSENT = "The photos were not sent."
 _SPARE = timedelta(hours=1)  # a tune that expires while its prompt waits is of no use
-
-# One upload of a tune at a time, so that two nodes that run side by side do not both make it.
-_uploads: weakref.WeakValueDictionary[tuple[str, int], asyncio.Lock] = weakref.WeakValueDictionary()
 
 OnUpload = Callable[[int, int], None]  # (tunes done, total)
 
 
 async def remote_refs(
-    client: AstriaClient, store: TuneStore, text: str, on_upload: OnUpload | None = None
+    client: AstriaClient,
+    store: TuneStore,
+    text: str,
+    on_upload: OnUpload | None = None,
+    journal: Journal | None = None,
+    base_tune_id: int = REALISTIC_VISION,
 ) -> dict[str, str]:
     """Ref as written in ``text`` -> id on the remote side, for every face tag; uploads what is not there yet.
 
@@ -49,7 +55,7 @@ async def remote_refs(
         if on_upload is not None:
             on_upload(done, len(tags))
         if tag.ref not in refs:
-            refs[tag.ref] = await _remote_ref(client, store, tag, text)
+            refs[tag.ref] = await _remote_ref(client, store, tag, text, journal, base_tune_id)
     return refs
 
 
@@ -58,26 +64,87 @@ def with_refs(text: str, refs: dict[str, str]) -> str:
     return rewrite_refs(text, lambda tag: refs.get(tag.ref, tag.ref) if tag.kind == "faceid" else tag.ref)
 
 
-async def ensure_remote(client: AstriaClient, store: TuneStore, tune: Tune) -> Tune:
+async def ensure_remote(
+    client: AstriaClient,
+    store: TuneStore,
+    tune: Tune,
+    journal: Journal | None = None,
+    base_tune_id: int = REALISTIC_VISION,
+) -> Tune:
     """The tune with the id it has at ``client.base_url``, uploaded if it has none, or none that lasts.
 
-    Found by its title before it is made: a crash after an upload does not make a second one.
+    One upload at a time, among all processes that use ``journal`` (default: a folder beside the tunes). It is found by
+    its title before it is made, and looked for as long as an earlier upload, which was stopped, may still arrive.
+
+    Raises:
+        AstriaError: it was refused, or it is unknown whether it arrived.
+        FaceIDError: it cannot be noted, and was not sent.
     """
-    lock = _uploads.setdefault((client.base_url, tune.id), asyncio.Lock())
-    async with lock:
+    journal = journal or Journal((store.home or default_home()) / "remote")
+    title = remote_title(tune)
+    key = upload_key(client.base_url, title)
+    async with journal.turn(key):
         tune = store.get(tune.id)
         if tune.remote_id is not None and tune.remote_url == client.base_url:
             return tune
-        title = remote_title(tune)
-        found = await client.find_tune(title)
-        if found is None or _is_over(found.expires_at):
-            files = tuple(
-                portable_photo(store.photo_bytes(tune, photo), number, surroundings(photo))
-                for number, photo in enumerate(tune.used_photos, 1)
-            )
-            request = TuneRequest(title, tune.name, images=files, model_type="faceid", branch=tune.branch)
-            found = await client.create_tune(request)
-        return store.set_remote_id(tune.id, found.id, client.base_url)
+        found, newest = await _find_usable(client, title, journal, key)
+        if found is None:
+            found = await _upload(client, store, tune, journal, key, newest, base_tune_id)
+        tune = store.set_remote_id(tune.id, found.id, client.base_url)
+        journal.finish(key)
+        return tune
+
+
+async def _find_usable(
+    client: AstriaClient, title: str, journal: Journal, key: str
+) -> tuple[RemoteTune | None, int | None]:
+    """The tune of that title that lasts, and the id of the newest of that title."""
+    newest: RemoteTune | None = None
+
+    async def find() -> RemoteTune | None:
+        nonlocal newest
+        newest = await client.find_tune(title)
+        return None if newest is None or _is_over(newest.expires_at, client.server_time()) else newest
+
+    found = await find()
+    try:
+        noted = journal.find(key)
+        may_come = noted is not None
+        sent = noted.server_sent if noted else None
+    except DamagedNoteError:
+        may_come, sent = True, None
+    if found is None and may_come and (rest := client.policy.unsettled(client.server_time(), sent)):
+        found = await look(find, rest)
+    return found, newest.id if newest else None
+
+
+async def _upload(
+    client: AstriaClient,
+    store: TuneStore,
+    tune: Tune,
+    journal: Journal,
+    key: str,
+    after_id: int | None,
+    base_tune_id: int,
+) -> RemoteTune:
+    files = tuple(
+        portable_photo(store.photo_bytes(tune, photo), number, surroundings(photo))
+        for number, photo in enumerate(tune.used_photos, 1)
+    )
+    request = TuneRequest(
+        remote_title(tune), tune.name, files, model_type="faceid", base_tune_id=base_tune_id, branch=tune.branch
+    )
+
+    def note(now: datetime | None) -> None:
+        journal.begin(key, 0, _UNSENT, text=request.title, server_sent=now)
+
+    try:
+        return await client.create_tune(request, after_id=after_id, on_send=note)
+    except OutcomeUnknownError:
+        raise
+    except AstriaError:
+        journal.finish(key)  # refused, or looked up and not there
+        raise
 
 
 async def forget_deleted(client: AstriaClient, store: TuneStore, text: PromptText) -> bool:
@@ -130,15 +197,18 @@ def portable_photo(data: bytes, number: int, part: tuple[int, int, int, int] | N
     return File(file.getvalue(), f"photo_{number}.jpg", "image/jpeg")
 
 
-async def _remote_ref(client: AstriaClient, store: TuneStore, tag: Tag, text: str) -> str:
+async def _remote_ref(
+    client: AstriaClient, store: TuneStore, tag: Tag, text: str, journal: Journal | None, base_tune_id: int
+) -> str:
     try:
         tune = tune_of(store, tag)
     except TuneNotFoundError:
         if tag.tune_id is not None:
             return tag.ref
         tune = named_tune(store, tag, text)  # says where in the text
-    return str((await ensure_remote(client, store, tune)).remote_id)
+    return str((await ensure_remote(client, store, tune, journal, base_tune_id)).remote_id)
 
 
-def _is_over(expires_at: datetime | None) -> bool:
-    return expires_at is not None and expires_at < datetime.now(timezone.utc) + _SPARE
+def _is_over(expires_at: datetime | None, now: datetime | None) -> bool:
+    """By the server's clock; ours may be wrong, and a tune that is uploaded again is paid again."""
+    return expires_at is not None and expires_at < (now or datetime.now(timezone.utc)) + _SPARE
