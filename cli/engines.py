@@ -101,8 +101,10 @@ def embedded_models(options: argparse.Namespace) -> EmbeddedModels:
     """The files for the embedded engine. Raises FaceIDError that names the first that cannot be chosen."""
     from ..faceid_core.engines.embedded import EmbeddedModels
     from ..faceid_core.retouch.preferred import (
+        PARSER_FOLDERS,
         RESTORER_FOLDER,
         SWAPPER_FOLDERS,
+        preferred_parsers,
         preferred_restorers,
         preferred_swappers,
     )
@@ -119,6 +121,7 @@ def embedded_models(options: argparse.Namespace) -> EmbeddedModels:
         loras=folders.of("loras"),
         swapper=_first(preferred_swappers({key: folders.files(key) for key in SWAPPER_FOLDERS})),
         restorer=_first(preferred_restorers(folders.files(RESTORER_FOLDER))),
+        parser=_first(preferred_parsers(file for key in PARSER_FOLDERS for file in folders.files(key))),
         upscaler=_first(_found(folders, _UPSCALERS)) or _first(folders.files("upscale_models")),
     )
 

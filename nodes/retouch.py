@@ -11,11 +11,21 @@ from torch import Tensor
 from ..faceid_core.errors import FaceIDError
 from ..faceid_core.faces import find_faces, find_pack
 from ..faceid_core.prompts import Prompt
-from ..faceid_core.retouch import CHOICES, FLAGS, Retouched, load_restorer, load_swapper, restore_faces, swap_faces
+from ..faceid_core.retouch import (
+    CHOICES,
+    FLAGS,
+    Retouched,
+    load_restorer,
+    load_swapper,
+    parsing,
+    restore_faces,
+    shape_note,
+    swap_faces,
+)
 from ..faceid_core.tunes.tune import Tune
 from .host import folders, progress
 from .host.folders import AUTO, NONE
-from .host.retouch import run_restorer
+from .host.retouch import run_parser, run_restorer
 from .retouch_batch import person_of, retouch_images, retouched, status_of
 from .sockets import PromptSocket, TuneSocket
 
@@ -145,14 +155,16 @@ class FaceIDSwapFace(io.ComfyNode):
             )
         pack = find_pack("auto", folders.insightface_roots())
         swapper, people = load_swapper(path), [person_of(tune, pack)]
+        parse = parsing(folders.parser_path(), run_parser)
         step = progress.bar(len(images))
 
         def swap(picture: np.ndarray, number: int) -> Retouched:
             step(number, len(images))
-            return swap_faces(picture, people, swapper, pack, choice=choice, index=index, preview=preview)
+            return swap_faces(picture, people, swapper, pack, choice=choice, index=index, preview=preview, parse=parse)
 
         swapped, notes = retouched(images, swap)
-        progress.status(cls.hidden.unique_id, status_of(notes, f"{tune.title} with {swapper.name} ({swapper.licence})"))
+        said = status_of(notes, f"{tune.title} with {swapper.name} ({swapper.licence})")
+        progress.status(cls.hidden.unique_id, f"{said}\n{shape_note(parse)}")
         return io.NodeOutput(swapped)
 
 
@@ -208,6 +220,7 @@ class FaceIDCorrectFace(io.ComfyNode):
             "people": [] if tune is None else [person_of(tune, pack)],
             "pack": pack,
             "run": run_restorer(restorer),
+            "parse": parsing(folders.parser_path(), run_parser),
         }
         step = progress.bar(len(images))
 
@@ -216,5 +229,6 @@ class FaceIDCorrectFace(io.ComfyNode):
             return restore_faces(picture, find_faces([picture], pack).photos[0].faces, restorer, **settings)
 
         corrected, notes = retouched(images, restore)
-        progress.status(cls.hidden.unique_id, status_of(notes, f"{restorer.name} ({restorer.licence})"))
+        said = status_of(notes, f"{restorer.name} ({restorer.licence})")
+        progress.status(cls.hidden.unique_id, f"{said}\n{shape_note(settings['parse'])}")
         return io.NodeOutput(corrected)

@@ -16,10 +16,10 @@ from ..faceid_core.faces import FacePack, Faces, find_pack, photos_from_tensor, 
 from ..faceid_core.prompts import Prompt, resolve
 from ..faceid_core.prompts.defaults import resolve_seeds
 from ..faceid_core.prompts.seeds import seed_per_image
-from ..faceid_core.retouch import Retouched, load_tools, needs_people, retouch_picture
+from ..faceid_core.retouch import Retouched, changes_faces, load_tools, needs_people, retouch_picture, shape_note
 from ..faceid_core.tunes.tune import Tune
 from .host import folders, progress, storage
-from .host.retouch import base_of, resampler, run_restorer, upscaler
+from .host.retouch import base_of, resampler, run_parser, run_restorer, upscaler
 
 
 def retouch_images(
@@ -55,17 +55,28 @@ def retouch_images(
         upscale=upscaler(upscale_model) if upscale_model is not None else None,
         resample=resample,
         trained_side=side,
+        parser=folders.parser_path(),
+        run_parser=run_parser,
     )
     seeds = seed_per_image(resolve_seeds(prompt), len(images))
 
     def retouch(picture: np.ndarray, number: int) -> Retouched:
         return retouch_picture(picture, prompt, people, tools, seeds[number], preview=preview, on_step=on_step)
 
-    return retouched(images, retouch)
+    finished, notes = retouched(images, retouch)
+    return finished, [*notes, *([shape_note(tools.parse)] if changes_faces(prompt, tools) else [])]
 
 
 def retouched(images: Tensor, retouch: Callable[[np.ndarray, int], Retouched]) -> tuple[Tensor, list[str]]:
-    """Each picture through ``retouch(picture, number)``; pictures it leaves alone stay bit for bit the same."""
+    """Each picture through ``retouch(picture, number)``; pictures it leaves alone stay bit for bit the same.
+
+    A fourth channel, transparency, stays as it is; in a picture of another size it is scaled. Colours are taken as they
+    are stored, also where they are transparent.
+    """
+    if images.ndim == 4 and images.shape[3] == 4:
+        photos_from_tensor(images)  # refuses numbers that no picture has, in the transparency, too
+        colours, notes = retouched(images[..., :3], retouch)
+        return torch.cat([colours, _scaled(images[..., 3:], colours)], dim=-1), notes
     pictures = photos_from_tensor(images)
     results = [retouch(picture, number) for number, picture in enumerate(pictures)]
     notes = [
@@ -80,6 +91,15 @@ def retouched(images: Tensor, retouch: Callable[[np.ndarray, int], Retouched]) -
     if changed.shape == images.shape:
         changed = torch.where(torch.tensor(kept)[:, None, None, None], images.to(changed), changed)
     return changed.to(images.device), notes
+
+
+def _scaled(transparency: Tensor, like: Tensor) -> Tensor:
+    """[B, H, W, 1] of the height, width, number type and device of [B, h, w, C]; of the same size, to the bit."""
+    if transparency.shape[1:3] != like.shape[1:3]:
+        moved = transparency.movedim(-1, 1).to(torch.float32)
+        moved = torch.nn.functional.interpolate(moved, like.shape[1:3], mode="bilinear", antialias=True)
+        transparency = moved.movedim(1, -1)
+    return transparency.to(like)
 
 
 def people_of(prompt: Prompt, pack: FacePack) -> list[Faces]:

@@ -120,9 +120,10 @@ def _hires_fix(picture: np.ndarray, job: _Job) -> Retouched:
 def _face_swap(picture: np.ndarray, job: _Job) -> Retouched:
     if not job.people:
         return Retouched(picture, ("the text names no person to swap in: add a <faceid:...> tag",))
-    if job.tools.swapper is None:
+    tools = job.tools
+    if tools.swapper is None:
         return Retouched(picture, (_NO_SWAPPER,))
-    return swap_faces(picture, job.people, job.tools.swapper, job.tools.pack, preview=job.preview)
+    return swap_faces(picture, job.people, tools.swapper, tools.pack, preview=job.preview, parse=tools.parse)
 
 
 def _super_resolution(picture: np.ndarray, job: _Job) -> Retouched:
@@ -146,7 +147,9 @@ def _face_correct(picture: np.ndarray, job: _Job) -> Retouched:
         return Retouched(picture, (_NO_RESTORER,))
     faces = find_faces([picture], tools.pack).photos[0].faces
     comparable = [person for person in job.people if person.space == tools.pack.space]
-    return restore_faces(picture, faces, tools.restorer, people=comparable, pack=tools.pack, run=tools.run)
+    return restore_faces(
+        picture, faces, tools.restorer, people=comparable, pack=tools.pack, run=tools.run, parse=tools.parse
+    )
 
 
 def _color_grading(picture: np.ndarray, job: _Job) -> Retouched:

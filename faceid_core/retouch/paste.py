@@ -1,8 +1,9 @@
 """Pasting: puts what a model changed in a crop into the face's rectangle of the picture, and nowhere else.
 
-Three soft masks are combined: the crop's own (nothing near its edge), what the model changed (an identical crop pastes
-nothing, and an unchanged hand stays sharp), and the user's. Outside the rectangle no pixel changes; insightface and
-facexlib warp and blend the whole picture once per face (docs/facts/faces.md 3.1).
+Soft masks are combined: the crop's own (nothing near its edge), what the model changed (an identical crop pastes
+nothing, and an unchanged hand stays sharp), what is the face's own (face_mask.py), and the user's. Outside the
+rectangle no pixel changes; insightface and facexlib warp and blend the whole picture once per face
+(docs/facts/faces.md 3.1).
 """
 
 from __future__ import annotations
@@ -53,6 +54,36 @@ class Patch:
         canvas[top:bottom, left:right] = self.blended(visibility)
 
 
+@dataclass(frozen=True, eq=False)
+class FaceMask:
+    """Where a picture shows a face, and nothing in front of it.
+
+    Attributes:
+        share: [S, S] float32, 0 (keep the picture) to 1.
+        matrix: [2, 3], picture pixels to pixels of ``share``.
+    """
+
+    share: np.ndarray
+    matrix: np.ndarray
+
+    def in_crop(self, matrix: np.ndarray, size: int) -> np.ndarray:
+        """[size, size] float32: as the crop that ``matrix`` cuts out of the picture sees it."""
+        back = np.linalg.inv(np.vstack([matrix, [0, 0, 1]]))
+        return self._read(self.matrix @ back, size, size)
+
+    def in_rectangle(self, rectangle: tuple[int, int, int, int]) -> np.ndarray:
+        """[h, w] float32: of the picture's left, top, right, bottom."""
+        left, top, right, bottom = rectangle
+        moved = self.matrix.copy()
+        moved[:, 2] += self.matrix[:, :2] @ (left, top)
+        return self._read(moved, right - left, bottom - top)
+
+    def _read(self, matrix: np.ndarray, width: int, height: int) -> np.ndarray:
+        import cv2
+
+        return cv2.warpAffine(self.share, matrix, (width, height), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+
+
 def make_patch(
     picture: np.ndarray,
     before: np.ndarray,
@@ -61,6 +92,7 @@ def make_patch(
     *,
     crop_mask: np.ndarray | None = None,
     mask: np.ndarray | None = None,
+    face_mask: FaceMask | None = None,
     match_colour: bool = False,
 ) -> Patch | None:
     """The patch of a changed crop, or None when the crop lies outside the picture.
@@ -72,6 +104,7 @@ def make_patch(
         matrix: [2, 3], picture pixels to crop pixels.
         crop_mask: [S, S], 0 to 1, where in the crop the model's pixels count; default: ``soft_mask``.
         mask: [H, W], 0 to 1, where in the picture they count; default: everywhere.
+        face_mask: what of the picture is the face's own; default: all of it.
         match_colour: give the changed part the mean and spread of its former colours.
 
     Raises:
@@ -89,10 +122,13 @@ def make_patch(
         return None
     weight = crop_mask * change_mask(before, after)
     if match_colour:
-        after = colour_matched(after, before, weight)
+        own = weight if face_mask is None else weight * face_mask.in_crop(matrix, size)
+        after = colour_matched(after, before, own)
     over = _lay_over(np.dstack([after, weight]).astype(np.float32), matrix, rectangle)
     left, top, right, bottom = rectangle
     shown = over[..., 3:]
+    if face_mask is not None:
+        shown = shown * face_mask.in_rectangle(rectangle)[..., None]
     if mask is not None:
         shown = shown * mask[top:bottom, left:right, None].astype(np.float32)
     return Patch(rectangle, picture[top:bottom, left:right].astype(np.float32), over[..., :3], shown)
@@ -112,7 +148,7 @@ def soft_mask(size: int) -> np.ndarray:
     """[size, size] float32: 1 in the middle, smoothly 0 towards the edge, rounded at the corners (a superellipse)."""
     line = np.abs(np.linspace(-1, 1, size, dtype=np.float32)) ** _MASK_POWER
     radius = (line[:, None] + line) ** np.float32(1 / _MASK_POWER)
-    return _smooth((1 - radius) / np.float32(1 - _MASK_CORE))
+    return smooth((1 - radius) / np.float32(1 - _MASK_CORE))
 
 
 def change_mask(before: np.ndarray, after: np.ndarray) -> np.ndarray:
@@ -128,7 +164,7 @@ def change_mask(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     around = 2 * max(size // 64, step) + 1
     change = cv2.dilate(change, np.ones((around, around), np.uint8))[step // 2 :: step, step // 2 :: step]
     change = cv2.GaussianBlur(change, (0, 0), max(size / 128 / step, 0.5))
-    mask = _smooth((change - _UNCHANGED) / (_CHANGED - _UNCHANGED))
+    mask = smooth((change - _UNCHANGED) / (_CHANGED - _UNCHANGED))
     return mask if step == 1 else cv2.resize(mask, (size, size), interpolation=cv2.INTER_LINEAR)
 
 
@@ -182,7 +218,7 @@ def _lay_over(crop: np.ndarray, matrix: np.ndarray, rectangle: tuple[int, int, i
     return cv2.warpAffine(crop, moved, (right - left, bottom - top), flags=flags, borderMode=cv2.BORDER_REPLICATE)
 
 
-def _smooth(ramp: np.ndarray) -> np.ndarray:
+def smooth(ramp: np.ndarray) -> np.ndarray:
     """0 below 0, 1 above 1, smooth in between."""
     ramp = np.clip(ramp, 0, 1)
     return ramp * ramp * (3 - 2 * ramp)

@@ -1,4 +1,4 @@
-"""The installed swapper and restorer that are used by default, chosen by file name."""
+"""The installed swapper, restorer and face parser that are used by default, chosen by file name."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ from typing import TypeVar
 FACE_PACKS = "insightface"  # ReActor's folder; some users keep swappers there
 SWAPPER_FOLDERS = (FACE_PACKS, "hyperswap", "reswapper")
 RESTORER_FOLDER = "facerestore_models"
+PARSER_FOLDERS = ("facexlib", "facedetection")  # ours, and those of other extensions with facexlib
 
 # The first installed file is preferred.
 _SWAPPERS = ("inswapper", "hyperswap", "reswapper")
+# facexlib has its other parser, ParseNet, in the same folder; 79999_iter.pth is the name the file was trained under.
+_PARSERS = ("parsing_bisenet", "bisenet", "79999_iter")
 _RESTORERS = ("gfpgan", "restoreformer", "codeformer", "gpen")
 
 Name = TypeVar("Name", str, Path)
@@ -30,6 +33,13 @@ def preferred_swappers(files: Mapping[str, Iterable[Name]]) -> list[Name]:
 def preferred_restorers(names: Iterable[Name]) -> list[Name]:
     """The files of RESTORER_FOLDER, the preferred one first."""
     return sorted(names, key=lambda name: (_rank(name, _RESTORERS), name))
+
+
+def preferred_parsers(names: Iterable[Name]) -> list[Name]:
+    """The face parsers among the files of PARSER_FOLDERS, the preferred one first."""
+    named = {name for name in names if _rank(name, _PARSERS) < len(_PARSERS)}
+    readable = [name for name in named if Path(name).suffix.lower() in (".pth", ".safetensors")]
+    return sorted(readable, key=lambda name: (_rank(name, _PARSERS), name))
 
 
 def _rank(name: str | Path, families: tuple[str, ...]) -> int:

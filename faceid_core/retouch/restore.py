@@ -14,6 +14,8 @@ from ..faces.face import SAME_PERSON
 from ..faces.models import FaceModels, load_models
 from .crop import crop_face
 from .errors import RetouchError
+from .face_mask import face_masks
+from .face_parser import Parse
 from .paste import Patch, make_patch
 from .picture import MIN_SIDE, Retouched, check_mask, check_picture, check_share, large_enough
 from .restorer import Restorer, RunModule, restore_crop
@@ -41,6 +43,7 @@ def restore_faces(
     min_side: int = MIN_SIDE,
     mask: np.ndarray | None = None,
     run: RunModule | None = None,
+    parse: Parse | None = None,
 ) -> Retouched:
     """Restore faces of a picture.
 
@@ -59,6 +62,7 @@ def restore_faces(
         min_side: faces whose box is smaller stay as they are.
         mask: [H, W], 0 to 1: where the picture may change.
         run: see ``restore_crop``.
+        parse: tells what is in front of a face, and stays (``face_masks``); default: the whole shape is restored.
 
     Returns:
         The picture, bit-exact outside the rectangles of the restored faces, and notes on skipped or less visible faces.
@@ -76,11 +80,13 @@ def restore_faces(
         notes.append("visibility is 0: the restored faces are not visible" if chosen else "no face to restore")
         return Retouched(picture, tuple(notes))
     models = load_models(pack) if pack else None
+    own, said = face_masks(picture, chosen, parse)
+    notes += said
     canvas = picture.copy()
     for number, face in chosen.items():
         crop, matrix = crop_face(canvas, face.landmarks, TEMPLATE, restorer.size)
         restored = restore_crop(crop, restorer, fidelity, run)
-        patch = make_patch(canvas, crop, restored, matrix, mask=mask)
+        patch = make_patch(canvas, crop, restored, matrix, mask=mask, face_mask=own.get(number))
         if patch is None:
             notes.append(f"face number {number} lies outside the picture: not changed")
             continue

@@ -11,7 +11,9 @@ from ..faces.extract import PhotoFaces
 from ..faces.packs import PACK_OF_SPACE
 from .crop import crop_matrix, enlarge, warp
 from .errors import RetouchError
-from .paste import make_patch
+from .face_mask import face_masks
+from .face_parser import Parse
+from .paste import FaceMask, make_patch
 from .picture import MIN_SIDE, Retouched, check_mask, check_picture, large_enough
 from .swapper import TEMPLATE, Swapper, source_latent, swap_crop
 
@@ -33,6 +35,7 @@ def swap_faces(
     mask: np.ndarray | None = None,
     match_colour: bool = True,
     preview: bool = False,
+    parse: Parse | None = None,
 ) -> Retouched:
     """Paint people over the faces of a picture.
 
@@ -50,6 +53,7 @@ def swap_faces(
         mask: [H, W], 0 to 1: where the picture may change.
         match_colour: keep the mean and spread of the face's colours.
         preview: take people of another embedding space than the swapper's. The likeness is meaningless then.
+        parse: tells what is in front of a face, and stays (``face_masks``); default: the whole shape is painted.
 
     Returns:
         The picture, bit-exact outside the rectangles of the swapped faces, and notes on skipped faces and people.
@@ -69,10 +73,12 @@ def swap_faces(
     notes += left_out
     if not pairs:
         return Retouched(picture, tuple(notes))
+    own, said = face_masks(picture, {number: faces[number] for number in pairs}, parse)
+    notes += said
     canvas = picture.copy()
     for number, person in pairs.items():
         latent = source_latent(people[person].mean_embedding(), swapper)
-        if not _swap_face(canvas, faces[number], latent, swapper, boost, mask, match_colour):
+        if not _swap_face(canvas, faces[number], latent, swapper, boost, mask, match_colour, own.get(number)):
             notes.append(f"face number {number} lies outside the picture: not changed")
     return Retouched(canvas, tuple(notes))
 
@@ -174,6 +180,7 @@ def _swap_face(
     boost: int | None,
     mask: np.ndarray | None,
     match_colour: bool,
+    face_mask: FaceMask | None = None,
 ) -> bool:
     """Swap one face in place; False: it lies outside the picture.
 
@@ -185,7 +192,7 @@ def _swap_face(
     matrix = enlarge(own, factor)
     before = warp(canvas, matrix, size * factor)
     after = swap_crop(before, latent, swapper)
-    patch = make_patch(canvas, before, after, matrix, mask=mask, match_colour=match_colour)
+    patch = make_patch(canvas, before, after, matrix, mask=mask, face_mask=face_mask, match_colour=match_colour)
     if patch is None:
         return False
     patch.paste(canvas)

@@ -16,7 +16,10 @@ EXTENSIONS = frozenset({".bin", ".ckpt", ".onnx", ".pkl", ".pt", ".pt2", ".pth",
 # Folders that ComfyUI defines itself: extra paths come after its own. Other folders exist only when somebody names
 # them, and ComfyUI reads extra_model_paths.yaml before any extension can name one.
 _CORE_KEYS = ("checkpoints", "clip_vision", "loras", "upscale_models")
-_EXTENSION_KEYS = ("ipadapter", "insightface", "facerestore_models", "hyperswap", "reswapper")
+_EXTENSION_KEYS = (
+    *("ipadapter", "insightface", "facerestore_models", "hyperswap", "reswapper"),
+    *("facexlib", "facedetection"),
+)
 KEYS = (*_CORE_KEYS, *_EXTENSION_KEYS)
 
 _LEGACY_KEYS = {"unet": "diffusion_models", "clip": "text_encoders"}

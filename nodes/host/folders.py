@@ -10,8 +10,10 @@ from ...faceid_core.errors import AdapterError
 from ...faceid_core.retouch import RetouchError
 from ...faceid_core.retouch.preferred import (
     FACE_PACKS,
+    PARSER_FOLDERS,
     RESTORER_FOLDER,
     SWAPPER_FOLDERS,
+    preferred_parsers,
     preferred_restorers,
     preferred_swappers,
 )
@@ -25,6 +27,7 @@ _EXTENSIONS = {
     RESTORER_FOLDER: frozenset({".pth", ".safetensors", ".onnx"}),
     "hyperswap": frozenset({".onnx"}),
     "reswapper": frozenset({".onnx"}),
+    **dict.fromkeys(PARSER_FOLDERS, frozenset({".pth", ".safetensors"})),
 }
 
 
@@ -97,6 +100,12 @@ def swapper_path(name: str) -> Path | None:
 def restorer_path(name: str) -> Path | None:
     """See ``swapper_path``."""
     return _chosen(name, restorer_names(), (RESTORER_FOLDER,), "restore_model")
+
+
+def parser_path() -> Path | None:
+    """The face parser's file, wherever it or another extension keeps it; None where there is none."""
+    names = preferred_parsers(name for folder in PARSER_FOLDERS for name in _files(folder))
+    return _chosen(AUTO, names, PARSER_FOLDERS, "face parser")
 
 
 def _files(folder: str) -> list[str]:

@@ -22,7 +22,7 @@ from ...faceid_core.adapter.layers import Base
 from ...faceid_core.cache import LRUCache
 from ...faceid_core.faces import photos_from_tensor, tensor_from_photos
 from ...faceid_core.prompts import Settings
-from ...faceid_core.retouch import Resample, Restorer
+from ...faceid_core.retouch import FaceParser, Resample, Restorer
 from ...faceid_core.retouch.resample import partial_steps
 from ...faceid_core.retouch.restorer import Forward, RunModule
 from ..sampling_run import IDENTITIES
@@ -30,20 +30,27 @@ from . import sampling
 from .identity import identities_on
 
 _RESTORE_BYTES = 2 << 30  # activations of a restorer at 512 pixels, an upper bound
+_PARSE_BYTES = 1 << 30  # those of a face parser, of four faces
 
-_patchers: LRUCache[ModelPatcher] = LRUCache(limit=2)  # as many as restorers are kept
+_patchers: LRUCache[ModelPatcher] = LRUCache(limit=3)  # as many as restorers and face parsers are kept
 
 
 def run_restorer(restorer: Restorer) -> RunModule | None:
     """Runs a restorer where ComfyUI's memory management puts it; None for ONNX, which onnxruntime places itself."""
-    module = restorer.module
-    if module is None:
-        return None
-    patcher = _patchers.get_or_make(restorer, lambda: _patcher(module))
+    return None if restorer.module is None else _placed(restorer.module, _RESTORE_BYTES)
+
+
+def run_parser(parser: FaceParser) -> RunModule:
+    """Runs a face parser where ComfyUI's memory management puts it."""
+    return _placed(parser.module, _PARSE_BYTES)
+
+
+def _placed(module: nn.Module, needed: int) -> RunModule:
+    patcher = _patchers.get_or_make(module, lambda: _patcher(module))
 
     def run(forward: Forward, face: Tensor) -> Tensor:
         model_management.throw_exception_if_processing_interrupted()
-        model_management.load_models_gpu([patcher], memory_required=_RESTORE_BYTES, force_full_load=True)
+        model_management.load_models_gpu([patcher], memory_required=needed, force_full_load=True)
         return forward(face.to(patcher.load_device)).cpu()
 
     return run

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import comfy.model_management as model_management
 import comfy.samplers
+import folder_paths
 import numpy as np
 import pytest
 import torch
+from faceid_tunes.faceid_core.errors import PhotoError
 from faceid_tunes.faceid_core.prompts import Prompt, resolve
+from faceid_tunes.faceid_core.retouch import Retouched, load_parser
+from faceid_tunes.faceid_core.retouch.face_parser import parse_crops
 from faceid_tunes.faceid_core.retouch.restorer import Restorer, restore_crop
+from faceid_tunes.nodes.host import folders
 from faceid_tunes.nodes.host import retouch as host_retouch
+from faceid_tunes.nodes.retouch_batch import retouched
 from support.comfy_model import apply, comfy_model, conditioning
 from support.fidelity import adapter_for, random_faces, saved_adapter
+from support.retouch_models import write_parser
 from support.unet import sd15_unet
 
 WIDTH = 64
@@ -98,6 +105,68 @@ def test_a_restorer_runs_in_comfyuis_memory_management_with_the_same_result():
     run = host_retouch.run_restorer(restorer)
     np.testing.assert_array_equal(restore_crop(crop, restorer, 0.8, run), restore_crop(crop, restorer, 0.8))
     assert any(loaded.model.model is module for loaded in model_management.current_loaded_models)
+
+
+def test_a_face_parser_runs_in_comfyuis_memory_management_with_the_same_result(tmp_path):
+    parser = load_parser(write_parser(tmp_path / "parsing_bisenet.pth"))
+    crops = np.random.default_rng(1).integers(0, 256, (1, 512, 512, 3)).astype(np.uint8)
+    np.testing.assert_array_equal(
+        parse_crops(crops, parser, host_retouch.run_parser(parser)), parse_crops(crops, parser)
+    )
+    assert any(loaded.model.model is parser.module for loaded in model_management.current_loaded_models)
+
+
+@pytest.mark.parametrize("folder", ["facexlib", "facedetection"])
+def test_a_face_parser_is_found_where_other_extensions_keep_it(folder, tmp_path, monkeypatch):
+    folders.register_model_folders()
+    for name in ("facexlib", "facedetection"):
+        place = tmp_path / name
+        place.mkdir()
+        (place / "parsing_parsenet.pth").touch()
+        monkeypatch.setitem(folder_paths.folder_names_and_paths, name, ([str(place)], {".pth", ".safetensors"}))
+    assert folders.parser_path() is None
+    (tmp_path / folder / "parsing_bisenet.pth").touch()
+    monkeypatch.setattr(folder_paths, "filename_list_cache", {})
+    assert folders.parser_path() == tmp_path / folder / "parsing_bisenet.pth"
+
+
+def rgba(count: int = 2) -> torch.Tensor:
+    """Pictures whose transparency and hidden colours are random."""
+    return torch.rand(count, 32, 48, 4, generator=torch.Generator().manual_seed(2))
+
+
+def test_transparency_and_hidden_colours_survive_a_change():
+    images = rgba()
+
+    def first_row_black(picture, number):
+        if number == 0:
+            return Retouched(picture, ())
+        changed = picture.copy()
+        changed[0] = 0
+        return Retouched(changed, ("changed",))
+
+    changed, notes = retouched(images, first_row_black)
+    assert notes == ["image 2: changed"]
+    torch.testing.assert_close(changed[..., 3], images[..., 3], rtol=0, atol=0)
+    torch.testing.assert_close(changed[0], images[0], rtol=0, atol=0)
+    assert changed[1, 0, :, :3].max() == 0.0
+    torch.testing.assert_close(changed[1, 1:, :, :3], images[1, 1:, :, :3], rtol=0, atol=0.5 / 255 + 1e-6)
+
+
+def test_transparency_grows_with_the_picture():
+    images = rgba(1)
+    images[..., 3] = torch.linspace(0, 1, 48)
+    larger, _ = retouched(images, lambda picture, number: Retouched(picture.repeat(4, axis=0).repeat(4, axis=1), ()))
+    assert larger.shape == (1, 128, 192, 4)
+    torch.testing.assert_close(larger[..., 3][:, ::4, ::4], images[..., 3], rtol=0, atol=0.02)
+    assert larger[..., 3].min() >= 0 and larger[..., 3].max() <= 1
+
+
+def test_transparency_that_is_no_number_is_refused():
+    images = rgba()
+    images[1, 3, 3, 3] = torch.nan
+    with pytest.raises(PhotoError, match="image 2 contains NaN"):
+        retouched(images, lambda picture, number: Retouched(picture, ()))
 
 
 def test_an_onnx_restorer_needs_no_place():

@@ -114,6 +114,64 @@ def write_torch_restorer(file: Path, network: torch.nn.Module) -> Path:
     return file
 
 
+def parser_tensors() -> dict[str, torch.Tensor]:
+    """The key set of facexlib's parsing_bisenet.pth with random values (docs/facts/faces.md 3.6)."""
+    import torch
+
+    random = torch.Generator().manual_seed(3)
+    tensors: dict[str, torch.Tensor] = {}
+
+    def conv(key: str, wide: int, narrow: int, kernel: int) -> None:
+        shape = (wide, narrow, kernel, kernel)
+        tensors[f"{key}.weight"] = torch.randn(shape, generator=random) / (narrow * kernel**2) ** 0.5
+
+    def norm(key: str, width: int) -> None:
+        tensors[f"{key}.weight"] = 1 + 0.2 * torch.rand(width, generator=random)
+        tensors[f"{key}.bias"] = 0.1 * torch.randn(width, generator=random)
+        tensors[f"{key}.running_mean"] = 0.1 * torch.randn(width, generator=random)
+        tensors[f"{key}.running_var"] = 0.5 + torch.rand(width, generator=random)
+        tensors[f"{key}.num_batches_tracked"] = torch.tensor(80000)
+
+    def both(key: str, wide: int, narrow: int, kernel: int) -> None:
+        conv(f"{key}.conv", wide, narrow, kernel)
+        norm(f"{key}.bn", wide)
+
+    conv("cp.resnet.conv1", 64, 3, 7)
+    norm("cp.resnet.bn1", 64)
+    for layer, (narrow, wide) in enumerate(((64, 64), (64, 128), (128, 256), (256, 512)), 1):
+        for block, width in enumerate((narrow, wide)):
+            name = f"cp.resnet.layer{layer}.{block}"
+            for number, channels in ((1, width), (2, wide)):
+                conv(f"{name}.conv{number}", wide, channels, 3)
+                norm(f"{name}.bn{number}", wide)
+            if width != wide:
+                conv(f"{name}.downsample.0", wide, width, 1)
+                norm(f"{name}.downsample.1", wide)
+    for name, channels in (("cp.arm16", 256), ("cp.arm32", 512)):
+        both(f"{name}.conv", 128, channels, 3)
+        conv(f"{name}.conv_atten", 128, 128, 1)
+        norm(f"{name}.bn_atten", 128)
+    both("cp.conv_head32", 128, 128, 3)
+    both("cp.conv_head16", 128, 128, 3)
+    both("cp.conv_avg", 128, 512, 1)
+    both("ffm.convblk", 256, 256, 1)
+    conv("ffm.conv1", 64, 256, 1)
+    conv("ffm.conv2", 256, 64, 1)
+    for name, channels, middle in (("conv_out", 256, 256), ("conv_out16", 128, 64), ("conv_out32", 128, 64)):
+        both(f"{name}.conv", middle, channels, 3)
+        conv(f"{name}.conv_out", 19, middle, 1)
+    return tensors
+
+
+def write_parser(file: Path, tensors: dict[str, torch.Tensor] | None = None) -> Path:
+    """A face parser as facexlib publishes it: the tensors alone, in a .pth file."""
+    import torch
+
+    file.parent.mkdir(parents=True, exist_ok=True)
+    torch.save(parser_tensors() if tensors is None else tensors, file)
+    return file
+
+
 def write_vae(file: Path) -> Path:
     """A VAE that keeps a picture, every eighth pixel of it, whatever a model of random weights draws.
 

@@ -21,7 +21,7 @@ from ...faces import Faces
 from ...faces.packs import BUFFALO_L_URL
 from ...model_files.model_file import ModelFile
 from ...prompts import Prompt
-from ...retouch import retouch_picture
+from ...retouch import changes_faces, retouch_picture, shape_note
 from ..engine import Drawn, OnProgress, Picture, Step, report
 from ..people import TaggedPerson, tagged_people
 from ..plan import Plan, make_plan
@@ -122,7 +122,8 @@ class DiffusersEngine:
         self, model: LoadedModel, order: Order, tools: Tools, step: Step
     ) -> tuple[tuple[Picture, ...], list[str]]:
         """Each seed's picture, drawn and retouched, and the notes on the retouching."""
-        plan, pictures, notes = order.plan, [], []
+        plan, pictures = order.plan, []
+        notes = [shape_note(tools.parse)] if changes_faces(plan.prompt, tools) else []
         seeds, people = plan.settings.seeds, [person.faces for person in plan.people]
         with model.drawing(order) as drawing:
             tools = replace(tools, resample=partial(drawing.again, on_step=partial(step, "drawing again")))

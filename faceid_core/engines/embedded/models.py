@@ -21,6 +21,7 @@ class EmbeddedModels:
         swapper: for face_swap; without it, and without the two below, the flag leaves the picture as it is.
         restorer: for face_correct.
         upscaler: for super_resolution.
+        parser: tells what is in front of a face, for face_swap and face_correct.
     """
 
     checkpoint: Path
@@ -31,3 +32,4 @@ class EmbeddedModels:
     swapper: Path | None = None
     restorer: Path | None = None
     upscaler: Path | None = None
+    parser: Path | None = None

@@ -8,7 +8,7 @@ import torch
 
 from ...adapter.layers import Base
 from ...prompts import Prompt, resolve
-from ...retouch import Restorer, Tools, check_result_size, load_tools, load_upscaler, upscale
+from ...retouch import Tools, check_result_size, load_tools, load_upscaler, upscale
 from ...retouch.restorer import Forward, RunModule
 from ..engine import Step
 from ..plan import TRAINED_SIDE
@@ -31,17 +31,18 @@ def retouch_tools(prompt: Prompt, models: EmbeddedModels, device: torch.device, 
         models.pack,
         swapper=models.swapper,
         restorer=models.restorer,
-        run_restorer=partial(_runner, device=device),
+        run_restorer=lambda restorer: _placed(restorer.module, device),
         upscale=partial(upscale, upscaler=upscaler, device=device, on_tile=partial(step, "enlarging"))
         if upscaler
         else None,
         trained_side=TRAINED_SIDE[Base.SD15],
+        parser=models.parser,
+        run_parser=lambda parser: _placed(parser.module, device),
     )
 
 
-def _runner(restorer: Restorer, device: torch.device) -> RunModule | None:
-    """Runs a PyTorch restorer on the engine's device; onnxruntime places its own."""
-    module = restorer.module
+def _placed(module: torch.nn.Module | None, device: torch.device) -> RunModule | None:
+    """Runs a PyTorch restorer or face parser on the engine's device; onnxruntime places its own (None)."""
     if module is None:
         return None
 
