@@ -16,11 +16,12 @@ from aiohttp import web
 
 from ..faceid_core.astria.wire.bodies import BodyTooLargeError
 from ..faceid_core.astria.wire.brackets import MalformedRequestError
+from ..faceid_core.errors import FaceIDError
 from ..faceid_core.jobs.api_tunes import LOCAL
 from ..faceid_core.jobs.posting import Poster
 from ..faceid_core.jobs.tokens import list_tokens, owner_of
 from ..faceid_core.prompts import PromptError
-from ..faceid_core.tunes.errors import TuneError, TuneNotFoundError
+from ..faceid_core.tunes.errors import TuneError, TuneNotFoundError, TuneStorageError
 from .answers import field_refusal, later, refusal
 from .params import ignored
 from .requests import BadRequestError, base_url, is_loopback, peer_of
@@ -55,8 +56,13 @@ async def answered(request: web.Request, handler: Handler) -> web.StreamResponse
         answer = refusal(400, str(error))
     except TuneNotFoundError as error:
         answer = refusal(404, str(error))
+    except TuneStorageError as error:
+        log.error("%s", error)
+        answer = later(503)
     except (PromptError, TuneError) as error:
         answer = field_refusal(error)
+    except FaceIDError as error:  # a photo that cannot be used
+        answer = refusal(422, str(error))
     except asyncio.CancelledError:
         raise
     except Exception:
@@ -67,6 +73,19 @@ async def answered(request: web.Request, handler: Handler) -> web.StreamResponse
         answer.headers["X-FaceID-Ignored"] = ", ".join(names).encode("ascii", "backslashreplace").decode()[:1000]
     answer.headers.setdefault("X-Content-Type-Options", "nosniff")
     return answer
+
+
+async def expected(request: web.Request) -> web.StreamResponse | None:
+    """``Expect: 100-continue`` is answered once it is known who asks, so that nobody else's body travels."""
+    if request.headers.get("Expect", "").lower() != "100-continue":
+        return refusal(417, "The Expect header is not understood: leave it out.")
+    if not getattr(request.match_info.handler, "is_open", False):
+        found = await asyncio.to_thread(_owner, request)
+        if isinstance(found, str):
+            return refusal(401, found)
+    assert request.transport is not None
+    request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    return None
 
 
 @web.middleware

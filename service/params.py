@@ -16,8 +16,9 @@ from ..faceid_core.astria.wire.tune_request import TuneRequest
 from ..faceid_core.prompts import Prompt
 from .fetch import fetch_pictures
 from .settings import ServiceSettings
+from .state import IGNORED
 
-TUNE, PROMPT = "tune", "prompt"
+TUNE, PROMPT, FILE = "tune", "prompt", "file"
 _SECONDS = 120  # for a whole body; a client that is slower is not waited for
 _PICTURES = ("input_image", "mask_image")
 _OF_A_PROMPT = {
@@ -27,6 +28,7 @@ _OF_A_PROMPT = {
 _KNOWN = {
     TUNE: {*(field.name for field in fields(TuneRequest)), "prompts_attributes", "prompt_attributes"} - {"prompts"},
     PROMPT: _OF_A_PROMPT,
+    FILE: {"file", "name", "file_url"},
 }
 _IGNORED: Any = web.RequestKey("ignored", list) if hasattr(web, "RequestKey") else "ignored"
 _PACK_TEXT = "portrait photo"
@@ -41,6 +43,7 @@ async def body_of(request: web.Request, kind: str) -> dict[str, Nested]:
     inside = params.get(kind)
     given = inside if isinstance(inside, Mapping) else params
     request[_IGNORED] = sorted(str(name)[:80] for name in given if name not in _KNOWN[kind])
+    request.app[IGNORED].extend(f"{kind}[{name}]" for name in ignored(request))
     return params
 
 

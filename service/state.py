@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
@@ -38,6 +39,7 @@ class Service:
 
 
 KEY = web.AppKey("service", Service)
+IGNORED: web.AppKey[Any] = web.AppKey("ignored", deque)  # names of parameters of no meaning here, the last ones
 PREFIX = web.AppKey("prefix", str)  # where a host has mounted the application: "" or "/faceid"
 
 

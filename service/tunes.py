@@ -8,16 +8,20 @@ from dataclasses import replace
 
 from aiohttp import web
 
+from ..faceid_core.astria.wire.file import File
 from ..faceid_core.astria.wire.objects_json import tune_json
 from ..faceid_core.astria.wire.tune_request import TuneRequest, read_tune
+from ..faceid_core.faces import find_faces
+from ..faceid_core.faces.photo import read_photo
 from ..faceid_core.jobs import api_tunes
 from ..faceid_core.jobs.answers import tune_object
 from ..faceid_core.jobs.api_tunes import ApiTune
 from ..faceid_core.jobs.posting import FACEID
+from ..faceid_core.tunes.errors import TuneError
 from .answers import json_answer
 from .door import is_local, owner, poster
 from .fetch import fetch_pictures
-from .params import TUNE, body_of, pack_prompt, with_pictures
+from .params import FILE, TUNE, body_of, pack_prompt, with_pictures
 from .requests import base_url, page_of
 from .state import Service, service_of
 
@@ -82,6 +86,20 @@ async def patch_tune(request: web.Request) -> web.Response:
     if wanted.title:
         await asyncio.to_thread(api_tunes.retitle, service.store, tune.tune.id, wanted.title)
     return json_answer(_written(request, await _mine(request)))
+
+
+async def inspect_image(request: web.Request) -> web.Response:
+    """``POST /images/inspect``: what can be said of a photo here: how many faces it shows."""
+    params = await body_of(request, FILE)
+    file = params.get("file")
+    if not isinstance(file, File):
+        raise TuneError("file is missing: send a photo.", "file")
+    found = await asyncio.to_thread(_faces_in, service_of(request), file.data)
+    return json_answer({"name": params.get("name"), "faces": found, "selfie": None, "blurry": None})
+
+
+def _faces_in(service: Service, data: bytes) -> int:
+    return len(find_faces([read_photo(data)], service.pack).photos[0].faces)
 
 
 async def delete_tune(request: web.Request) -> web.Response:

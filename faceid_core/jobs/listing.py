@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -54,8 +55,9 @@ def count_by_state(database: Database) -> dict[str, int]:
     return {state: counted.get(state, 0) for state in STATES}
 
 
-def place_in_queue(database: Database, job: Job) -> int:
-    """How many queued jobs were posted before this one."""
-    query = sa.select(sa.func.count()).where(prompts.c.state == QUEUED, prompts.c.id < job.id)
+def oldest_wait(database: Database, now: datetime) -> float:
+    """Seconds that the oldest queued job has waited; 0 without one."""
+    oldest = sa.select(prompts.c.created_at).where(prompts.c.state == QUEUED).order_by(prompts.c.id).limit(1)
     with database.reading() as connection:
-        return connection.execute(query).scalar_one()
+        since = connection.execute(oldest).scalar()
+    return 0.0 if since is None else max(0.0, (now - since).total_seconds())

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 
-from .errors import TuneError
+from .errors import TuneError, TuneStorageError
 
 _INCOMING = "incoming"  # half-written files; a file elsewhere is always complete
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -43,7 +43,9 @@ class Blobs:
             else:
                 self._fs.pipe_file(self._path(sha256), data)  # one PUT: complete, or not stored
         except OSError as error:
-            raise TuneError(f"A file of {len(data)} bytes could not be stored under {self._root}: {error}.") from error
+            raise TuneStorageError(
+                f"A file of {len(data)} bytes could not be stored under {self._root}: {error}."
+            ) from error
         return sha256
 
     def get(self, sha256: str) -> bytes:

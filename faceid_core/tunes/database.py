@@ -11,7 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from .errors import TuneError
+from .errors import TuneError, TuneStorageError
 from .schema import REVISION, VERSION_TABLE
 
 _BUSY_SECONDS = 60.0  # how long a writer waits for another before SQLite says "database is locked"
@@ -155,4 +155,4 @@ def _explained(url: sa.URL) -> Iterator[None]:
         raise
     except (sa.exc.DBAPIError, sqlite3.Error, OSError) as error:
         where = url.render_as_string(hide_password=True)
-        raise TuneError(f"The tune database {where} failed: {getattr(error, 'orig', error)}") from error
+        raise TuneStorageError(f"The tune database {where} failed: {getattr(error, 'orig', error)}") from error

@@ -17,5 +17,9 @@ class TuneError(FaceIDError):
         self.field = field
 
 
+class TuneStorageError(TuneError):
+    """The database or the files of the tunes fail: away, full, not writable. The same may succeed later."""
+
+
 class TuneNotFoundError(TuneError):
     """No tune has that id or title, or it has expired."""
