@@ -2,5 +2,6 @@
 
 png.py              a picture and its settings as a PNG file, never half-written
 contact_sheet.py    photos next to results, with their likeness
+lettering.py        text of any script on a picture; fonts: the font of wide coverage
 similarity_plot.py  every photo compared with every result: a matrix of cosines and verdicts
 """

@@ -10,12 +10,14 @@ import numpy as np
 
 from ..faces.likeness import Likeness
 from ..faces.verdict import Verdict
+from .lettering import fitted, write
 
 if TYPE_CHECKING:
     from PIL import Image, ImageDraw
 
 _CELL, _GAP, _LINE, _BANNER = 320, 12, 22, 40  # pixels
 _COLUMNS = 5
+_TEXT = 18  # font size
 PAPER, INK, GREY = (250, 250, 248), (32, 32, 32), (120, 120, 120)
 _GOOD, _WARNING = (20, 130, 60), (190, 50, 20)
 
@@ -40,7 +42,7 @@ class Frame:
 
 def contact_sheet(frames: Sequence[Frame], warning: str = "") -> np.ndarray:
     """[H, W, 3] uint8 RGB: photos first, then results with their likeness; ``warning`` across the top in red."""
-    from PIL import Image, ImageDraw, ImageFont
+    from PIL import Image, ImageDraw
 
     columns = min(_COLUMNS, len(frames))
     rows = -(-len(frames) // columns)
@@ -49,10 +51,9 @@ def contact_sheet(frames: Sequence[Frame], warning: str = "") -> np.ndarray:
     width = columns * _CELL + (columns + 1) * _GAP
     sheet = Image.new("RGB", (width, top + rows * height + _GAP), PAPER)
     draw = ImageDraw.Draw(sheet)
-    draw.font = ImageFont.load_default(size=18)
     if warning:
         draw.rectangle((0, 0, width, _BANNER), fill=_WARNING)
-        draw.text((_GAP, _BANNER // 2), warning, fill="white", anchor="lm")
+        write(draw, (_GAP, _BANNER // 2), fitted(warning, _TEXT, width - 2 * _GAP), _TEXT, "white", "lm")
     for number, frame in enumerate(frames):
         row, column = divmod(number, columns)
         _place(sheet, draw, frame, _GAP + column * (_CELL + _GAP), top + _GAP + row * height)
@@ -63,11 +64,11 @@ def _place(sheet: Image.Image, draw: ImageDraw.ImageDraw, frame: Frame, left: in
     paste_whole(sheet, frame.pixels, left, top, _CELL)
     if frame.is_photo:
         draw.rectangle((left - 3, top - 3, left + _CELL + 2, top + _CELL + 2), outline=GREY, width=2)
-    draw.text((left, top + _CELL + 6), fitted(draw, frame.caption, _CELL), fill=INK)
+    write(draw, (left, top + _CELL + 6), fitted(frame.caption, _TEXT, _CELL), _TEXT, INK)
     for line, (person, found) in enumerate(frame.likeness, 1):
-        text = fitted(draw, describe_likeness(person, found), _CELL)
+        text = fitted(describe_likeness(person, found), _TEXT, _CELL)
         good = found.verdict in (Verdict.SAME, Verdict.PROBABLY)
-        draw.text((left, top + _CELL + 6 + line * _LINE), text, fill=_GOOD if good else GREY)
+        write(draw, (left, top + _CELL + 6 + line * _LINE), text, _TEXT, _GOOD if good else GREY)
 
 
 def paste_whole(sheet: Image.Image, pixels: np.ndarray, left: int, top: int, side: int) -> None:
@@ -76,15 +77,6 @@ def paste_whole(sheet: Image.Image, pixels: np.ndarray, left: int, top: int, sid
 
     picture = ImageOps.contain(Image.fromarray(pixels), (side, side), Image.Resampling.LANCZOS)
     sheet.paste(picture, (left + (side - picture.width) // 2, top + (side - picture.height) // 2))
-
-
-def fitted(draw: ImageDraw.ImageDraw, text: str, width: float) -> str:
-    """``text`` in the current font, cut at its end when it is wider than ``width`` pixels."""
-    if draw.textlength(text) <= width:
-        return text
-    while text and draw.textlength(text + "…") > width:
-        text = text[:-1]
-    return text + "…"
 
 
 def describe_likeness(person: str, found: Likeness) -> str:

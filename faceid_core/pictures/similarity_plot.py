@@ -11,10 +11,11 @@ import numpy as np
 
 from ..faces.likeness import LikenessMatrix
 from ..faces.verdict import Verdict, thresholds_of
-from .contact_sheet import GREY, INK, PAPER, Frame, fitted, paste_whole
+from .contact_sheet import GREY, INK, PAPER, Frame, paste_whole
+from .lettering import fitted, width_of, write
 
 if TYPE_CHECKING:
-    from PIL import Image, ImageDraw, ImageFont
+    from PIL import Image, ImageDraw
 
 _CELL, _GAP, _CAPTION, _SECTION = 152, 8, 26, 28  # pixels; _SECTION: between photos, results and the mean
 _CELL_HEIGHT = _CELL + _CAPTION  # as high as a photo with its caption
@@ -117,7 +118,7 @@ def _legend(width: int, space: str) -> Iterator[_Entry]:
     }
     left, line = _MARGIN, 0
     for found, text in texts.items():
-        taken = _SWATCH + 8 + round(_font(_TEXT).getlength(text))
+        taken = _SWATCH + 8 + round(width_of(text, _TEXT))
         if left + taken > width - _MARGIN:
             left, line = _MARGIN, line + 1
         yield _Entry(found, text, left, line)
@@ -128,17 +129,15 @@ def _draw_heading(
     draw: ImageDraw.ImageDraw, title: str, matrix: LikenessMatrix, legend: Sequence[_Entry], width: int
 ) -> None:
     room = width - 2 * _MARGIN
-    draw.font = _font(_TITLE)
-    draw.text((_MARGIN, _MARGIN), fitted(draw, title, room), fill=INK)
-    draw.font = _font(_TEXT)
+    write(draw, (_MARGIN, _MARGIN), fitted(title, _TITLE, room), _TITLE, INK)
     y = _MARGIN + _TITLE + 12
     source = thresholds_of(matrix.space).source
     about = f"Cosine by {matrix.pack} ({matrix.space}). Verdicts: {source}."
-    draw.text((_MARGIN, y), fitted(draw, about, room), fill=GREY)
+    write(draw, (_MARGIN, y), fitted(about, _TEXT, room), _TEXT, GREY)
     for entry in legend:
         top = y + (1 + entry.line) * _LINE
         draw.rectangle((entry.left, top, entry.left + _SWATCH, top + _SWATCH), fill=_COLOURS[entry.verdict][0])
-        draw.text((entry.left + _SWATCH + 8, top + _SWATCH / 2), entry.text, fill=INK, anchor="lm")
+        write(draw, (entry.left + _SWATCH + 8, top + _SWATCH / 2), entry.text, _TEXT, INK, "lm")
 
 
 def _draw_photos(
@@ -200,10 +199,10 @@ def _draw_cell(
     draw.rounded_rectangle((left, top, left + _CELL - 1, top + _CELL_HEIGHT - 1), 10, fill=fill, outline=outline)
     x, y = left + _CELL / 2, top + _CELL_HEIGHT / 2
     if not math.isnan(cosine):
-        draw.text((x, y - 14), _two_digits(cosine), fill=ink, font=_font(_NUMBER), anchor="mm")
+        write(draw, (x, y - 14), _two_digits(cosine), _NUMBER, ink, "mm")
         y += 30
     for number, line in enumerate(lines):
-        draw.text((x, y + 20 * number), line, fill=ink, font=_font(_SMALL), anchor="mm")
+        write(draw, (x, y + 20 * number), line, _SMALL, ink, "mm")
 
 
 def _two_digits(cosine: float) -> str:
@@ -211,11 +210,4 @@ def _two_digits(cosine: float) -> str:
 
 
 def _draw_caption(draw: ImageDraw.ImageDraw, text: str, left: int, top: int) -> None:
-    draw.font = _font(_SMALL)
-    draw.text((left + _CELL / 2, top + 5), fitted(draw, text, _CELL), fill=INK, anchor="ma")
-
-
-def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    from PIL import ImageFont
-
-    return ImageFont.load_default(size=size)
+    write(draw, (left + _CELL / 2, top + 5), fitted(text, _SMALL, _CELL), _SMALL, INK, "ma")
