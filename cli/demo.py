@@ -34,7 +34,7 @@ _GROUP = "generate"
 
 def add_to(subjects: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = subjects.add_parser("demo", help="draw from a photo of this package; needs no model and no ComfyUI")
-    parser.add_argument("--output", type=Path, default=Path("faceid-demo"), metavar="DIR")
+    parser.add_argument("--output", type=Path, default=Path("faceid-demo"), metavar="DIR", help="where the pictures go")
     parser.add_argument(
         "--models", type=Path, metavar="DIR", help="a ComfyUI folder, or one laid out as its models folder"
     )

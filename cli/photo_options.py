@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from ..faceid_core.tunes.tune import Tune
 
 
+def add_tune_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("tune", metavar="ID_OR_TITLE", help="as `faceid tunes list` has it")
+
+
 def add_pack_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--face-pack", default="auto", help="auto, yunet_sface (embedded), buffalo_l, ...")
     parser.add_argument(

@@ -9,11 +9,12 @@ from .home import add_home_option, opened_store
 
 
 def add_to(subjects: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    commands = subjects.add_parser("prompt", help="prompt texts").add_subparsers(required=True, metavar="{check}")
+    parser = subjects.add_parser("prompt", help="prompt texts")
+    commands = parser.add_subparsers(required=True, metavar="{check}")
     check = commands.add_parser("check", help="show what is wrong with a text, and what could be better")
     check.add_argument("text", help="for example '<faceid:12:1> woman trekking in the alps'")
-    add_home_option(check)
     check.set_defaults(run=_check_prompt)
+    add_home_option(parser)
 
 
 def _check_prompt(options: argparse.Namespace) -> Iterator[str]:

@@ -19,7 +19,6 @@ _COMFYUI_PORT = 8188
 
 def add_to(subjects: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = subjects.add_parser("serve", help="serve the API's routes here, for its clients")
-    add_home_option(parser)
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen at; another needs a token")
     parser.add_argument("--port", type=int, default=_PORT, help=f"default: {_PORT}")
     parser.add_argument("--public-url", metavar="URL", help="how clients reach this service, behind a proxy")
@@ -44,6 +43,7 @@ def add_to(subjects: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     revoke = actions.add_parser("revoke", help="make a token useless")
     revoke.add_argument("name", help="the name it was made with")
     revoke.set_defaults(run=_revoke)
+    add_home_option(parser)
 
 
 def _serve(options: argparse.Namespace) -> Iterator[str]:

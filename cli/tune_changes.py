@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..faceid_core.errors import FaceIDError
 from .home import opened_store
-from .photo_options import add_pack_options, chosen_pack, remark_lines, tune_line, tune_named
+from .photo_options import add_pack_options, add_tune_argument, chosen_pack, remark_lines, tune_line, tune_named
 
 if TYPE_CHECKING:
     from ..faceid_core.tunes.tune import Tune
@@ -17,23 +17,23 @@ if TYPE_CHECKING:
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     delete = commands.add_parser("delete", help="delete a person: rows, photos, embeddings")
-    delete.add_argument("tune", metavar="ID_OR_TITLE")
+    add_tune_argument(delete)
     delete.add_argument("--remote", action="store_true", help="on the remote API, too, and first")
     delete.set_defaults(run=_delete)
 
     rename = commands.add_parser("rename", help="give a person another title; the number stays")
-    rename.add_argument("tune", metavar="ID_OR_TITLE")
-    rename.add_argument("title", metavar="NEW_TITLE")
+    add_tune_argument(rename)
+    rename.add_argument("title", metavar="NEW_TITLE", help="unique, and not the number of another tune")
     rename.add_argument("--name", help="another class word, too: man, woman, person, ...")
     rename.set_defaults(run=_rename)
 
     export = commands.add_parser("export", help="write a person, photos and all, into one file")
-    export.add_argument("tune", metavar="ID_OR_TITLE")
+    add_tune_argument(export)
     export.add_argument("file", type=Path, metavar="FILE", help="for example anna.faceid.zip; must not exist yet")
     export.set_defaults(run=_export)
 
     taken = commands.add_parser("import", help="store the person of such a file")
-    taken.add_argument("file", type=Path, metavar="FILE")
+    taken.add_argument("file", type=Path, metavar="FILE", help="what `faceid tunes export` wrote")
     taken.add_argument("--title", help="other than the one in the file")
     add_pack_options(taken)
     taken.set_defaults(run=_import)

@@ -12,6 +12,7 @@ from .home import opened_store, photo_bytes
 from .photo_options import (
     add_order_options,
     add_pack_options,
+    add_tune_argument,
     chosen_pack,
     orders_of,
     remark_lines,
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     photo = commands.add_parser("photo", help="say whether a photo counts, which face is meant, how much it weighs")
-    photo.add_argument("tune", metavar="ID_OR_TITLE")
+    add_tune_argument(photo)
     photo.add_argument("number", type=int, metavar="N", help="of the photo, from 1, as `faceid tunes show` has it")
     words = photo.add_mutually_exclusive_group()
     words.add_argument("--use", action="store_true", help="it counts, whatever it shows")
@@ -37,14 +38,14 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     photo.set_defaults(run=_photo)
 
     add = commands.add_parser("add-photo", help="add photos to a person, or repair damaged ones with the same files")
-    add.add_argument("tune", metavar="ID_OR_TITLE")
-    add.add_argument("photos", nargs="+", type=Path, metavar="PHOTO")
+    add_tune_argument(add)
+    add.add_argument("photos", nargs="+", type=Path, metavar="PHOTO", help="picture files of the person")
     add_pack_options(add)
     add_order_options(add)
     add.set_defaults(run=_add)
 
     drop = commands.add_parser("drop-photo", help="delete a photo of a person")
-    drop.add_argument("tune", metavar="ID_OR_TITLE")
+    add_tune_argument(drop)
     drop.add_argument("number", type=int, metavar="N", help="of the photo, from 1, as `faceid tunes show` has it")
     add_pack_options(drop)
     drop.set_defaults(run=_drop)

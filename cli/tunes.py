@@ -13,6 +13,7 @@ from .home import add_home_option, opened_store, photo_bytes
 from .photo_options import (
     add_order_options,
     add_pack_options,
+    add_tune_argument,
     chosen_pack,
     orders_of,
     remark_lines,
@@ -23,13 +24,12 @@ from .photo_options import (
 
 def add_to(subjects: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = subjects.add_parser("tunes", help="people stored under a title")
-    add_home_option(parser)
     commands = parser.add_subparsers(
         required=True, metavar="{create,list,show,photo,add-photo,drop-photo,rename,delete,export,import,check,purge}"
     )
 
     create = commands.add_parser("create", help="store a person under a title")
-    create.add_argument("photos", nargs="+", type=Path, metavar="PHOTO")
+    create.add_argument("photos", nargs="+", type=Path, metavar="PHOTO", help="picture files of the person")
     create.add_argument("--title", required=True, help="unique name; the same title is the same person")
     create.add_argument("--name", default="person", help="the person's class word in a prompt: man, woman, person, ...")
     add_pack_options(create)
@@ -37,12 +37,12 @@ def add_to(subjects: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     create.set_defaults(run=_create_tune)
 
     listing = commands.add_parser("list", help="newest first")
-    listing.add_argument("--limit", type=int, default=20)
-    listing.add_argument("--before-id", type=int)
+    listing.add_argument("--limit", type=int, default=20, metavar="N", help="how many at most; default: 20")
+    listing.add_argument("--before-id", type=int, metavar="ID", help="older ones than this, for the next page")
     listing.set_defaults(run=_list_tunes)
 
     show = commands.add_parser("show", help="one tune, by id or title")
-    show.add_argument("tune", metavar="ID_OR_TITLE")
+    add_tune_argument(show)
     show.set_defaults(run=_show_tune)
 
     tune_photos.add_to(commands)
@@ -51,6 +51,7 @@ def add_to(subjects: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     purge = commands.add_parser("purge", help="delete expired tunes and files no tune needs")
     purge.add_argument("--force", action="store_true", help="also where most files are unknown to this database")
     purge.set_defaults(run=_purge)
+    add_home_option(parser)
 
 
 def _create_tune(options: argparse.Namespace) -> Iterator[str]:

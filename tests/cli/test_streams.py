@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
 import io
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
 import pytest
 from faceid_tunes.cli import _parser, main
+from support.command_line import all_parsers, is_command
 from support.photos import INSIGHTFACE
 
 FACEID = [sys.executable, "-c", "import sys; from faceid_tunes.cli import main; sys.exit(main())"]
@@ -52,17 +51,8 @@ C_LOCALE = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
 UTF_8 = {"PYTHONIOENCODING": "utf-8"}
 
 
-def leaves(parser: argparse.ArgumentParser, path: tuple[str, ...] = ()) -> Iterator[str]:
-    below = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
-    for action in below:
-        for name, child in action.choices.items():
-            yield from leaves(child, (*path, name))
-    if not any(action.required for action in below):
-        yield " ".join(path)
-
-
 def test_every_subcommand_is_tried_on_every_stream():
-    assert set(leaves(_parser())) == set(COMMANDS)
+    assert {name for name, parser in all_parsers(_parser()) if is_command(parser)} == set(COMMANDS)
 
 
 @pytest.fixture(scope="module")
