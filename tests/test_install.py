@@ -168,6 +168,7 @@ def environment(bare, pip_only):
     return bare
 
 
+@pytest.mark.slow
 def test_pip_alone_takes_the_gpu_runtime_away(environment):
     environment.has("onnxruntime-gpu==1.31.1", "numpy==2.4.6")
     assert environment.run("-m", "pip", "install", "insightface").returncode == 0
@@ -208,6 +209,7 @@ def test_a_runtime_of_any_name_is_one(environment, runtime):
     assert environment.versions() == before
 
 
+@pytest.mark.slow
 def test_packages_that_are_only_named_after_the_runtime_are_none(environment):
     environment.has("onnxruntime-extensions==0.15.2", "optimum==2.1.0", *WITHOUT_RUNTIME)
     environment.install()
@@ -223,6 +225,7 @@ def test_a_runtime_and_an_opencv_built_here_stay(environment):
     assert environment.versions() == before
 
 
+@pytest.mark.slow
 def test_a_version_pip_cannot_read_does_not_stop_it(environment):
     odd = environment.packages / "odd-2.0_dev.dist-info"
     odd.mkdir()
@@ -232,6 +235,7 @@ def test_a_version_pip_cannot_read_does_not_stop_it(environment):
     assert environment.provider() == "CPU"
 
 
+@pytest.mark.slow
 def test_what_other_installers_and_broken_uninstalls_left_behind_does_not_stop_it(environment):
     environment.has(*(package for package in WITHOUT_RUNTIME if package[:5] not in ("scipy", "sciki")))
     environment.has("onnxruntime-gpu==1.31.1")
@@ -244,6 +248,7 @@ def test_what_other_installers_and_broken_uninstalls_left_behind_does_not_stop_i
     assert "Successfully installed scipy-1.17.1" in said and "scikit" not in said, "that one is there, by another name"
 
 
+@pytest.mark.slow
 def test_nothing_is_built_from_source(environment, tmp_path):
     (tmp_path / "scipy-99.0.tar.gz").write_bytes(b"would take a compiler")
     environment.variables["PIP_FIND_LINKS"] += f" {tmp_path}"
@@ -264,6 +269,7 @@ def commands(said: str) -> list[list[str]]:
     return [line.split('" ')[1].replace('"', "").split() for line in said.splitlines() if line.startswith('    "')]
 
 
+@pytest.mark.slow
 def test_two_runtimes_in_one_folder_are_reported_with_the_commands_that_repair_them(environment):
     environment.has("onnxruntime-gpu==1.31.1", "onnxruntime==1.31.1", *WITHOUT_RUNTIME)
     said = environment.install()
@@ -280,6 +286,7 @@ def test_two_runtimes_in_one_folder_are_reported_with_the_commands_that_repair_t
     assert "one folder" not in environment.install()
 
 
+@pytest.mark.slow
 def test_a_runtime_hollowed_out_by_an_uninstall_is_reported_not_replaced(environment):
     environment.has("onnxruntime-gpu==1.31.1", *WITHOUT_RUNTIME)
     (environment.packages / "onnxruntime" / "__init__.py").unlink()
@@ -293,6 +300,7 @@ def test_a_runtime_hollowed_out_by_an_uninstall_is_reported_not_replaced(environ
     environment.install()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("old", ["0.7.3", "1.0.1"])
 def test_somebody_elses_old_insightface_is_left_to_the_user(environment, old):
     environment.has("onnxruntime-gpu==1.31.1", *WITHOUT_RUNTIME[:-1], f"insightface=={old}")
@@ -305,6 +313,7 @@ def test_somebody_elses_old_insightface_is_left_to_the_user(environment, old):
     assert environment.provider() == "CUDA"
 
 
+@pytest.mark.slow
 def test_where_downloads_stop_it_says_what_is_still_missing(environment, tmp_path):
     shutil.copy(environment.wheels["onnx==1.23.2"], tmp_path)
     environment.variables["PIP_FIND_LINKS"] = str(tmp_path)
@@ -333,6 +342,7 @@ def test_uv_installs_where_there_is_no_pip(bare, pip_only):
     assert commands(said)[0][:3] == ["-m", "uv", "pip"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="the uv of this test is a script with a #! line")
 def test_a_uv_on_the_path_installs_too(bare, pip_only, tmp_path):
     (tmp_path / "bin").mkdir()

@@ -6,6 +6,8 @@ import pytest
 import torch
 from faceid_tunes.faceid_core.adapter.layers import Base, layers
 
+pytestmark = pytest.mark.xdist_group("diffusers")  # one worker loads it
+
 SDXL = {
     "block_out_channels": (320, 640, 1280),
     "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),

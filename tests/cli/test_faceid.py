@@ -1,14 +1,16 @@
-"""The command line, run as a user runs it: real photos, a real store in a folder of its own."""
+"""The command line: real photos, a real store in a folder of its own. One test starts it as a user does."""
 
 from __future__ import annotations
 
 import io
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import skimage.data
+from faceid_tunes.cli import main
 from PIL import Image
 from support.photos import INSIGHTFACE
 
@@ -16,12 +18,14 @@ FACEID = [sys.executable, "-c", "import sys; from faceid_tunes.cli import main; 
 
 
 @pytest.fixture
-def faceid(tmp_path):
+def faceid(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         home = ("--home", str(tmp_path / "home"))
         where = 2 if arguments[0] == "prompt" else 1  # after `prompt check`, after `tunes`
-        command = [*FACEID, *arguments[:where], *home, *arguments[where:]]
-        return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+        status = main([*arguments[:where], *home, *arguments[where:]])
+        return subprocess.CompletedProcess(arguments, status, *capsys.readouterr())
 
     return run
 
@@ -40,7 +44,6 @@ def photo(tmp_path):
 TOM = str(INSIGHTFACE / "Tom_Hanks_54745.png")
 
 
-@pytest.mark.slow
 def test_a_tune_is_created_listed_shown_and_found_again_by_its_title(faceid, photo):
     astronaut = photo(skimage.data.astronaut(), "eileen.png")
     created = faceid("tunes", "create", astronaut, "--title", "Eileen", "--name", "woman")
@@ -54,7 +57,6 @@ def test_a_tune_is_created_listed_shown_and_found_again_by_its_title(faceid, pho
     assert again.stdout == created.stdout, "same title and photos, same tune"
 
 
-@pytest.mark.slow
 def test_other_photos_under_a_title_that_exists_are_refused(faceid, photo):
     astronaut, cat = photo(skimage.data.astronaut(), "eileen.png"), photo(skimage.data.chelsea(), "cat.png")
     faceid("tunes", "create", astronaut, cat, "--title", "Eileen")
@@ -67,7 +69,6 @@ def test_other_photos_under_a_title_that_exists_are_refused(faceid, photo):
     assert swapped.returncode == 0 and "no face was found in photo 2 (cat.png)" in swapped.stdout
 
 
-@pytest.mark.slow
 def test_check_finds_a_flipped_bit_and_the_same_photo_heals_it(faceid, tmp_path):
     faceid("tunes", "create", TOM, "--title", "Tom")
     assert faceid("tunes", "check").stdout.endswith("nothing is damaged\n")
@@ -135,7 +136,6 @@ def test_strangers_are_named_when_created_and_shown_and_the_user_overrules(facei
     assert "write the photo's number" in faceid("tunes", "create", TOM, "--title", "X", "--face", "2").stderr
 
 
-@pytest.mark.slow
 def test_photos_without_a_face_are_named(faceid, photo):
     cat, astronaut = photo(skimage.data.chelsea(), "cat.png"), photo(skimage.data.astronaut(), "eileen.png")
     mixed = faceid("tunes", "create", cat, astronaut, "--title", "Mixed")
@@ -148,7 +148,6 @@ def test_purge_says_what_it_freed(faceid):
     assert faceid("tunes", "purge").stdout == "0 expired tunes and 0 files deleted, 0.0 MB freed\n"
 
 
-@pytest.mark.slow
 def test_a_prompt_is_checked_against_the_tunes_there_are(faceid):
     faceid("tunes", "create", TOM, "--title", "Tom", "--name", "man")
     good = faceid("prompt", "check", "<faceid:Tom:1> man trekking in the alps")
@@ -162,8 +161,10 @@ def test_a_prompt_is_checked_against_the_tunes_there_are(faceid):
     ]
 
 
-def test_a_missing_photo_is_one_sentence(faceid):
-    missing = faceid("tunes", "create", "nowhere.jpg", "--title", "X")
+def test_a_missing_photo_is_one_sentence(tmp_path):
+    command = [*FACEID, "tunes", "create", "nowhere.jpg", "--title", "X"]
+    own = os.environ | {"FACEID_TUNES_HOME": str(tmp_path / "home")}
+    missing = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=own)
     assert (missing.returncode, missing.stderr) == (
         1,
         "faceid: nowhere.jpg: cannot be read (No such file or directory).\n",

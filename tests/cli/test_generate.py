@@ -179,6 +179,7 @@ def test_two_people_have_a_line_each_on_every_picture(album, faceid, tmp_path):
     assert re.search(r"  Eileen -?0.\d\d, .*  Tom 1.00, same person$", second)
 
 
+@pytest.mark.slow
 def test_the_size_to_draw_an_enlarged_picture_again_is_that_before_it_was_enlarged(album, faceid):
     album.pictures = [np.zeros((2048, 2048, 3), np.uint8)]
     for switches, size in (["--super-resolution"], "512x512"), ([], "2048x2048"):

@@ -98,6 +98,7 @@ def test_the_photos_are_for_the_first_person_of_the_text_that_nobody_is_kept_for
     assert [seen.params["tune"]["name"] for seen in posts(api, "/tunes")] == ["person", "man"]
 
 
+@pytest.mark.slow
 def test_ctrl_c_while_waiting_costs_nothing_twice(api, faceid, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt

@@ -89,6 +89,7 @@ def test_a_photo_of_somebody_else_does_not_leave(store: TuneStore):
     assert [name[:64] for name in names] == [kept[0].sha256, kept[2].sha256]
 
 
+@pytest.mark.slow
 def test_a_photo_without_a_face_comes_along_unstretched(store: TuneStore):
     coffee = skimage.data.coffee()  # 600x400
     _, (_, pixels) = sent(store, photos.encoded(ASTRONAUT, "PNG"), photos.encoded(coffee, "PNG"))

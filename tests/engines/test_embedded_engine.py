@@ -19,7 +19,6 @@ from faceid_tunes.faceid_core.adapter.layers import Base
 from faceid_tunes.faceid_core.engines.embedded import DiffusersEngine
 from faceid_tunes.faceid_core.engines.embedded import engine as embedded_engine
 from faceid_tunes.faceid_core.engines.embedded.errors import CheckpointError
-from faceid_tunes.faceid_core.engines.embedded.pipeline import SD15, load_pipeline
 from faceid_tunes.faceid_core.engines.engine import Cancelled
 from faceid_tunes.faceid_core.errors import AdapterError, FaceIDError
 from faceid_tunes.faceid_core.prompts import Prompt, PromptError
@@ -288,6 +287,7 @@ def test_the_encoder_read_for_it_is_the_checkpoints(finishing, store, first):
     finishing.draw(order(WOMAN, super_resolution=True, hires_fix=True), store)
     encoder = pipeline_of(finishing).vae.encoder.state_dict()
     from diffusers import AutoencoderKL
+    from faceid_tunes.faceid_core.engines.embedded.pipeline import SD15
 
     whole = AutoencoderKL.from_single_file(sd15_checkpoint(), config=str(SD15), subfolder="vae").encoder.state_dict()
     assert encoder.keys() == whole.keys() and all(torch.equal(encoder[key], whole[key]) for key in whole)
@@ -349,6 +349,7 @@ def test_after_all_that_the_weights_are_those_of_the_file(engine, store, first):
     again = engine.draw(order("a mountain"), store)
     assert np.array_equal(again.pictures[0].pixels, first["a mountain"])
     kept = pipeline_of(engine)
+    from faceid_tunes.faceid_core.engines.embedded.pipeline import load_pipeline
 
     fresh = load_pipeline(engine._checkpoint, torch.device("cpu"), torch.float16, lambda *_: None)
     fresh.vae.encoder = engine._model.with_encoder().vae.encoder  # has a test of its own

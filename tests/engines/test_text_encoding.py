@@ -16,6 +16,8 @@ from faceid_tunes.faceid_core.engines.embedded.text_encoding import (
 from faceid_tunes.faceid_core.prompts import PromptError
 from support.embedded import small_pipeline
 
+pytestmark = pytest.mark.xdist_group("diffusers")  # one worker loads it
+
 START, END = 49406, 49407
 
 

@@ -72,6 +72,7 @@ def test_twins_are_told_apart_by_position_whatever_the_order(astronaut, pack):
     assert extract_faces([twins], pack, pick="rightmost").faces[0].box[0] > 512
 
 
+@pytest.mark.slow
 def test_a_photo_without_a_face_is_named_and_the_remedy_given(astronaut, cat, pack):
     with pytest.raises(NoFaceError) as error:
         extract_faces([astronaut, astronaut, cat], pack)

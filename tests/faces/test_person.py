@@ -48,6 +48,7 @@ def _resized(photo: np.ndarray, side: int):
     return Image.fromarray(photo).resize((side, side))
 
 
+@pytest.mark.slow
 def test_no_set_of_photos_stands_for_another_person_without_a_word(pack):
     counted = table(islice(given_photos(pack), 0, 448, 23), pack)
     assert len(counted) == 8

@@ -12,6 +12,7 @@ from faceid_tunes.faceid_core.faces.trust import doubt, is_junk
 from support import photos
 
 ANGLES = range(30, 331, 30)
+EACH_ANGLE = [pytest.param(angle, marks=() if angle in (60, 180) else pytest.mark.slow) for angle in ANGLES]
 
 
 def largest(photo, pack):
@@ -29,7 +30,7 @@ def place_in_turned(point, photo, degrees):
     return matrix @ (np.array(point) - (width / 2, height / 2)) + np.array(canvas) / 2
 
 
-@pytest.mark.parametrize("degrees", ANGLES)
+@pytest.mark.parametrize("degrees", EACH_ANGLE)
 @pytest.mark.parametrize("name", ["Tom_Hanks", "astronaut"])
 def test_a_turned_face_is_the_same_person(name, degrees, pack):
     photo = photos.single_faces()[name]
@@ -38,7 +39,7 @@ def test_a_turned_face_is_the_same_person(name, degrees, pack):
     assert not doubt(face, pack.space)
 
 
-@pytest.mark.parametrize("degrees", [45, 90, 180, 255])
+@pytest.mark.parametrize("degrees", [45, *(pytest.param(angle, marks=pytest.mark.slow) for angle in (90, 180, 255))])
 def test_landmarks_of_a_turned_face_are_where_its_eyes_nose_and_mouth_are(degrees, astronaut, pack):
     upright = largest(astronaut, pack)
     face = largest(photos.turned(astronaut, degrees), pack)
@@ -67,6 +68,7 @@ def test_all_six_of_a_group_photo_that_lies_on_its_side_are_found(t1, pack):
     assert sorted(likest)[2:] > [0.8] * 4, "two of the six are unclear in the upright photo already"
 
 
+@pytest.mark.slow
 def test_an_upright_photo_is_never_searched_turned(t1, pack, monkeypatch):
     """Two faces of the group are unclear: they are looked at turned, stand upright, and stay as they are."""
     monkeypatch.setattr(find, "faces_at_any_angle", lambda *arguments: pytest.fail("the photo was turned"))
@@ -83,6 +85,7 @@ def test_a_clear_face_is_not_even_looked_at_turned(astronaut, pack, monkeypatch)
     assert len(find.find_in_photo(astronaut, load_models(pack), pack.space)[0]) == 1
 
 
+@pytest.mark.slow
 def test_without_measured_lengths_six_small_views_tell_that_a_face_is_turned(astronaut, pack):
     models, sideways = load_models(pack), photos.turned(astronaut, 90)
     (face,), _ = find.find_in_photo(sideways, models, "a recogniser nobody measured")

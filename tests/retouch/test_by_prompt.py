@@ -168,6 +168,7 @@ def test_nobody_to_swap_in_is_noted(one, tools):
 OF_FACES = {"face_swap": True, "face_correct": True, "inpaint_faces": True}
 
 
+@pytest.mark.slow
 def test_a_picture_without_a_face_comes_back_to_the_bit_with_a_note_for_each_step(cat, six, tools):
     done = retouch_picture(cat, asking(super_resolution=True, **OF_FACES), six[:1], tools, 42, preview=True)
     np.testing.assert_array_equal(done.picture, repeat_pixels(cat))

@@ -230,6 +230,7 @@ def test_faces_of_no_size_and_outside_the_picture_are_left_alone_and_said_so(
     assert result.notes[2] == "face number 2 lies outside the picture: not changed"
 
 
+@pytest.mark.slow
 def test_a_face_at_the_very_border_is_swapped_as_far_as_the_picture_goes(t1, six, painter, pack):
     face = find_faces([t1], pack).photos[0].faces[0]
     cut = np.ascontiguousarray(t1[:, int(face.landmarks[:, 0].min()) - 2 :])

@@ -6,6 +6,7 @@ import dataclasses
 import io
 import os
 import secrets
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -58,7 +59,7 @@ def another_analysis(photos: Photos, pack: FacePack) -> Analysis:
     return analyse([photos.actor], pack)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
 def database_url(request: pytest.FixtureRequest) -> Iterator[str | None]:
     """None (SQLite in the store's folder), or a PostgreSQL schema of its own on the server that the tester names."""
     if request.param == "sqlite":
@@ -79,8 +80,17 @@ def database_url(request: pytest.FixtureRequest) -> Iterator[str | None]:
     engine.dispose()
 
 
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty SQLite database of the current schema: copied, it need not be migrated for each test."""
+    home = tmp_path_factory.mktemp("migrated")
+    open_store(home).close()
+    return home / "tunes.sqlite3"
+
+
 @pytest.fixture
-def store(tmp_path: Path, database_url: str | None) -> Iterator[TuneStore]:
+def store(tmp_path: Path, database_url: str | None, migrated: Path) -> Iterator[TuneStore]:
+    shutil.copy(migrated, tmp_path)
     with open_store(tmp_path, database_url=database_url) as opened:
         yield opened
 
