@@ -8,12 +8,13 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..faceid_core.adapter.model import Adapter, load_adapter
+from ..faceid_core.adapter.strengths import strength_and_factors
 from ..faceid_core.adapter.variants import Variant
 from ..faceid_core.errors import AdapterError
 from ..faceid_core.faces.face import Faces
 from .host import folders, progress
 from .identity import Person, describe, show_person
-from .sockets import AdapterSocket, FacesSocket
+from .sockets import AdapterSocket, FacesSocket, FloatsSocket
 
 
 class FaceIDLoadAdapter(io.ComfyNode):
@@ -124,7 +125,25 @@ class FaceIDApply(io.ComfyNode):
                     "runs, but the picture shows somebody else.",
                 ),
                 io.ClipVision.Input("clip_vision", optional=True, tooltip="CLIP ViT-H; only for Plus and PlusV2."),
-                io.Mask.Input("mask", optional=True, tooltip="Where in the picture the person may appear."),
+                io.Mask.Input(
+                    "mask",
+                    optional=True,
+                    tooltip="Where in the picture the person may appear. A batch of masks is one for each picture.",
+                ),
+                io.Boolean.Input(
+                    "faces_per_frame",
+                    default=False,
+                    optional=True,
+                    advanced=True,
+                    tooltip="Picture i of the batch shows face i alone, for faces read from the frames of a video. "
+                    "Otherwise all faces together are one person's.",
+                ),
+                io.MultiType.Input(
+                    "strengths",
+                    types=[FloatsSocket, io.Float],
+                    optional=True,
+                    tooltip="A list of numbers: a factor on strength for each picture of the batch.",
+                ),
             ],
             outputs=[io.Model.Output(tooltip="Draws the person: for a sampler, or for a second FaceID Apply.")],
             hidden=[io.Hidden.unique_id],
@@ -136,7 +155,7 @@ class FaceIDApply(io.ComfyNode):
         model: Any,
         adapter: Adapter,
         faces: Faces,
-        strength: float,
+        strength: float | list[float],
         lora_strength: float,
         structure: float,
         start_at: float,
@@ -144,9 +163,22 @@ class FaceIDApply(io.ComfyNode):
         preview: bool,
         clip_vision: Any = None,
         mask: Tensor | None = None,
+        faces_per_frame: bool = False,
+        strengths: object = None,
     ) -> io.NodeOutput:
+        whole, factors = strength_and_factors(strength, strengths)
         person = Person(
-            "faces", faces, strength, lora_strength, structure, start_at, end_at, preview=preview, mask=mask
+            "faces",
+            faces,
+            whole,
+            lora_strength,
+            structure,
+            start_at,
+            end_at,
+            preview=preview,
+            mask=mask,
+            strengths=factors,
+            faces_per_frame=faces_per_frame,
         )
         shown = show_person(model, adapter, person, clip_vision)
         progress.status(cls.hidden.unique_id, describe(adapter, person))

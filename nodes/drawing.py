@@ -43,6 +43,7 @@ def draw_settings(
     preview: bool,
     clip_vision: Any,
     masks: Tensor | None,
+    strengths: tuple[float, ...] = (),
 ) -> SamplerInputs:
     """Resolve a prompt's tags, text and parameters against a model.
 
@@ -59,7 +60,14 @@ def draw_settings(
         model, clip = models.add_lora(model, clip, lora.name, lora.strength)
     for tagged, mask in zip(plan.people, person_masks, strict=True):
         person = Person(
-            tagged.title, tagged.faces, tagged.tag.strength, lora_strength, structure, preview=preview, mask=mask
+            tagged.title,
+            tagged.faces,
+            tagged.tag.strength,
+            lora_strength,
+            structure,
+            preview=preview,
+            mask=mask,
+            strengths=strengths,
         )
         model = show_person(model, adapter, person, clip_vision)
     if settings.scheduler.needs_lcm:
@@ -77,14 +85,18 @@ def draw_settings(
 
 
 def _checked_masks(prompt: Prompt, masks: Tensor | None) -> list[Tensor | None]:
-    """The mask, [1, H, W], of each face tag of the text."""
+    """The masks, [M, H, W], of each face tag of the text: one, or one for each picture."""
     tags = prompt.parsed.faces
     if not tags or masks is None:
         return [None] * len(tags)
-    if len(masks) not in (1, len(tags)):
-        problem = f"{len(tags)} people but {len(masks)} masks"
-        raise error_at(prompt.text, tags[0].start, problem, "Connect one mask per faceid tag, or a single one for all.")
-    return [masks[min(number, len(masks) - 1)].unsqueeze(0) for number in range(len(tags))]
+    if len(masks) == 1:
+        return [masks] * len(tags)
+    if len(masks) not in (len(tags), len(tags) * prompt.num_images):
+        pictures = f" in {prompt.num_images} pictures" if prompt.num_images > 1 else ""
+        problem = f"{len(tags)} people{pictures} but {len(masks)} masks"
+        remedy = "Connect one mask per faceid tag, one per tag and picture, or a single one for all."
+        raise error_at(prompt.text, tags[0].start, problem, remedy)
+    return list(masks.split(len(masks) // len(tags)))
 
 
 def _tagged_people(prompt: Prompt, adapter: Adapter, preview: bool) -> Iterator[TaggedPerson]:

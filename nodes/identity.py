@@ -12,7 +12,7 @@ from ..faceid_core.adapter.attention import IdentityAttention, IdentityKV, ident
 from ..faceid_core.adapter.lora import strength_to_add
 from ..faceid_core.adapter.mask import RegionMask
 from ..faceid_core.adapter.model import Adapter
-from ..faceid_core.adapter.tokens import check_embedding_space, identity_tokens, preview_note
+from ..faceid_core.adapter.tokens import check_embedding_space, identity_tokens, preview_note, tokens_per_face
 from ..faceid_core.cache import LRUCache
 from ..faceid_core.errors import AdapterError
 from ..faceid_core.faces.face import Faces
@@ -22,8 +22,8 @@ from .sampling_run import Identity
 
 log = logging.getLogger(__name__)
 
-# K and V of 16 people: 0.8 MB each for SD 1.5 with 4 tokens, 5 MB for SDXL, more for Portrait.
-_identities: LRUCache[IdentityKV] = LRUCache(limit=16)
+# K and V by their bytes: 0.8 MB for a person on SD 1.5 with 4 tokens, 5 MB on SDXL, more for Portrait or many frames.
+_identities: LRUCache[IdentityKV] = LRUCache(limit=256 << 20, cost=lambda kv: kv.nbytes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +36,9 @@ class Person:
         strength, lora_strength, structure: see FaceIDApply.
         start_at, end_at: share of the sampling, 0..1.
         preview: allow faces of another embedding space than the adapter's.
-        mask: [M, H, W] where the person may appear.
+        mask: [M, H, W] where the person may appear, picture by picture.
+        strengths: a factor on the strength for each picture; () for none.
+        faces_per_frame: picture i shows face i alone, instead of all faces as one.
     """
 
     title: str
@@ -48,6 +50,8 @@ class Person:
     end_at: float = 1.0
     preview: bool = False
     mask: Tensor | None = None
+    strengths: tuple[float, ...] = ()
+    faces_per_frame: bool = False
 
 
 def show_person(model: Any, adapter: Adapter, person: Person, clip_vision: Any = None) -> Any:
@@ -62,7 +66,7 @@ def show_person(model: Any, adapter: Adapter, person: Person, clip_vision: Any =
     kv = _identity_kv(model, adapter, person, clip_vision)
     mask = None if person.mask is None else RegionMask(person.mask)
     identity = Identity(
-        IdentityAttention(kv, person.strength, mask),
+        IdentityAttention(kv, person.strength, mask, person.strengths),
         tuple(layer.patch_key for layer in adapter.layers),
         person.start_at,
         person.end_at,
@@ -76,8 +80,16 @@ def show_person(model: Any, adapter: Adapter, person: Person, clip_vision: Any =
 def describe(adapter: Adapter, person: Person) -> str:
     """One line for the node's status."""
     count = len(person.faces.faces)
-    text = f"{adapter.spec.title}, {count} photo{'s' if count > 1 else ''}, strength {person.strength:g}"
+    photos = f"{count} photo{'s' if count > 1 else ''}" + (", one for each frame" if person.faces_per_frame else "")
+    text = f"{adapter.spec.title}, {photos}, strength {_strength(person)}"
     return " · ".join(filter(None, [text, preview_note(adapter, [person.faces])]))
+
+
+def _strength(person: Person) -> str:
+    if not person.strengths:
+        return f"{person.strength:g}"
+    low, high = (person.strength * limit for limit in (min(person.strengths), max(person.strengths)))
+    return f"{low:g} to {high:g} over {len(person.strengths)} pictures"
 
 
 def _identity_kv(model: Any, adapter: Adapter, person: Person, clip_vision: Any) -> IdentityKV:
@@ -89,7 +101,8 @@ def _identity_kv(model: Any, adapter: Adapter, person: Person, clip_vision: Any)
         step = progress.bar(3)
         clip = models.clip_features(clip_vision, person.faces) if uses_clip else None
         step(1, 3)
-        tokens = identity_tokens(adapter, person.faces, clip, person.structure)
+        project = tokens_per_face if person.faces_per_frame else identity_tokens
+        tokens = project(adapter, person.faces, clip, person.structure)
         step(2, 3)
         kv = identity_kv(adapter, tokens, heads)
         step(3, 3)
@@ -97,5 +110,5 @@ def _identity_kv(model: Any, adapter: Adapter, person: Person, clip_vision: Any)
 
     clip_key = models.clip_key(clip_vision) if uses_clip else None
     return _identities.get_or_make(
-        (adapter.key, person.faces.digest, person.structure, tuple(heads), clip_key), compute
+        (adapter.key, person.faces.digest, person.structure, person.faces_per_frame, tuple(heads), clip_key), compute
     )

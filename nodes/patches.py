@@ -10,6 +10,7 @@ markers (``adapter/rows.py``) as one more conditioning tensor, which everybody c
 text's. They are read where ComfyUI hands a call to the model, and the layers get tensors that are ready.
 
     outer_sample      the layers are bound to the identities
+    prepare_sampling  ComfyUI learns how much memory they take
     sampler_sample    the guider's conds get their markers
     calc_cond_batch   conds that somebody made meanwhile get theirs; which identities are active now
     apply_model       the markers of this call become keys, values, biases and weights
@@ -27,12 +28,14 @@ from typing import Any
 from torch import Tensor
 
 from ..faceid_core.errors import AdapterError
+from .cutout import WHOLE
 from .following import follow_rows, order_of
 from .sampling_run import IDENTITIES, MARKERS, Cond, Identity, SamplingRun
 from .tiles import cuts_only_the_latent, with_places_in_the_latent
 
 _RUN = "faceid_run"  # SamplingRun, while sampling
 _ACTIVE = "faceid_active"  # which identities act now, during one evaluation of conds
+_MEMORY = "faceid_memory"  # in the conds, while ComfyUI loads the models
 _READY = "faceid_ready"  # (IdentityAttention, ReadyIdentity) of each that acts, during one UNet call
 
 Options = dict[str, Any]
@@ -94,7 +97,7 @@ def outer_sample(
     if not identities:
         return executor(*args, **kwargs)
     model_sampling = guider.model_patcher.get_model_object("model_sampling")
-    options[_RUN] = SamplingRun(guider, identities, model_sampling.percent_to_sigma, as_cond, tell)
+    options[_RUN] = SamplingRun(guider, identities, model_sampling.percent_to_sigma, as_cond, tell, options.get(WHOLE))
     replaced = options.setdefault("patches_replace", {})
     replaced["attn2"] = patched_layers(identities, replaced.get("attn2", {}), text_attention)
     patches = options.setdefault("patches", {})
@@ -108,6 +111,31 @@ def outer_sample(
     finally:
         for identity in identities:
             identity.attention.release()
+
+
+def prepare_sampling(
+    executor: Any,
+    model: Any,
+    noise_shape: Sequence[int],
+    conds: dict[str, Any],
+    *args: Any,
+    reserve: Callable[[int], Any],
+    **kwargs: Any,
+) -> Any:
+    """Around loading the models: what the identities take on the device is part of ComfyUI's estimate.
+
+    A ControlNet may ask for memory of its own while sampling, so the identities ask as one would.
+    """
+    model_options = kwargs.get("model_options") or (args[0] if args else None) or {}
+    run = model_options.get("transformer_options", {}).get(_RUN)
+    if run is None:
+        return executor(model, noise_shape, conds, *args, **kwargs)
+    pictures, size = noise_shape[0], (noise_shape[-2], noise_shape[-1])
+    dtype = model.model.get_dtype_inference()
+    needed = sum(identity.attention.nbytes(pictures, size, dtype) for identity in run.identities)
+    with_memory = {**conds, _MEMORY: [{"control": reserve(needed)}]}
+    real_model, returned, models = executor(model, noise_shape, with_memory, *args, **kwargs)
+    return real_model, {name: members for name, members in returned.items() if name != _MEMORY}, models
 
 
 def sampler_sample(

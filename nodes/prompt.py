@@ -8,6 +8,7 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..faceid_core.adapter.model import Adapter
+from ..faceid_core.adapter.strengths import strengths_of
 from ..faceid_core.prompts import SWITCHES, Prompt, PromptError, lint
 from ..faceid_core.prompts.prompt import (
     ASPECT_RATIOS,
@@ -23,7 +24,7 @@ from ..faceid_core.tunes.refs import tunes_by_ref, with_tune
 from ..faceid_core.tunes.tune import Tune
 from .drawing import draw_settings
 from .host import progress, storage
-from .sockets import AdapterSocket, PromptSocket, TuneSocket
+from .sockets import AdapterSocket, FloatsSocket, PromptSocket, TuneSocket
 
 AUTO, NONE = "auto", "none"
 
@@ -192,7 +193,14 @@ class FaceIDApplyPrompt(io.ComfyNode):
                 io.Mask.Input(
                     "masks",
                     optional=True,
-                    tooltip="Where each person may appear: one mask per faceid tag, in the order of the text.",
+                    tooltip="Where each person may appear: one mask per faceid tag, in the order of the text. Or, with "
+                    "several pictures, a mask of the first person for each picture, then those of the second.",
+                ),
+                io.MultiType.Input(
+                    "strengths",
+                    types=[FloatsSocket, io.Float],
+                    optional=True,
+                    tooltip="A list of numbers: a factor on the strengths of the tags for each picture.",
                 ),
             ],
             outputs=[
@@ -218,6 +226,7 @@ class FaceIDApplyPrompt(io.ComfyNode):
         preview: bool,
         clip_vision: Any = None,
         masks: Tensor | None = None,
+        strengths: object = None,
     ) -> io.NodeOutput:
         drawn = draw_settings(
             model,
@@ -229,6 +238,7 @@ class FaceIDApplyPrompt(io.ComfyNode):
             preview=preview,
             clip_vision=clip_vision,
             masks=masks,
+            strengths=strengths_of(strengths),
         )
         progress.status(cls.hidden.unique_id, drawn.status)
         return io.NodeOutput(drawn.noise, drawn.guider, drawn.sampler, drawn.sigmas, drawn.latent, prompt)

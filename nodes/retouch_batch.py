@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -42,10 +44,10 @@ def retouch_images(
     """
     pack = find_pack("auto", folders.insightface_roots())
     people = people_of(prompt, pack) if needs_people(prompt) else []
-    side, resample = TRAINED_SIDE[Base.SD15], None
+    side, resample_of = TRAINED_SIDE[Base.SD15], None
     if guider is not None and vae is not None:
         side = TRAINED_SIDE[base_of(guider)]
-        resample = resampler(guider, vae, resolve(prompt, side), len(prompt.parsed.faces))
+        resample_of = partial(resampler, guider, vae, resolve(prompt, side), len(prompt.parsed.faces))
     tools = load_tools(
         prompt,
         pack,
@@ -53,7 +55,6 @@ def retouch_images(
         restorer=folders.restorer_path(restore_model) if prompt.face_correct else None,
         run_restorer=run_restorer,
         upscale=upscaler(upscale_model) if upscale_model is not None else None,
-        resample=resample,
         trained_side=side,
         parser=folders.parser_path(),
         run_parser=run_parser,
@@ -61,7 +62,8 @@ def retouch_images(
     seeds = seed_per_image(resolve_seeds(prompt), len(images))
 
     def retouch(picture: np.ndarray, number: int) -> Retouched:
-        return retouch_picture(picture, prompt, people, tools, seeds[number], preview=preview, on_step=on_step)
+        of_picture = replace(tools, resample=resample_of(number) if resample_of else None)
+        return retouch_picture(picture, prompt, people, of_picture, seeds[number], preview=preview, on_step=on_step)
 
     finished, notes = retouched(images, retouch)
     return finished, [*notes, *([shape_note(tools.parse)] if changes_faces(prompt, tools) else [])]

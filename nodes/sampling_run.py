@@ -13,11 +13,14 @@ from torch import Tensor
 from ..faceid_core.adapter.attention import IdentityAttention, ReadyIdentity
 from ..faceid_core.adapter.rows import Rows, marker, read_markers
 from ..faceid_core.errors import AdapterError
+from .cutout import Cutout, cutout
 
 log = logging.getLogger(__name__)
 
 IDENTITIES = "faceid_identities"  # tuple[Identity, ...], on the model
 MARKERS = "faceid_rows"  # the conditioning tensor that says what each row is
+
+_PIXELS = 8  # a side of a cell of the latent
 
 PatchKey = tuple[str, int, int]
 Cond = list[dict[str, Any]]  # the members of one prompt
@@ -57,12 +60,14 @@ class SamplingRun:
         percent_to_sigma: Callable[[float], float],
         as_cond: Callable[[Tensor], Any],
         tell: Callable[[str], None],
+        whole: object = None,
     ) -> None:
         """Before the sampler starts.
 
         Args:
             as_cond: ComfyUI's wrapping of a tensor that has a row per picture.
-            tell: shows a sentence at the node that samples.
+            tell: shows sentences at the node that samples.
+            whole: what an extension says of the whole picture, see ``cutout``.
         """
         self._guider = guider
         self.identities = tuple(identities)
@@ -71,15 +76,23 @@ class SamplingRun:
             for identity in identities
         )
         self._as_cond, self._tell = as_cond, tell
-        self._told: set[str] = set()
-        self._pictures, self._size = 0, (0, 0)
+        self._told: list[str] = []
+        self._declared = whole
+        self._cutout: Cutout | None = None
 
     def __deepcopy__(self, memo: dict[int, object]) -> SamplingRun:
         return self  # holds the guider, which extensions that deep-copy a model's options must not copy
 
     def start(self, latent: Tensor) -> None:
-        """Mark every member of the guider's conds; ``latent`` [B, C, H, W] is the whole of what is sampled."""
-        self._pictures, self._size = len(latent), (latent.shape[-2], latent.shape[-1])
+        """Mark every member of the guider's conds; ``latent`` [B, C, H, W] is the whole of what is sampled.
+
+        Raises:
+            AdapterError: an extension says of it what cannot be.
+        """
+        self._cutout = cutout(latent, self._declared)
+        if not self._cutout.is_declared:
+            self._tell_of_counts(len(latent))
+            self._tell_of_sizes(self._cutout.size)
         for name, members in self._guider.conds.items():
             marks = self._marks(positive=_is_positive_name(name))
             for member in members:
@@ -112,14 +125,34 @@ class SamplingRun:
         """
         rows = self._rows(markers, x)
         return tuple(
-            (identity.attention, identity.attention.ready(rows, dtype, x.device, self._size))
+            (identity.attention, identity.attention.ready(rows, dtype, x.device, self._sampled.whole))
             for identity, acts in zip(self.identities, active, strict=True)
             if acts
         )
 
+    @property
+    def _sampled(self) -> Cutout:
+        if self._cutout is None:
+            raise AdapterError(
+                "FaceID cannot tell which rows belong to the positive prompt: an extension calls the model before the "
+                "sampler starts. Remove it, or FaceID."
+            )
+        return self._cutout
+
     def _marks(self, *, positive: bool) -> Any:
-        size = self._size if self._needs_places else None
-        return self._as_cond(marker(self._pictures, size, positive=positive))
+        sampled = self._sampled
+        size = sampled.size if self._needs_places else None
+        return self._as_cond(marker(sampled.pictures, size, sampled.corner, positive=positive))
+
+    def _tell_of_counts(self, pictures: int) -> None:
+        """A value for each picture that is not there for each, or is there for more, is never silent."""
+        for identity in self.identities:
+            for name, count in identity.attention.per_picture.items():
+                if count > pictures:
+                    served = f"the first {pictures} of them" if pictures > 1 else "the first of them"
+                    self._tell_once(f"FaceID: {name}: {count} for {_count(pictures, 'picture')}; only {served} count.")
+                elif count < pictures:
+                    self._tell_once(f"FaceID: {name}: {count} for {pictures} pictures; they are counted anew.")
 
     @property
     def _needs_places(self) -> bool:
@@ -129,9 +162,22 @@ class SamplingRun:
     def _needs_pictures(self) -> bool:
         return any(identity.attention.needs_pictures for identity in self.identities)
 
+    def _tell_of_sizes(self, cells: tuple[int, int]) -> None:
+        """A sampling of one tile looks like one of a whole picture; a mask larger than it is a sign of that."""
+        height, width = (_PIXELS * side for side in cells)
+        for identity in self.identities:
+            mask = identity.attention.mask
+            if mask is not None and (mask.mask.shape[1] > height or mask.mask.shape[2] > width):
+                self._tell_once(
+                    f"FaceID: mask: it is {mask.mask.shape[2]}x{mask.mask.shape[1]}, larger than the picture "
+                    f"({width}x{height}), and is scaled down to it. If this is one tile of a picture that an upscaler "
+                    "samples tile by tile, the whole mask lands in each tile: remove the mask for that upscaler."
+                )
+
     def _marks_of_unknown(self, cond: Cond, x: Tensor) -> Any:
         positive = self._is_positive(cond)
-        is_whole = len(x) == self._pictures and tuple(x.shape[-2:]) == self._size
+        sampled = self._sampled
+        is_whole = len(x) == len(sampled.pictures) and tuple(x.shape[-2:]) == sampled.size
         if not is_whole and self._needs_pictures:
             raise AdapterError(
                 "An extension samples a prompt of its own on a part of the picture (a tile or a window), and nobody "
@@ -139,7 +185,7 @@ class SamplingRun:
             )
         if is_whole:
             return self._marks(positive=positive)
-        return self._as_cond(marker(len(x), None, positive=positive))
+        return self._as_cond(marker(range(len(x)), None, positive=positive))
 
     def _is_positive(self, cond: Cond) -> bool:
         """Of a list without markers: by the guider's own names of its members.
@@ -177,14 +223,18 @@ class SamplingRun:
 
     def _tell_once(self, sentence: str) -> None:
         if sentence not in self._told:
-            self._told.add(sentence)
+            self._told.append(sentence)
             log.warning("%s", sentence)
-            self._tell(sentence)
+            self._tell("\n".join(self._told))
 
 
 def _sizes(x: Tensor) -> str:
     cells = f" of {x.shape[-1]}x{x.shape[-2]}" if x.ndim > 2 else ""
-    return f"{len(x)} row{'' if len(x) == 1 else 's'}{cells}"
+    return _count(len(x), "row") + cells
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _is_positive_name(name: str) -> bool:

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from ..cache import LRUCache
 from ..errors import AdapterError
-from .mask import RegionMask
+from .mask import RegionMask, attention_grids
 from .model import Adapter
 from .rows import Rows
 from .tokens import IdentityTokens
@@ -37,42 +37,47 @@ class IdentityKV:
     """Keys and values of one identity for every cross-attention layer.
 
     Attributes:
-        keys, values: [2, N] float32 on the CPU; row 0 for negative, row 1 for positive rows. Each row holds all
-            layers, those of one shape side by side. Under 1 MB together for SD 1.5 and 4 tokens.
-        groups: per shape, as (heads, T, head width), the positions of its layers in adapter-key order.
+        keys, values: [N] float32 on the CPU: all layers, those of one shape behind one another. A layer holds the
+            tokens of all rows side by side: row 0 is for negative rows, the others are faces for positive ones. Under
+            1 MB together for SD 1.5 and 4 tokens.
+        groups: per shape, as (heads, rows * T, head width), the positions of its layers in adapter-key order.
+        rows: 2, or 1 + F with a face for each of F pictures.
     """
 
     keys: Tensor
     values: Tensor
     groups: tuple[tuple[Shape, tuple[int, ...]], ...]
+    rows: int = 2
+
+    @property
+    def faces(self) -> int:
+        """How many faces take turns from picture to picture; 1 where one person's photos are one face."""
+        return self.rows - _POSITIVE
+
+    @property
+    def tokens(self) -> int:
+        """T, the tokens of one row."""
+        return self.groups[0][0][1] // self.rows
 
     @property
     def nbytes(self) -> int:
         return self.keys.nbytes + self.values.nbytes
 
-    def side_by_side(self) -> IdentityKV:
-        """The same with the rows' tokens behind one another: one row, and tokens of all rows in each layer."""
+    def by_layer(self, flat: Tensor, row: int | None = None) -> list[Tensor]:
+        """Views [B, heads, S, head width] of ``keys`` or ``values`` given as [B, N], in adapter-key order.
 
-        def moved(flat: Tensor) -> Tensor:
-            parts = [
-                part.unflatten(1, (len(layers), *shape)).permute(1, 2, 0, 3, 4).reshape(1, -1)
-                for (shape, layers), part in zip(self.groups, self._split(flat), strict=True)
-            ]
-            return torch.cat(parts, dim=1)
-
-        rows = len(self.keys)
-        groups = tuple(((heads, rows * tokens, width), layers) for (heads, tokens, width), layers in self.groups)
-        return IdentityKV(moved(self.keys), moved(self.values), groups)
-
-    def by_layer(self, flat: Tensor) -> list[Tensor]:
-        """Split [B, N] rows of ``keys`` or ``values`` into views [B, heads, T, head width], in adapter-key order."""
+        Args:
+            flat: may repeat one [N] for B rows without a copy.
+            row: this one's T tokens only; S is rows * T otherwise.
+        """
         views: dict[int, Tensor] = {}
-        for (shape, layers), part in zip(self.groups, self._split(flat), strict=True):
-            views |= zip(layers, part.unflatten(1, (len(layers), *shape)).unbind(1), strict=True)
+        parts = flat.split([len(layers) * prod(shape) for shape, layers in self.groups], dim=1)
+        for (shape, layers), part in zip(self.groups, parts, strict=True):
+            stacked = part.unflatten(1, (len(layers), *shape))
+            if row is not None:
+                stacked = stacked.narrow(3, row * self.tokens, self.tokens)
+            views |= zip(layers, stacked.unbind(1), strict=True)
         return [views[layer] for layer in range(len(views))]
-
-    def _split(self, flat: Tensor) -> tuple[Tensor, ...]:
-        return flat.split([len(layers) * prod(shape) for shape, layers in self.groups], dim=1)
 
 
 def identity_kv(adapter: Adapter, tokens: IdentityTokens, heads: Sequence[int]) -> IdentityKV:
@@ -80,26 +85,27 @@ def identity_kv(adapter: Adapter, tokens: IdentityTokens, heads: Sequence[int]) 
 
     Args:
         adapter: holds ``{i}.to_k_ip.weight`` [h, C] and ``{i}.to_v_ip.weight`` [h, C] per layer.
-        tokens: [T, C] each.
+        tokens: negative [T, C], positive [T, C] or a face for each of F pictures, [F, T, C].
         heads: number of attention heads of each layer, in adapter-key order.
     """
-    both = torch.stack((tokens.negative, tokens.positive))
+    rows = torch.cat((tokens.negative[None], tokens.positive.reshape(-1, *tokens.negative.shape)))
 
     def project(kind: str) -> list[Tensor]:
         weights = (adapter.ip_adapter[f"{layer.index}.to_{kind}_ip.weight"].float() for layer in adapter.layers)
-        projected = (F.linear(both, weight) for weight in weights)
-        return [x.unflatten(-1, (n, -1)).transpose(1, 2) for x, n in zip(projected, heads, strict=True)]
+        projected = (F.linear(rows, weight).flatten(0, 1) for weight in weights)
+        return [x.unflatten(-1, (n, -1)).transpose(0, 1) for x, n in zip(projected, heads, strict=True)]
 
     keys, values = project("k"), project("v")
     layers_of: dict[Shape, list[int]] = {}
     for layer, key in enumerate(keys):
-        _, heads_of, count, width = key.shape
+        heads_of, count, width = key.shape
         layers_of.setdefault((heads_of, count, width), []).append(layer)
     order = [layer for layers in layers_of.values() for layer in layers]
     return IdentityKV(
-        torch.cat([keys[layer].flatten(1) for layer in order], dim=1),
-        torch.cat([values[layer].flatten(1) for layer in order], dim=1),
+        torch.cat([keys[layer].flatten() for layer in order]),
+        torch.cat([values[layer].flatten() for layer in order]),
         tuple((shape, tuple(layers)) for shape, layers in layers_of.items()),
+        len(rows),
     )
 
 
@@ -154,14 +160,14 @@ class IdentityAttention:
     _READY_BYTES = 64 << 20
 
     def __init__(
-        self, kv: IdentityKV, strength: float, mask: RegionMask | None = None, frames: tuple[float, ...] = ()
+        self, kv: IdentityKV, strength: float, mask: RegionMask | None = None, strengths: tuple[float, ...] = ()
     ) -> None:
-        """``frames``: a factor on the strength for each picture of the batch, counted anew where there are more."""
+        """``strengths``: a factor on the strength for each picture of the batch, counted anew where there are more."""
         self.kv = kv
         self.strength = strength
         self.mask = mask
-        self.frames = frames
-        self._on_device: LRUCache[tuple[list[Tensor], list[Tensor]]] = LRUCache(limit=1)
+        self.strengths = strengths
+        self._on_device: LRUCache[tuple[Tensor, Tensor]] = LRUCache(limit=1)
         self._ready: LRUCache[ReadyIdentity] = LRUCache(limit=self._READY_BYTES, cost=lambda one: 4096 + one.nbytes)
 
     @property
@@ -172,7 +178,32 @@ class IdentityAttention:
     @property
     def needs_pictures(self) -> bool:
         """Whether it matters which picture of the batch a row shows, or which part of it."""
-        return self.mask is not None or len(self.frames) > 1 or len(self.kv.keys) > _POSITIVE + 1
+        return self.mask is not None or len(self.strengths) > 1 or self.kv.faces > 1
+
+    @property
+    def per_picture(self) -> dict[str, int]:
+        """Of each input that has a value for each picture of the batch, how many there are."""
+        counts = {
+            "mask": 1 if self.mask is None else len(self.mask.mask),
+            "faces": self.kv.faces,
+            "strengths": len(self.strengths),
+        }
+        return {name: count for name, count in counts.items() if count > 1}
+
+    def nbytes(self, pictures: int, size: tuple[int, int], dtype: torch.dtype) -> int:
+        """What sampling holds on the compute device: K and V once, and a mask's weights for 2 rows per picture.
+
+        Args:
+            pictures: rows of each prompt.
+            size: (height, width) of the latent.
+            dtype: in which the UNet computes.
+        """
+        cells = 0 if self.mask is None else sum(height * width for height, width in attention_grids(size))
+        return (2 * self.kv.keys.numel() + 2 * pictures * cells) * dtype.itemsize
+
+    def everywhere(self) -> IdentityAttention:
+        """The same without its mask."""
+        return IdentityAttention(self.kv, self.strength, None, self.strengths)
 
     def ready(
         self, rows: Rows, dtype: torch.dtype, device: torch.device, whole: tuple[int, int] | None = None
@@ -233,33 +264,29 @@ class IdentityAttention:
         self, rows: Rows, dtype: torch.dtype, device: torch.device, whole: tuple[int, int] | None
     ) -> ReadyIdentity:
         shown = self._shown(rows)
-        choices = len(self.kv.keys)
-        keys, values = self._on_device.get_or_make((dtype, device), lambda: self._copy(dtype, device))
-        count, bias = len(rows), None
-        tokens = keys[0].shape[2] // choices
+        flat = self._on_device.get_or_make((dtype, device), lambda: self._copy(dtype, device))
+        bias, row = None, None
         if (shown == shown[0]).all():  # then no other row's tokens are in sight at all
-            first = int(shown[0]) * tokens
-            keys, values = ([x[:, :, first : first + tokens] for x in each] for each in (keys, values))
+            row = int(shown[0])
         else:
-            looks = torch.from_numpy(shown[:, None] == np.arange(choices)).repeat_interleave(tokens, dim=1)
-            bias = torch.zeros(looks.shape).masked_fill(~looks, -torch.inf)[:, None, None].to(device, dtype)
-        layers = tuple(
-            (key.expand(count, -1, -1, -1), value.expand(count, -1, -1, -1))
-            for key, value in zip(keys, values, strict=True)
-        )
+            looks = np.repeat(shown[:, None] == np.arange(self.kv.rows), self.kv.tokens, axis=1)
+            biases = np.where(looks, 0.0, -np.inf).astype(np.float32)[:, None, None]
+            bias = torch.from_numpy(biases).to(device, dtype)
+        keys, values = (self.kv.by_layer(each.expand(len(rows), -1), row) for each in flat)
+        layers = tuple(zip(keys, values, strict=True))
         weights, grids = self._weights(rows, whole)
         return ReadyIdentity(layers, bias, tuple(weight.to(device, dtype) for weight in weights), grids)
 
     def _shown(self, rows: Rows) -> np.ndarray:
         """[B] row of ``kv`` that each row of the call looks at."""
-        people = len(self.kv.keys) - _POSITIVE
-        return np.where(rows.positive, _POSITIVE + rows.pictures % people, _NEGATIVE)
+        return np.where(rows.positive, _POSITIVE + rows.pictures % self.kv.faces, _NEGATIVE)
 
     def _weights(self, rows: Rows, whole: tuple[int, int] | None) -> tuple[list[Tensor], tuple[tuple[int, int], ...]]:
         """Per grid: [B, N, 1] weights on the CPU, and the grids."""
         factor = None
-        if self.frames:
-            factor = torch.tensor(self.frames)[torch.from_numpy(rows.pictures % len(self.frames))][:, None, None]
+        if self.strengths:
+            of_rows = np.asarray(self.strengths, dtype=np.float32)[rows.pictures % len(self.strengths)]
+            factor = torch.from_numpy(of_rows)[:, None, None]
         if self.mask is None:
             return ([factor], ((1, 1),)) if factor is not None else ([], ())
         if whole is None:
@@ -269,8 +296,6 @@ class IdentityAttention:
             weights = {grid: weight * factor for grid, weight in weights.items()}
         return list(weights.values()), tuple(weights)
 
-    def _copy(self, dtype: torch.dtype, device: torch.device) -> tuple[list[Tensor], list[Tensor]]:
-        """K and V of every layer as [1, heads, rows * T, d] views into one tensor each."""
-        flat = self.kv.side_by_side()
-        keys, values = flat.keys.to(device, dtype), (flat.values * self.strength).to(device, dtype)
-        return flat.by_layer(keys), flat.by_layer(values)
+    def _copy(self, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
+        """K and V of every layer, [N] each; the strength is folded into V."""
+        return self.kv.keys.to(device, dtype), (self.kv.values * self.strength).to(device, dtype)

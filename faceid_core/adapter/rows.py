@@ -49,19 +49,27 @@ class Rows:
         return None if self.places is None else (self.places[0].shape[1], self.places[0].shape[2])
 
 
-def marker(pictures: int, size: tuple[int, int] | None, *, positive: bool) -> Tensor:
-    """Markers of whole pictures, int16 on the CPU: [B, 2], or with ``size`` (height, width) [B, 4, height, width].
+def marker(
+    pictures: Sequence[int], size: tuple[int, int] | None, corner: tuple[int, int] = (0, 0), *, positive: bool
+) -> Tensor:
+    """Markers of pictures, int16 on the CPU: [B, 2], or with ``size`` (height, width) [B, 4, height, width].
 
     On the CPU: reading it waits for no device.
+
+    Args:
+        pictures: number of each row's picture in the whole batch.
+        size: of what is sampled, in cells of the latent; None where no mask asks for places.
+        corner: (top, left) of it in the whole picture.
+        positive: whether the rows are to show the person.
     """
-    role = np.full(pictures, positive, dtype=np.int16)
-    plain = np.stack([role, np.arange(pictures, dtype=np.int16)], axis=1)
+    role = np.full(len(pictures), positive, dtype=np.int16)
+    plain = np.stack([role, np.asarray(pictures, dtype=np.int16)], axis=1)
     if size is None:
         return torch.utils.dlpack.from_dlpack(plain)
-    height, width = size
-    whole = np.empty((pictures, 4, height, width), dtype=np.int16)
+    (height, width), (top, left) = size, corner
+    whole = np.empty((len(pictures), 4, height, width), dtype=np.int16)
     whole[:, :_PLAIN_FIELDS] = plain[:, :, None, None]
-    whole[:, _TOP], whole[:, _LEFT] = np.mgrid[:height, :width]
+    whole[:, _TOP], whole[:, _LEFT] = np.mgrid[top : top + height, left : left + width]
     return torch.utils.dlpack.from_dlpack(whole)
 
 

@@ -8,7 +8,7 @@ Source: tencent-ailab/IP-Adapter, ``get_image_embeds`` (ip_adapter_faceid.py, ip
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -36,7 +36,7 @@ class ClipFeatures:
 
 @dataclass(frozen=True, eq=False)
 class IdentityTokens:
-    """Tokens of one person: ``positive`` and ``negative``, both [T, C] float32."""
+    """Tokens of one person, float32: ``negative`` [T, C]; ``positive`` [T, C], or of a face per picture [F, T, C]."""
 
     positive: Tensor
     negative: Tensor
@@ -91,6 +91,32 @@ def identity_tokens(
     if not (tokens.positive.isfinite().all() and tokens.negative.isfinite().all()):
         raise AdapterError(f"{adapter.name}: the projection gave NaN or infinity; the file is damaged.")
     return tokens
+
+
+def tokens_per_face(
+    adapter: Adapter, faces: Faces, clip: ClipFeatures | None = None, structure: float = 1.0
+) -> IdentityTokens:
+    """The same with each face by itself, for pictures that take turns with them: ``positive`` is [F, T, C].
+
+    Raises:
+        AdapterError: as ``identity_tokens``; or a photo gave no face, so that nobody can say whose picture is whose.
+    """
+    if absent := sorted({*faces.skipped, *(left.photo for left in faces.left_out)}):
+        numbers = ", ".join(str(photo + 1) for photo in absent)
+        raise AdapterError(
+            f"faces_per_frame: no face of photo {numbers} is used, so the faces are not one for each frame. "
+            "Leave those photos and frames out, or switch faces_per_frame off."
+        )
+    each = [
+        identity_tokens(
+            adapter,
+            replace(faces, faces=(face,)),
+            clip and ClipFeatures(clip.crops[number : number + 1], clip.blank),
+            structure,
+        )
+        for number, face in enumerate(faces.faces)
+    ]
+    return IdentityTokens(torch.stack([tokens.positive for tokens in each]), each[0].negative)
 
 
 def _by_weight(crops: Tensor, faces: Faces) -> Tensor:

@@ -8,6 +8,7 @@ from typing import Any
 import comfy.conds
 import comfy.lora
 import torch
+from comfy.controlnet import ControlBase
 from comfy.ldm.modules.attention import optimized_attention
 from comfy.patcher_extension import WrappersMP
 from comfy_execution.utils import get_executing_context
@@ -57,6 +58,7 @@ def with_identity(model: Any, adapter: Adapter, identity: Identity, lora_strengt
             WrappersMP.OUTER_SAMPLE,
             partial(patches.outer_sample, text_attention=_text_attention, as_cond=_as_cond, tell=_tell_sampling_node),
         ),
+        (WrappersMP.PREPARE_SAMPLING, partial(patches.prepare_sampling, reserve=_Memory)),
         (WrappersMP.SAMPLER_SAMPLE, patches.sampler_sample),
         (WrappersMP.CALC_COND_BATCH, patches.calc_cond_batch),
         (WrappersMP.APPLY_MODEL, patches.apply_model),
@@ -96,6 +98,23 @@ class _MarkersOfPlaces(comfy.conds.CONDNoiseShape):
 
 def _as_cond(markers: torch.Tensor) -> comfy.conds.CONDRegular:
     return _Markers(markers) if markers.ndim == 2 else _MarkersOfPlaces(markers)
+
+
+class _Memory(ControlBase):
+    """Asks for memory while sampling, as a ControlNet does, and is none."""
+
+    def __init__(self, needed: int) -> None:
+        super().__init__()
+        self._needed = needed
+
+    def inference_memory_requirements(self, dtype: torch.dtype) -> int:
+        return self._needed
+
+    def get_models(self) -> list[Any]:
+        return []
+
+    def deepclone_multigpu(self, load_device: torch.device, autoregister: bool = False) -> _Memory:
+        return self
 
 
 def _tell_sampling_node(sentence: str) -> None:

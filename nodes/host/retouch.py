@@ -17,7 +17,6 @@ from comfy.model_patcher import ModelPatcher
 from comfy_extras.nodes_upscale_model import ImageUpscaleWithModel
 from torch import Tensor, nn
 
-from ...faceid_core.adapter.attention import IdentityAttention
 from ...faceid_core.adapter.layers import Base
 from ...faceid_core.cache import LRUCache
 from ...faceid_core.faces import photos_from_tensor, tensor_from_photos
@@ -25,6 +24,7 @@ from ...faceid_core.prompts import Settings
 from ...faceid_core.retouch import FaceParser, Resample, Restorer
 from ...faceid_core.retouch.resample import partial_steps
 from ...faceid_core.retouch.restorer import Forward, RunModule
+from ..cutout import WHOLE
 from ..sampling_run import IDENTITIES
 from . import sampling
 from .identity import identities_on
@@ -71,11 +71,12 @@ def base_of(guider: Any) -> Base:
     return Base.SDXL if isinstance(guider.model_patcher.model, SDXL) else Base.SD15
 
 
-def resampler(guider: Any, vae: Any, settings: Settings, people: int) -> Resample:
+def resampler(guider: Any, vae: Any, settings: Settings, people: int, number: int = 0) -> Resample:
     """A sampler pass with the prompt's sampler and schedule, of which the last ``denoise`` is run.
 
     Args:
         people: how many the prompt names. A guider with as many identities can show them one by one.
+        number: of the picture in its batch; it gets the mask, face and strength of that picture.
     """
     scheduler = settings.scheduler
 
@@ -83,7 +84,9 @@ def resampler(guider: Any, vae: Any, settings: Settings, people: int) -> Resampl
         latent = vae.encode(tensor_from_photos([picture]))
         of_all, steps = partial_steps(settings.steps, denoise)
         sigmas = sampling.sigmas(guider.model_patcher, scheduler.comfy_schedule, of_all)[-steps - 1 :]
-        only = guider if shown is None else _showing(guider, shown, people)
+        only = _drawing_one(guider, number)
+        if shown is not None:
+            only = _showing(only, shown, people)
         drawn = only.sample(
             comfy.sample.prepare_noise(latent, seed),
             latent,
@@ -98,21 +101,27 @@ def resampler(guider: Any, vae: Any, settings: Settings, people: int) -> Resampl
     return resample
 
 
-def _showing(guider: Any, shown: tuple[int, ...], people: int) -> Any:
-    """A guider that shows some of its people, wherever in the picture: a mask was made for another picture."""
-    identities = identities_on(guider.model_patcher)
-    if len(identities) != people:  # applied by other nodes: it is unknown who is who
-        return guider
+def _drawing_one(guider: Any, number: int) -> Any:
+    """A guider that knows which picture of a batch it draws."""
     other = copy.copy(guider)
     other.model_patcher = guider.model_patcher.clone()
     other.model_options = other.model_patcher.model_options
+    other.model_options["transformer_options"][WHOLE] = {"pictures": [number]}
+    return other
+
+
+def _showing(guider: Any, shown: tuple[int, ...], people: int) -> Any:
+    """The guider, a copy, with some of its people only, wherever in the picture: a mask was made for another."""
+    identities = identities_on(guider.model_patcher)
+    if len(identities) != people:  # applied by other nodes: it is unknown who is who
+        return guider
     if identities:
-        other.model_options["transformer_options"][IDENTITIES] = tuple(
-            replace(identity, attention=IdentityAttention(identity.attention.kv, identity.attention.strength))
+        guider.model_options["transformer_options"][IDENTITIES] = tuple(
+            replace(identity, attention=identity.attention.everywhere())
             for number, identity in enumerate(identities)
             if number in shown
         )
-    return other
+    return guider
 
 
 def _patcher(module: nn.Module) -> ModelPatcher:

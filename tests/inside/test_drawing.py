@@ -7,7 +7,9 @@ import pytest
 import torch
 from comfy_extras.nodes_custom_sampler import SamplerCustomAdvanced
 from faceid_tunes.faceid_core.engines.lora_tags import lcm_lora
+from faceid_tunes.faceid_core.prompts import Prompt, PromptError
 from faceid_tunes.faceid_core.prompts.schedulers import SCHEDULERS
+from faceid_tunes.nodes.drawing import _checked_masks
 from faceid_tunes.nodes.host import folders, models, sampling
 from support.comfy_model import comfy_model, conditioning
 from support.oracle import relative_l2
@@ -58,6 +60,23 @@ def test_a_larger_latent_than_asked_for_counts_the_seeds_on():
 def test_every_local_scheduler_name_is_one_comfyui_knows(scheduler):
     assert SCHEDULERS[scheduler].comfy_sampler in comfy.samplers.SAMPLER_NAMES
     assert SCHEDULERS[scheduler].comfy_schedule in comfy.samplers.SCHEDULER_NAMES
+
+
+@pytest.mark.parametrize(
+    ("pictures", "masks", "of_each"),
+    [(3, 1, [[0], [0]]), (3, 2, [[0], [1]]), (3, 6, [[0, 1, 2], [3, 4, 5]]), (1, 2, [[0], [1]])],
+)
+def test_masks_are_one_for_all_one_a_person_or_one_a_person_and_picture(pictures, masks, of_each):
+    prompt = Prompt("<faceid:a:1> <faceid:b:1>", num_images=pictures)
+    numbered = torch.arange(masks).float()[:, None, None]
+    assert [mask.flatten().tolist() for mask in _checked_masks(prompt, numbered)] == of_each
+
+
+@pytest.mark.parametrize("masks", [3, 4, 12])
+def test_other_numbers_of_masks_are_refused(masks):
+    prompt = Prompt("<faceid:a:1> <faceid:b:1>", num_images=3)
+    with pytest.raises(PromptError, match=f"2 people in 3 pictures but {masks} masks"):
+        _checked_masks(prompt, torch.zeros(masks, 8, 8))
 
 
 def test_lcm_patches_the_models_sampling(model):

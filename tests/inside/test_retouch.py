@@ -51,7 +51,7 @@ def people():
             return apply(model, adapter, faces, lora_strength=0.0, **mask)
 
         both = show(show(bare, alice, mask=left), bob, mask=1 - left)
-        yield {"bare": bare, "both": both, "alice": show(bare, alice), "bob": show(bare, bob)}
+        yield {"bare": bare, "adapter": adapter, "both": both, "alice": show(bare, alice), "bob": show(bare, bob)}
 
 
 def guider(model) -> comfy.samplers.CFGGuider:
@@ -96,6 +96,21 @@ def test_showing_one_person_leaves_the_guider_as_it_was(people):
 
 def test_identities_that_are_not_the_prompts_are_all_shown(people):
     np.testing.assert_array_equal(redrawn(people["both"], (0,), count=1), redrawn(people["both"]))
+
+
+def test_the_second_picture_of_a_batch_is_drawn_again_with_the_mask_and_strength_of_the_second(people):
+    def show(**inputs):
+        return apply(people["bare"], people["adapter"], random_faces(seed=1), lora_strength=0.0, **inputs)
+
+    def second(model, shown=None):
+        with torch.inference_mode():
+            return host_retouch.resampler(guider(model), PixelVAE(), SETTINGS, 1, number=1)(PICTURE, 0.5, 3, shown)
+
+    left = torch.zeros(1, 64, 96)
+    left[..., :48] = 1
+    batch = show(mask=torch.cat([left, 1 - left]), strengths=[1.0, 0.5])
+    np.testing.assert_array_equal(second(batch), redrawn(show(mask=1 - left, strength=0.5)))
+    np.testing.assert_array_equal(second(batch, (0,)), redrawn(show(strength=0.5)))
 
 
 def test_a_restorer_runs_in_comfyuis_memory_management_with_the_same_result():

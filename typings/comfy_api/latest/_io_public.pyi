@@ -33,6 +33,18 @@ class Boolean(_Socket):
             advanced: bool | None = ...,
         ) -> None: ...
 
+class MultiType:
+    class Input(Input):
+        def __init__(
+            self,
+            id: str,
+            types: list[type[_Socket]],
+            *,
+            optional: bool = ...,
+            tooltip: str | None = ...,
+            advanced: bool | None = ...,
+        ) -> None: ...
+
 class Int(_Socket):
     class Input(Input):
         def __init__(
