@@ -57,7 +57,7 @@ def draw_settings(
     plan = make_plan(prompt, adapter.spec.base, folders.lora_names, find_people)
     settings = plan.settings
     for lora in plan.loras:
-        model, clip = models.add_lora(model, clip, lora.name, lora.strength)
+        model, clip = models.add_lora(model, clip, lora.name, lora.strength, lora.text_strength)
     for tagged, mask in zip(plan.people, person_masks, strict=True):
         person = Person(
             tagged.title,

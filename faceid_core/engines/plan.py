@@ -5,12 +5,12 @@ A new flag of drawing, or a new base model, is written here and nowhere else.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ..adapter.layers import Base
 from ..faces import describe_doubts
-from ..prompts import Prompt, Settings, resolve
+from ..prompts import Prompt, Settings, Tag, resolve
 from ..prompts.defaults import SD15_RESOLUTION, SDXL_RESOLUTION
 from ..prompts.styles import styled
 from .lora_tags import lcm_lora, lora_file
@@ -22,10 +22,11 @@ TRAINED_SIDE = {Base.SD15: SD15_RESOLUTION, Base.SDXL: SDXL_RESOLUTION}  # pixel
 
 @dataclass(frozen=True)
 class PlannedLora:
-    """A LoRA file, by its name in the LoRA folder, for the UNet and the text encoder."""
+    """A LoRA file, by its name in the LoRA folder, and its strengths on the UNet and on the text encoder."""
 
     name: str
     strength: float
+    text_strength: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +79,7 @@ def make_plan(
     needs_lcm = settings.scheduler.needs_lcm
     names = list(lora_names()) if prompt.parsed.loras or needs_lcm else []
     lcm = lcm_lora(names, sdxl=base is Base.SDXL) if needs_lcm else None
-    loras = tuple(PlannedLora(lora_file(tag, prompt, names), tag.strength) for tag in prompt.parsed.loras)
+    loras = tuple(_planned(tag, prompt, names) for tag in prompt.parsed.loras)
     positive, negative = styled(prompt.parsed.plain_text, prompt.negative_prompt, prompt.style)
     people = tuple(find_people()) if prompt.has_face else ()
     return Plan(
@@ -93,6 +94,11 @@ def make_plan(
         drawing_notes=tuple(_drawing_notes(prompt, needs_lcm, lcm)),
         left_out=tuple(filter(None, [not_local_note(prompt)])),
     )
+
+
+def _planned(tag: Tag, prompt: Prompt, names: Sequence[str]) -> PlannedLora:
+    text_strength = tag.strength if tag.text_strength is None else tag.text_strength
+    return PlannedLora(lora_file(tag, prompt, names), tag.strength, text_strength)
 
 
 def _people_notes(person: TaggedPerson) -> Iterator[str]:

@@ -1,7 +1,8 @@
 r"""The prompt text: words, ``<faceid:REF:STRENGTH>`` and ``<lora:REF:STRENGTH>`` tags, and ``--flags``.
 
     text      = { words | tag | flag }
-    tag       = "<" ("faceid" | "lora") ":" ref ":" strength ">"
+    tag       = "<faceid:" ref ":" strength ">"
+              | "<lora:" ref ":" ["-"] strength [ ":" ["-"] strength ] ">"     on the model, on the text encoder
     ref       = a tune's id, a tune's title, or a LoRA file name: one or more characters other than < > : and control
                 characters, with no space at either end
     strength  = digits [ "." digits ] | "." digits        from 0 to 10
@@ -28,6 +29,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 from .errors import PromptError, error_at, quoted, suggestion
 from .flags import FLAGS, FlagScalar, FlagSpec, is_decimal, unknown_flag
@@ -35,7 +37,6 @@ from .lookalikes import refuse_lookalikes
 from .text import (
     BARE_WORD,
     FLAG_AHEAD,
-    MAX_STRENGTH,
     TAG_KINDS,
     Flag,
     PromptText,
@@ -43,6 +44,7 @@ from .text import (
     TagKind,
     ref_fault,
     strength_fault,
+    strength_range,
 )
 
 # Where a tag or a flag may start: "<" before a name, two or more hyphens or a long dash before a name. The lookbehind
@@ -57,6 +59,11 @@ _UNKNOWN_FLAG_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 _SPACES = re.compile(r"\s*")
 _QUOTED_WORD = re.compile(r'"([^"\\]*(?:\\.[^"\\]*)*)"', re.DOTALL)
 _ESCAPE = re.compile(r'\\(["\\])')
+_PARTS = {"faceid": 2, "lora": 3}  # of a tag after its name
+_TOO_MANY_PARTS = {
+    "faceid": ("the tag has more than three parts", "<faceid:REF:STRENGTH>"),
+    "lora": ("the tag has more than four parts", "<lora:REF:STRENGTH> or <lora:REF:MODEL:TEXT>"),
+}
 
 
 def parse(text: str) -> PromptText:
@@ -108,7 +115,7 @@ def rewrite_refs(text: str, new_ref: Callable[[Tag], str]) -> str:
     for tag in parse(text).tags:
         ref = new_ref(tag)
         if ref != tag.ref:
-            written += [text[end : tag.start], str(Tag(tag.kind, ref, tag.strength))]
+            written += [text[end : tag.start], str(replace(tag, ref=ref))]
             end = tag.end
     return "".join([*written, text[end:]])
 
@@ -177,24 +184,35 @@ def _read_tag_body(text: str, start: int, body_start: int, kind: TagKind) -> Tag
     end = body.end()
     if not text.startswith(">", end):
         raise error_at(text, start, "the tag has no closing '>'", f"Close it, as in <{kind}:12:1>.")
-    ref, *rest = body.group().split(":", 2)
+    ref, *written = body.group().split(":", _PARTS[kind] - 1)
     if fault := ref_fault(ref):
         problem, remedy, offset = fault
         raise error_at(text, body_start + offset, problem, remedy)
-    if not rest or not rest[0]:
+    if not written or not written[0]:
         raise error_at(text, end, "the tag has no strength", f"Write it last: <{kind}:{_short(ref)}:1>.")
-    strength_start = body_start + len(ref) + 1
-    if len(rest) > 1:
-        remedy = f"Write <{kind}:REF:STRENGTH>; for a title that contains ':', write the tune's id."
-        raise error_at(text, strength_start + len(rest[0]), "the tag has more than three parts", remedy)
-    if not is_decimal(rest[0]) or rest[0].startswith("-"):
-        problem = f"the strength {quoted(rest[0])} is not a plain decimal number"
-        remedy = f"Write a number from 0 to {MAX_STRENGTH:g} without sign, exponent or spaces, such as 1 or 0.8."
-        raise error_at(text, strength_start, problem, remedy)
-    strength = float(rest[0])
-    if fault := strength_fault(strength):
-        raise error_at(text, strength_start, fault[0], fault[1])
-    return Tag(kind, ref, strength, start, end + 1)
+    position = body_start + len(ref) + 1
+    strengths = []
+    for number in written:
+        strengths.append(_read_strength(text, position, number, kind))
+        position += len(number) + 1
+    return Tag(kind, ref, strengths[0], start, end + 1, strengths[1] if len(strengths) > 1 else None)
+
+
+def _read_strength(text: str, position: int, written: str, kind: TagKind) -> float:
+    number, too_much, _ = written.partition(":")
+    if too_much:
+        problem, form = _TOO_MANY_PARTS[kind]
+        remedy = f"Write {form}; for a title that contains ':', write the tune's id."
+        raise error_at(text, position + len(number), problem, remedy)
+    if not is_decimal(number) or (number.startswith("-") and kind == "faceid"):
+        sign = "without sign, exponent" if kind == "faceid" else "without exponent"
+        problem = f"the strength {quoted(number)} is not a plain decimal number"
+        remedy = f"Write a number from {strength_range(kind)} {sign} or spaces, such as 1 or 0.8."
+        raise error_at(text, position, problem, remedy)
+    strength = float(number)
+    if fault := strength_fault(strength, kind):
+        raise error_at(text, position, fault[0], fault[1])
+    return strength
 
 
 def _short(ref: str) -> str:

@@ -159,8 +159,21 @@ def _people(prompt: Prompt, tunes: _Tunes) -> Iterator[Lint]:
         message = "The remote API applies the first face tag only; several people are drawn locally."
         yield Lint("several-people", message, start=tag.start, end=tag.end)
     for tag in prompt.parsed.tags:
-        if tag.strength == 0:
+        if tag.strength == 0 and not tag.text_strength:
             yield Lint("zero-strength", f"{tag} has no effect at strength 0.", start=tag.start, end=tag.end)
+
+
+def _lora_strengths(prompt: Prompt, tunes: _Tunes) -> Iterator[Lint]:
+    for tag in prompt.parsed.loras:
+        if tag.text_strength is not None:
+            message = (
+                f"{tag} is {tag.strength:g} on the model and {tag.text_strength:g} on the text encoder; A1111 reads "
+                "the two in the other order, and the remote API takes one."
+            )
+            yield Lint("two-strengths", message, start=tag.start, end=tag.end)
+        elif tag.strength < 0:
+            message = f"{tag} works on this machine and in ComfyUI; the remote API takes no strength below 0."
+            yield Lint("negative-strength", message, start=tag.start, end=tag.end)
 
 
 def _class_words(prompt: Prompt, tunes: _Tunes) -> Iterator[Lint]:
@@ -216,6 +229,7 @@ def _tune_fields(prompt: Prompt, tunes: _Tunes) -> Iterator[Lint]:
 _RULES: tuple[Callable[[Prompt, _Tunes], Iterator[Lint]], ...] = (
     _class_words,
     _people,
+    _lora_strengths,
     _cfg_scale,
     _steps,
     _scheduler,

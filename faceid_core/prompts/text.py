@@ -17,9 +17,10 @@ from .flags import FlagScalar, FlagValue
 TagKind = Literal["faceid", "lora"]
 TAG_KINDS: tuple[TagKind, ...] = ("faceid", "lora")
 
-# The API documents no range. Strengths in use are 0.2 to 1.5, LoRA sliders go to about 8; more than 10 is a typing
-# mistake.
+# The API documents no range. Strengths in use are 0.2 to 1.5, LoRA sliders go to about 8 in both directions; more than
+# 10 is a typing mistake. A person cannot be taken away from a picture, so a face's strength ends at 0.
 MAX_STRENGTH = 10.0
+MIN_STRENGTH: dict[TagKind, float] = {"faceid": 0.0, "lora": -MAX_STRENGTH}
 
 BARE_WORD = re.compile(r'[^\s<>"\\]+')
 FLAG_AHEAD = re.compile(r"(?:--|[\u2013\u2014])[A-Za-z]")
@@ -32,8 +33,11 @@ _NOT_IN_REF = re.compile(r"[\x00-\x1f\x7f<>:]")
 class Tag:
     """``<kind:ref:strength>``; ``start`` and ``end`` are its place in the text it was read from (not compared).
 
+    A LoRA's strength may be negative. ``text_strength`` is a LoRA's strength on the text encoder,
+    ``<lora:ref:strength:text_strength>``; None is the same strength as on the model.
+
     Raises PromptError when the tag could not be written: an unknown kind, a ref holding ``< > :`` or a control
-    character or a space at an end, a strength outside 0 to 10.
+    character or a space at an end, a strength outside 0 to 10 (of a LoRA: -10 to 10), a second strength of a face.
     """
 
     kind: TagKind
@@ -41,11 +45,14 @@ class Tag:
     strength: float = 1.0
     start: int = field(default=0, compare=False)
     end: int = field(default=0, compare=False)
+    text_strength: float | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in TAG_KINDS:
             raise PromptError(f"A tag is of kind 'faceid' or 'lora', not {self.kind!r}.", field="text")
-        fault = ref_fault(self.ref) or strength_fault(self.strength)
+        fault = ref_fault(self.ref) or strength_fault(self.strength, self.kind)
+        if not fault and self.text_strength is not None:
+            fault = strength_fault(self.text_strength, self.kind) if self.kind == "lora" else _ONE_STRENGTH
         if fault:
             problem, remedy, _ = fault
             raise PromptError(f"The tag for {quoted(self.ref)}: {problem}. {remedy}", field="text")
@@ -57,7 +64,8 @@ class Tag:
         return int(self.ref) if is_id else None
 
     def __str__(self) -> str:
-        return f"<{self.kind}:{self.ref}:{_decimal(self.strength)}>"
+        strengths = [self.strength] if self.text_strength is None else [self.strength, self.text_strength]
+        return f"<{':'.join([self.kind, self.ref, *map(_decimal, strengths)])}>"
 
 
 @dataclass(frozen=True)
@@ -128,10 +136,18 @@ def ref_fault(ref: str) -> tuple[str, str, int] | None:
     return None
 
 
-def strength_fault(strength: float) -> tuple[str, str, int] | None:
-    if 0 <= strength <= MAX_STRENGTH:
+_ONE_STRENGTH = ("a person has one strength", "Only a LoRA has a second one, for the text encoder.", 0)
+
+
+def strength_fault(strength: float, kind: TagKind) -> tuple[str, str, int] | None:
+    if MIN_STRENGTH[kind] <= strength <= MAX_STRENGTH:
         return None
-    return f"the strength {strength:.15g} is outside 0 to {MAX_STRENGTH:g}", "1 is full strength.", 0
+    return f"the strength {strength:.15g} is outside {strength_range(kind)}", "1 is full strength.", 0
+
+
+def strength_range(kind: TagKind) -> str:
+    """The strengths a tag may have, for a message."""
+    return f"{MIN_STRENGTH[kind]:g} to {MAX_STRENGTH:g}"
 
 
 def _decimal(number: float) -> str:

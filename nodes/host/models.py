@@ -41,10 +41,10 @@ def clip_features(clip_vision: Any, faces: Faces) -> ClipFeatures:
     return ClipFeatures(seen.float().cpu(), unseen.float().cpu())
 
 
-def add_lora(model: Any, clip: Any, name: str, strength: float) -> tuple[Any, Any]:
-    """Model and CLIP with a LoRA of ``models/loras`` on both."""
+def add_lora(model: Any, clip: Any, name: str, strength: float, text_strength: float) -> tuple[Any, Any]:
+    """Model and CLIP with a LoRA of ``models/loras``, each at its own strength."""
     lora = comfy.utils.load_torch_file(lora_path(name), safe_load=True)
-    return comfy.sd.load_lora_for_models(model, clip, lora, strength, strength)
+    return comfy.sd.load_lora_for_models(model, clip, lora, strength, text_strength)
 
 
 def add_lcm(model: Any, lora: str | None) -> Any:
@@ -52,7 +52,7 @@ def add_lcm(model: Any, lora: str | None) -> Any:
     from comfy_extras.nodes_model_advanced import ModelSamplingDiscrete
 
     if lora is not None:
-        model, _ = add_lora(model, None, lora, 1.0)
+        model, _ = add_lora(model, None, lora, 1.0, 0.0)
     (patched,) = ModelSamplingDiscrete().patch(model, "lcm", False)
     return patched
 

@@ -137,6 +137,14 @@ def test_every_stage_is_told(api, store, engine):
     assert told[-1] == ("downloading", 2, 2)
 
 
+@pytest.mark.parametrize("strengths", ["-0.5", "0.5:0.7", "0.5:0.5", "0:-1"])
+def test_a_strength_that_the_api_reads_as_words_is_refused_before_anything_is_sent(api, store, engine, strengths):
+    with pytest.raises(PromptError, match="takes one strength of a LoRA, and none below 0") as raised:
+        engine.draw(Prompt(f"<faceid:1:1> woman <lora:ink:{strengths}>"), store)
+    assert raised.value.position == len("<faceid:1:1> woman ")
+    assert not api.tunes and not api.prompts
+
+
 def test_it_tries_as_often_as_it_is_told(api, store, engine):
     api.will(Fault(status=503), "GET", "/tunes")
     with pytest.raises(ServerError):

@@ -93,7 +93,7 @@ def weights(pipeline) -> dict[str, torch.Tensor]:
 
 
 def test_a_lora_changes_unet_and_text_encoder_as_its_formula_says(pipeline, tmp_path):
-    lora = Lora(written_lora(pipeline, tmp_path / "style.safetensors"), 0.8)
+    lora = Lora(written_lora(pipeline, tmp_path / "style.safetensors"), 0.8, 0.8)
     expected = merged(pipeline, seed=0, strength=0.8)
     with loaded(pipeline, [lora]):
         assert relative_l2(unet_output(pipeline), unet_output(expected)) < 1e-5
@@ -127,7 +127,7 @@ def test_every_layout_of_lora_files_is_read(pipeline, tmp_path, layout):
             renamed[LAYOUTS[layout].format(half=half, AB=ab, **names)] = tensors[f"{kohya}.lora_{half}.weight"]
     save_file(renamed, tmp_path / "style.safetensors")
     expected = merged(pipeline, seed=0, strength=RANK / ALPHA)  # without an alpha, the rank takes its place
-    with loaded(pipeline, [Lora(tmp_path / "style.safetensors", 1.0)]):
+    with loaded(pipeline, [Lora(tmp_path / "style.safetensors", 1.0, 1.0)]):
         assert relative_l2(unet_output(pipeline), unet_output(expected)) < 1e-5
         assert relative_l2(text_output(pipeline), text_output(expected)) < 1e-5
 
@@ -143,16 +143,16 @@ def test_the_first_layout_diffusers_had_for_attention_layers(pipeline, tmp_path)
     save_file({key: tensor for key, tensor in tensors.items() if ".lora_" in key}, tmp_path / "new.safetensors")
     outputs = []
     for file in ("old.safetensors", "new.safetensors"):
-        with loaded(pipeline, [Lora(tmp_path / file, 1.0)]):
+        with loaded(pipeline, [Lora(tmp_path / file, 1.0, 1.0)]):
             outputs.append(unet_output(pipeline))
     assert torch.equal(*outputs) and not torch.equal(outputs[0], unet_output(pipeline))
 
 
 def test_several_loras_add_up_each_at_its_strength(pipeline, tmp_path):
     loras = [
-        Lora(written_lora(pipeline, tmp_path / "a.safetensors", seed=1), 0.5),
-        Lora(written_lora(pipeline, tmp_path / "b.safetensors", seed=2), 1.3),
-        Lora(tmp_path / "not even looked for.safetensors", 0.0),
+        Lora(written_lora(pipeline, tmp_path / "a.safetensors", seed=1), 0.5, 0.5),
+        Lora(written_lora(pipeline, tmp_path / "b.safetensors", seed=2), 1.3, 1.3),
+        Lora(tmp_path / "not even looked for.safetensors", 0.0, 0.0),
     ]
     expected = merged(merged(pipeline, seed=1, strength=0.5), seed=2, strength=1.3)
     with loaded(pipeline, loras):
@@ -161,15 +161,26 @@ def test_several_loras_add_up_each_at_its_strength(pipeline, tmp_path):
 
 
 def test_a_lora_kept_off_the_text_encoder(pipeline, tmp_path):
-    lora = Lora(written_lora(pipeline, tmp_path / "lcm.safetensors"), 1.0, on_text=False)
+    lora = Lora(written_lora(pipeline, tmp_path / "lcm.safetensors"), 1.0, text_strength=0.0)
     expected, plain = merged(pipeline, seed=0, strength=1.0), text_output(pipeline)
     with loaded(pipeline, [lora]):
         assert relative_l2(unet_output(pipeline), unet_output(expected)) < 1e-5
         assert torch.equal(text_output(pipeline), plain)
 
 
+@pytest.mark.parametrize(("strength", "text_strength"), [(0.5, -0.7), (-1.2, 0.4), (0.0, 0.9), (-0.6, 0.0)])
+def test_model_and_text_encoder_take_a_strength_each(pipeline, tmp_path, strength, text_strength):
+    lora = Lora(written_lora(pipeline, tmp_path / "slider.safetensors"), strength, text_strength)
+    with loaded(pipeline, [lora]):
+        unet, text = unet_output(pipeline), text_output(pipeline)
+    assert relative_l2(unet, unet_output(merged(pipeline, seed=0, strength=strength))) < 1e-5
+    assert relative_l2(text, text_output(merged(pipeline, seed=0, strength=text_strength))) < 1e-5
+    assert relative_l2(unet, unet_output(merged(pipeline, seed=0, strength=text_strength))) > 1e-3
+    assert relative_l2(text, text_output(merged(pipeline, seed=0, strength=strength))) > 1e-3
+
+
 def test_a_lora_beside_layers_of_half_precision(pipeline, tmp_path):
-    lora = Lora(written_lora(pipeline, tmp_path / "style.safetensors"), 0.8)
+    lora = Lora(written_lora(pipeline, tmp_path / "style.safetensors"), 0.8, 0.8)
     half = torch.nn.Module.to(copy.deepcopy(pipeline.unet), torch.bfloat16)
     with torch.no_grad(), with_loras(half, pipeline.text_encoder, [lora]):
         drawn = half(**{name: tensor.to(torch.bfloat16) for name, tensor in inputs(pipeline.unet).items()}).sample
@@ -182,13 +193,13 @@ def test_layers_that_sd15_does_not_have_are_left_out_with_a_warning(pipeline, tm
                "lora_unet_single_blocks_0.lora_up.weight": torch.zeros(8, 4)}  # fmt: skip
     save_file(kohya_lora(named_modules(pipeline), RANK, 0, ALPHA) | strange, tmp_path / "style.safetensors")
     expected = merged(pipeline, seed=0, strength=1.0)
-    with loaded(pipeline, [Lora(tmp_path / "style.safetensors", 1.0)]):
+    with loaded(pipeline, [Lora(tmp_path / "style.safetensors", 1.0, 1.0)]):
         assert relative_l2(unet_output(pipeline), unet_output(expected)) < 1e-5
     assert "style.safetensors: 1 of its layers are none of SD 1.5, such as lora_unet_single_blocks_0" in caplog.text
 
 
 def test_identities_are_shown_through_layers_that_carry_a_lora(pipeline, adapter, tmp_path):
-    lora = Lora(written_lora(pipeline, tmp_path / "style.safetensors"), 0.8)
+    lora = Lora(written_lora(pipeline, tmp_path / "style.safetensors"), 0.8, 0.8)
     expected, before = merged(pipeline, seed=0, strength=0.8), dict(pipeline.unet.attn_processors)
     kv = identity_kv(adapter, identity_tokens(adapter, random_faces()), attention_heads(pipeline.unet, adapter))
     for one in (pipeline, expected):
@@ -200,8 +211,8 @@ def test_identities_are_shown_through_layers_that_carry_a_lora(pipeline, adapter
 
 @pytest.mark.parametrize("ends", ["well", "in an error", "with a bad file"])
 def test_nothing_of_a_lora_stays(pipeline, tmp_path, ends):
-    good = Lora(written_lora(pipeline, tmp_path / "style.safetensors"), 0.8)
-    bad = Lora(hollow_safetensors(tmp_path / "bad.safetensors", {"x": (3,)}), 1.0)
+    good = Lora(written_lora(pipeline, tmp_path / "style.safetensors"), 0.8, 0.8)
+    bad = Lora(hollow_safetensors(tmp_path / "bad.safetensors", {"x": (3,)}), 1.0, 1.0)
     before, picture = {key: tensor.clone() for key, tensor in weights(pipeline).items()}, unet_output(pipeline)
     try:
         with loaded(pipeline, [good, bad] if ends == "with a bad file" else [good]):
@@ -257,7 +268,7 @@ BAD_LORAS = {
 def test_a_file_that_is_no_lora_for_sd15_is_refused_by_name(pipeline, tmp_path, name):
     shapes, message = BAD_LORAS[name]
     path = hollow_safetensors(tmp_path / "style.safetensors", shapes)
-    with pytest.raises(CheckpointError, match=message) as raised, loaded(pipeline, [Lora(path, 1.0)]):
+    with pytest.raises(CheckpointError, match=message) as raised, loaded(pipeline, [Lora(path, 1.0, 1.0)]):
         pass
     assert str(raised.value).startswith("style.safetensors: ")
 

@@ -19,6 +19,25 @@ def test_a_tag_remembers_its_place():
     assert source[tag.start : tag.end] == "<faceid:12:0.8>"
 
 
+@pytest.mark.parametrize(
+    ("written", "strength", "text_strength"),
+    [("-0.5", -0.5, None), ("0.5:0.7", 0.5, 0.7), ("1:0", 1, 0), ("-1.5:-.25", -1.5, -0.25), ("-10:10", -10, 10)],
+)
+def test_a_lora_has_a_strength_on_the_model_and_perhaps_another_on_the_text(written, strength, text_strength):
+    (tag,) = parse(f"a cat <lora:style\\x:{written}>").loras
+    assert (tag.ref, tag.strength, tag.text_strength) == ("style\\x", strength, text_strength)
+
+
+@pytest.mark.parametrize("strengths", [{"strength": -1}, {"text_strength": 1.0}])
+def test_a_person_has_one_strength_from_zero_on(strengths):
+    with pytest.raises(PromptError, match=r"outside 0 to 10|has one strength"):
+        Tag("faceid", "12", **strengths)
+
+
+def test_the_refs_of_a_lora_are_rewritten_with_both_its_strengths():
+    assert rewrite_refs("a <lora:x:-0.5:.7> cat", lambda tag: "y") == "a <lora:y:-0.5:0.7> cat"
+
+
 def test_a_tag_may_name_a_title_or_a_lora_file():
     text = parse("portrait of <faceid:John Doe - order 17:1> man <lora:people/film velvia_v2.safetensors:.5>")
     assert [(tag.kind, tag.ref, tag.strength, tag.tune_id) for tag in text.tags] == [

@@ -46,6 +46,10 @@ ADVICE = [
     ({"backend_version": 1, "text": FACE + " --fix_bindi"}, "flag-needs-backend-0"),
     ({"text": "<faceid:1:1> woman and <faceid:2:1> man"}, "several-people"),
     ({"text": "<faceid:1:0> woman"}, "zero-strength"),
+    ({"text": "<faceid:1:1> woman <lora:film:0>"}, "zero-strength"),
+    ({"text": "<faceid:1:1> woman <lora:film:0.5:0.7>"}, "two-strengths"),
+    ({"text": "<faceid:1:1> woman <lora:film:0:1>"}, "two-strengths"),
+    ({"text": "<faceid:1:1> woman <lora:age:-2>"}, "negative-strength"),
     ({"text": "<faceid:1:1> trekking in the alps"}, "class-word"),
 ]
 

@@ -36,7 +36,12 @@ FRAGMENTS = [
 
 any_text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=20)
 references = any_text.map(lambda ref: "".join(c for c in ref if c not in "<>:" and c >= " " and c != "\x7f").strip())
-tags = st.builds(Tag, st.sampled_from(["faceid", "lora"]), references.filter(bool), st.floats(0, 10))
+faces = st.builds(Tag, st.just("faceid"), references.filter(bool), st.floats(0, 10))
+lora_strengths = st.floats(-10, 10)
+loras = st.builds(
+    Tag, st.just("lora"), references.filter(bool), lora_strengths, text_strength=st.none() | lora_strengths
+)
+tags = faces | loras
 
 some_words = st.lists(any_text.filter(str.strip), min_size=1, max_size=3).map(tuple)
 flag_values = {

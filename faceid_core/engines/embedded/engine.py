@@ -192,9 +192,9 @@ def _counting(step: Step, number: int, count: int) -> Callable[[int, int], None]
 def _loras(plan: Plan, files: Callable[[], Mapping[str, Path]]) -> Iterator[Lora]:
     """The LoRA files of the tags and of LCM."""
     for lora in plan.loras:
-        yield Lora(files()[lora.name], lora.strength)
+        yield Lora(files()[lora.name], lora.strength, lora.text_strength)
     if plan.lcm_lora is not None:
-        yield Lora(files()[plan.lcm_lora], 1.0, on_text=False)
+        yield Lora(files()[plan.lcm_lora], 1.0, 0.0)
 
 
 def _inversions_note(plan: Plan) -> list[str]:

@@ -56,11 +56,11 @@ _OTHER_KINDS = {
 
 @dataclass(frozen=True)
 class Lora:
-    """A LoRA file at a strength; ``on_text``: on the text encoder, too."""
+    """A LoRA file and its strengths on the UNet and on the text encoder; a part at 0 is left alone."""
 
     path: Path
     strength: float
-    on_text: bool = True
+    text_strength: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,12 +95,11 @@ def with_loras(unet: UNet2DConditionModel, text_encoder: CLIPTextModel, loras: S
     """
     with ExitStack() as undo:
         for lora in loras:
-            if lora.strength:
+            if lora.strength or lora.text_strength:
                 layers = _layers(unet, _UNET_KEYS) | _layers(text_encoder, _TEXT_KEYS)
                 for name, delta in _deltas(lora, layers).items():
                     layer = layers[name]
-                    if lora.on_text or name.startswith(_UNET_KEYS):
-                        undo.callback(layer.register_forward_hook(_adding(delta, layer)).remove)
+                    undo.callback(layer.register_forward_hook(_adding(delta, layer)).remove)
         yield
 
 
@@ -158,14 +157,15 @@ def _layers(module: nn.Module, beginnings: Sequence[str]) -> dict[str, Layer]:
 
 
 def _deltas(lora: Lora, layers: Mapping[str, Layer]) -> dict[str, _Delta]:
-    """Layer name -> what the file adds to that layer, for the layers there are."""
+    """Layer name -> what the file adds to that layer, for the layers there are; nothing for those at strength 0."""
     file = open_model_file(lora.path, READER)
     if file.kind not in (Kind.LORA, Kind.UNKNOWN):
         raise CheckpointError(file.refusal("a LoRA file"))
     if problem := _problem(file.shapes):
         raise CheckpointError(f"{file.name}: {problem}")
     tensors = dict(file.read(dtype=torch.float32))
-    found, strange = {}, []
+    found: dict[str, _Delta | None] = {}
+    strange = []
     for down_key, up_key, stem in _pairs(file.shapes):
         name = stem.replace(".processor", "").replace(".", "_")
         layer = layers.get(name)
@@ -182,12 +182,13 @@ def _deltas(lora: Lora, layers: Mapping[str, Layer]) -> dict[str, _Delta]:
         alpha = tensors.get(f"{stem}.alpha", torch.tensor(float(len(down))))
         if alpha.numel() != 1:
             raise CheckpointError(f"{file.name}: {stem}.alpha is {alpha.numel()} numbers, not one. Download it again.")
-        found[name] = _Delta(down, up * (lora.strength * alpha.item() / len(down)))
+        strength = lora.strength if name.startswith(_UNET_KEYS) else lora.text_strength
+        found[name] = _Delta(down, up * (strength * alpha.item() / len(down))) if strength else None
     if not found:
         raise CheckpointError(f"{file.name}: none of its layers is one of SD 1.5 (the first is {strange[0]!r}).")
     if strange:
         log.warning("%s: %d of its layers are none of SD 1.5, such as %s.", file.name, len(strange), strange[0])
-    return found
+    return {name: delta for name, delta in found.items() if delta}
 
 
 def _fits(down: Sequence[int], up: Sequence[int], weight: Sequence[int]) -> bool:

@@ -24,6 +24,7 @@ from ...errors import FaceIDError
 from ...prompts import Prompt
 from ...tunes.store import TuneStore
 from ..engine import Cancelled, Drawn, OnProgress, Picture, report
+from ..lora_tags import refuse_remote_strengths
 from .journal import Journal, journal_key
 from .ordering import ordered
 from .remote_tunes import REALISTIC_VISION, forget_deleted, remote_refs, with_refs
@@ -109,11 +110,12 @@ async def draw_remotely(
     to the end of ``deliver``. Calls for the same prompt at the same time, in other processes too, share one order.
 
     Raises:
-        PromptError: a tag names no tune; points at it.
+        PromptError: a tag names no tune, or has a strength that the API cannot read; points at it.
         AstriaError: the API refused, failed, or could not be reached.
         DamagedNoteError: the note of an earlier order cannot be read, and may be of a paid one.
         FaceIDError: an order cannot be noted; the message says what was not sent.
     """
+    refuse_remote_strengths(prompt)
     key = journal_key(client.base_url, base_tune_id, prompt)
     journal.check()
     uploading = _staged(on_progress, "uploading photos")
