@@ -20,7 +20,7 @@ from functools import partial
 import _setup  # noqa: F401  (makes tests/support importable)
 from faceid_tunes.faceid_core.faces.packs import embedded_pack
 from faceid_tunes.faceid_core.weights.errors import DownloadError
-from faceid_tunes.faceid_core.weights.fetch import fetch
+from faceid_tunes.faceid_core.weights.fetch import fetch_each
 from faceid_tunes.faceid_core.weights.folders import model_folders
 from faceid_tunes.faceid_core.weights.manifest import Licence, PublishedFile
 from faceid_tunes.faceid_core.weights.transfer import Patience
@@ -60,15 +60,15 @@ def download(path: str, content: bytes, faults: list[Fault]) -> tuple[str, int]:
         sha256 = hashlib.sha256(content).hexdigest()
         url = server.serve(path, content, *faults)
         entry = PublishedFile("m", "m.onnx", "ipadapter", url, "main", FREE, ("x",), size=len(content), sha256=sha256)
-        once = partial(fetch, [entry], folders, bar=partial(tqdm, disable=True), patience=Patience(pause=0))
+        once = partial(fetch_each, [entry], folders, bar=partial(tqdm, disable=True), patience=Patience(pause=0))
         end = "identical"
         try:
-            once()
+            list(once())
         except DownloadError:
             end = "bad" if folders.target(entry).exists() else "refused"
         while not folders.target(entry).exists():
             try:
-                once()
+                list(once())
             except DownloadError:
                 continue
         if folders.target(entry).read_bytes() != content:

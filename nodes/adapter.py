@@ -14,6 +14,7 @@ from ..faceid_core.errors import AdapterError
 from ..faceid_core.faces.face import Faces
 from .host import folders, progress
 from .identity import Person, describe, show_person
+from .inputs import clip_vision, lora_strength, preview, slider, structure
 from .sockets import AdapterSocket, FacesSocket, FloatsSocket
 
 
@@ -79,52 +80,29 @@ class FaceIDApply(io.ComfyNode):
                 io.Model.Input("model", tooltip="The model of a checkpoint, with the same base model as the adapter."),
                 AdapterSocket.Input("adapter", tooltip="From FaceID Load Adapter."),
                 FacesSocket.Input("faces", tooltip="From FaceID Extract Face."),
-                io.Float.Input(
-                    "strength", default=1.0, min=0.0, max=3.0, step=0.05, tooltip="How strongly the person shows."
+                slider("strength", "How strongly the person shows.", most=3.0),
+                lora_strength(
+                    ", which it was trained together with. Merged once per adapter, however many people use it"
                 ),
-                io.Float.Input(
-                    "lora_strength",
-                    default=1.0,
-                    min=0.0,
-                    max=2.0,
-                    step=0.05,
-                    tooltip="Strength of the LoRA inside the adapter, which it was trained together with. Merged once "
-                    "per adapter, however many people use it.",
-                ),
-                io.Float.Input(
-                    "structure",
-                    default=1.0,
-                    min=0.0,
-                    max=3.0,
-                    step=0.05,
-                    tooltip="PlusV2 only: how much of the face's structure (hair line, pose, light) comes along.",
-                ),
-                io.Float.Input(
+                structure(),
+                slider(
                     "start_at",
+                    "Share of the sampling at which the person starts to show. 0 is the start of the sampling.",
                     default=0.0,
-                    min=0.0,
-                    max=1.0,
                     step=0.01,
                     advanced=True,
-                    tooltip="Share of the sampling at which the person starts to show. 0 is the start of the sampling.",
                 ),
-                io.Float.Input(
+                slider(
                     "end_at",
-                    default=1.0,
-                    min=0.0,
-                    max=1.0,
+                    "Share of the sampling at which the person stops showing. 1 is the end of the sampling.",
                     step=0.01,
                     advanced=True,
-                    tooltip="Share of the sampling at which the person stops showing. 1 is the end of the sampling.",
                 ),
-                io.Boolean.Input(
-                    "preview",
-                    default=False,
-                    advanced=True,
-                    tooltip="Allow faces read with another face pack than the adapter was trained on. The workflow "
-                    "runs, but the picture shows somebody else.",
+                preview(
+                    "Allow faces read with another face pack than the adapter was trained on. The workflow runs, but "
+                    "the picture shows somebody else."
                 ),
-                io.ClipVision.Input("clip_vision", optional=True, tooltip="CLIP ViT-H; only for Plus and PlusV2."),
+                clip_vision(),
                 io.Mask.Input(
                     "mask",
                     optional=True,

@@ -41,8 +41,8 @@ def draw_settings(
     lora_strength: float,
     structure: float,
     preview: bool,
-    clip_vision: Any,
-    masks: Tensor | None,
+    clip_vision: Any = None,
+    masks: Tensor | None = None,
     strengths: tuple[float, ...] = (),
 ) -> SamplerInputs:
     """Resolve a prompt's tags, text and parameters against a model.

@@ -7,6 +7,7 @@ from comfy_api.latest import io
 from ..faceid_core.faces.face import Faces
 from ..faceid_core.faces.mix import mix_people
 from .host import progress
+from .inputs import slider
 from .sockets import FacesSocket
 
 
@@ -22,13 +23,8 @@ class FaceIDMixPeople(io.ComfyNode):
             inputs=[
                 FacesSocket.Input("faces_1", tooltip="The first person, from FaceID Extract Face."),
                 FacesSocket.Input("faces_2", tooltip="The second person, read with the same face pack."),
-                io.Float.Input(
-                    "share",
-                    default=0.5,
-                    min=0.0,
-                    max=1.0,
-                    step=0.05,
-                    tooltip="How much of the second person: 0 is the first alone, 1 the second alone.",
+                slider(
+                    "share", "How much of the second person: 0 is the first alone, 1 the second alone.", default=0.5
                 ),
             ],
             outputs=[FacesSocket.Output(display_name="faces", tooltip="The mixed person, for FaceID Apply.")],

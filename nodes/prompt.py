@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from comfy_api.latest import io
-from torch import Tensor
 
 from ..faceid_core.adapter.model import Adapter
 from ..faceid_core.adapter.strengths import strengths_of
@@ -24,6 +23,7 @@ from ..faceid_core.tunes.refs import tunes_by_ref, with_tune
 from ..faceid_core.tunes.tune import Tune
 from .drawing import draw_settings
 from .host import progress, storage
+from .inputs import clip_vision, lora_strength, preview, slider, structure
 from .sockets import AdapterSocket, FloatsSocket, PromptSocket, TuneSocket
 
 AUTO, NONE = "auto", "none"
@@ -71,14 +71,7 @@ class FaceIDPrompt(io.ComfyNode):
                     tooltip="Image i of the batch is drawn with seed + i.",
                 ),
                 io.Int.Input("steps", default=0, min=0, max=MAX_STEPS, tooltip="0: 30, or 6 with lcm."),
-                io.Float.Input(
-                    "cfg_scale",
-                    default=3.0,
-                    min=0.0,
-                    max=15.0,
-                    step=0.1,
-                    tooltip="3 keeps a face best; 1 to 2 with lcm.",
-                ),
+                slider("cfg_scale", "3 keeps a face best; 1 to 2 with lcm.", default=3.0, most=15.0, step=0.1),
                 io.Combo.Input("scheduler", options=[AUTO, *SCHEDULERS], default=AUTO, tooltip="auto: dpm++2m_karras."),
                 io.Int.Input("w", default=0, min=0, max=MAX_SIDE, step=8, tooltip="Pixels. 0: from the aspect ratio."),
                 io.Int.Input("h", default=0, min=0, max=MAX_SIDE, step=8, tooltip="Pixels. 0: from the aspect ratio."),
@@ -165,31 +158,10 @@ class FaceIDApplyPrompt(io.ComfyNode):
                 io.Clip.Input("clip", tooltip="The CLIP of the checkpoint, which reads the text."),
                 PromptSocket.Input("prompt", tooltip="From FaceID Prompt."),
                 AdapterSocket.Input("adapter", tooltip="From FaceID Load Adapter."),
-                io.Float.Input(
-                    "lora_strength",
-                    default=1.0,
-                    min=0.0,
-                    max=2.0,
-                    step=0.05,
-                    advanced=True,
-                    tooltip="Strength of the LoRA inside the adapter.",
-                ),
-                io.Float.Input(
-                    "structure",
-                    default=1.0,
-                    min=0.0,
-                    max=3.0,
-                    step=0.05,
-                    advanced=True,
-                    tooltip="PlusV2 only: how much of the face's structure (hair line, pose, light) comes along.",
-                ),
-                io.Boolean.Input(
-                    "preview",
-                    default=False,
-                    advanced=True,
-                    tooltip="Allow faces of another face pack than the adapter was trained on; shows somebody else.",
-                ),
-                io.ClipVision.Input("clip_vision", optional=True, tooltip="CLIP ViT-H; only for Plus and PlusV2."),
+                lora_strength(advanced=True),
+                structure(advanced=True),
+                preview("Allow faces of another face pack than the adapter was trained on; shows somebody else."),
+                clip_vision(),
                 io.Mask.Input(
                     "masks",
                     optional=True,
@@ -216,29 +188,8 @@ class FaceIDApplyPrompt(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls,
-        model: Any,
-        clip: Any,
-        prompt: Prompt,
-        adapter: Adapter,
-        lora_strength: float,
-        structure: float,
-        preview: bool,
-        clip_vision: Any = None,
-        masks: Tensor | None = None,
-        strengths: object = None,
+        cls, model: Any, clip: Any, prompt: Prompt, adapter: Adapter, strengths: object = None, **settings: Any
     ) -> io.NodeOutput:
-        drawn = draw_settings(
-            model,
-            clip,
-            prompt,
-            adapter,
-            lora_strength=lora_strength,
-            structure=structure,
-            preview=preview,
-            clip_vision=clip_vision,
-            masks=masks,
-            strengths=strengths_of(strengths),
-        )
+        drawn = draw_settings(model, clip, prompt, adapter, strengths=strengths_of(strengths), **settings)
         progress.status(cls.hidden.unique_id, drawn.status)
         return io.NodeOutput(drawn.noise, drawn.guider, drawn.sampler, drawn.sigmas, drawn.latent, prompt)

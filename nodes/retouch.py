@@ -26,8 +26,11 @@ from ..faceid_core.tunes.tune import Tune
 from .host import folders, progress
 from .host.folders import AUTO, NONE
 from .host.retouch import run_parser, run_restorer
+from .inputs import preview, slider
 from .retouch_batch import person_of, retouch_images, retouched, status_of
 from .sockets import PromptSocket, TuneSocket
+
+_PREVIEW = "Allow faces of another face pack than the swapper was trained on; shows somebody else."
 
 
 def _swap_model(*more: str) -> io.Combo.Input:
@@ -45,15 +48,6 @@ def _restore_model(*more: str) -> io.Combo.Input:
         options=[AUTO, *more, *folders.restorer_names()],
         default=AUTO,
         tooltip="From models/facerestore_models.",
-    )
-
-
-def _preview() -> io.Boolean.Input:
-    return io.Boolean.Input(
-        "preview",
-        default=False,
-        advanced=True,
-        tooltip="Allow faces of another face pack than the swapper was trained on; shows somebody else.",
     )
 
 
@@ -79,7 +73,7 @@ class FaceIDRetouch(io.ComfyNode):
                 PromptSocket.Input("prompt", tooltip="The prompt that drew the pictures. Its flags say what is done."),
                 _swap_model(NONE),
                 _restore_model(NONE),
-                _preview(),
+                preview(_PREVIEW),
                 io.UpscaleModel.Input("upscale_model", optional=True, tooltip="For super_resolution."),
                 io.Guider.Input("guider", optional=True, tooltip="For hires_fix and inpaint_faces."),
                 io.Vae.Input("vae", optional=True, tooltip="For hires_fix and inpaint_faces."),
@@ -137,7 +131,7 @@ class FaceIDSwapFace(io.ComfyNode):
                 io.Int.Input(
                     "index", default=0, min=0, max=999, tooltip='For choice "index": the face, from left to right.'
                 ),
-                _preview(),
+                preview(_PREVIEW),
             ],
             outputs=[io.Image.Output(display_name="images", tooltip="The pictures with the person's face.")],
             hidden=[io.Hidden.unique_id],
@@ -180,21 +174,11 @@ class FaceIDCorrectFace(io.ComfyNode):
             inputs=[
                 io.Image.Input("images", tooltip="The pictures to change."),
                 _restore_model(),
-                io.Float.Input(
-                    "fidelity",
-                    default=0.8,
-                    min=0.0,
-                    max=1.0,
-                    step=0.05,
-                    tooltip="0: beautiful, 1: faithful. Only CodeFormer listens to it.",
-                ),
-                io.Float.Input(
+                slider("fidelity", "0: beautiful, 1: faithful. Only CodeFormer listens to it.", default=0.8),
+                slider(
                     "visibility",
+                    "How much of the restored face is shown; lowered where it would cost the likeness.",
                     default=0.8,
-                    min=0.0,
-                    max=1.0,
-                    step=0.05,
-                    tooltip="How much of the restored face is shown; lowered where it would cost the likeness.",
                 ),
                 TuneSocket.Input("tune", optional=True, tooltip="Whom the faces are to go on showing."),
             ],

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    import numpy as np
+    from faceid_tunes.faceid_core.faces import FacePack
     from xdist.scheduler import LoadGroupScheduling
 
 # Tests of one mark run one after another: they share one ComfyUI, or memory for one model of full size. They take
@@ -33,6 +35,30 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if turn(item) < len(TOGETHER):
             item.add_marker(pytest.mark.xdist_group(TOGETHER[turn(item)]))
     items.sort(key=turn)
+
+
+@pytest.fixture(scope="session")
+def pack() -> FacePack:
+    """The face pack that comes with the package."""
+    from faceid_tunes.faceid_core.faces.packs import embedded_pack
+
+    return embedded_pack()
+
+
+@pytest.fixture(scope="session")
+def t1() -> np.ndarray:
+    """A photo of six people."""
+    from support import photos
+
+    return photos.t1()
+
+
+@pytest.fixture(scope="session")
+def cat() -> np.ndarray:
+    """A photo without a face."""
+    from support import photos
+
+    return photos.no_faces()["chelsea"]
 
 
 @pytest.hookimpl(optionalhook=True)

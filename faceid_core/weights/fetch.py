@@ -49,19 +49,6 @@ class Fetched:
         return self.sha256 is not None and self.sha256 == self.entry.sha256
 
 
-def fetch(
-    entries: Iterable[PublishedFile],
-    folders: ModelFolders,
-    accept: Accept = never,
-    *,
-    bar: Bar | None = None,
-    tell: Tell = log.info,
-    patience: Patience | None = None,
-) -> list[Fetched]:
-    """``fetch_each``, all at once."""
-    return list(fetch_each(entries, folders, accept, bar=bar, tell=tell, patience=patience))
-
-
 def fetch_each(
     entries: Iterable[PublishedFile],
     folders: ModelFolders,

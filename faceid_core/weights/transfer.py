@@ -13,7 +13,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ from ..model_files.impostor import impostor
 from .check import Bar, file_sha256
 from .errors import DownloadError, StorageError
 from .manifest import Download
+from .server import AgainError, cause, host, hub, mirrored, no_connection, refuse_status, stalled
 
 if TYPE_CHECKING:
     import requests
@@ -29,10 +30,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-HUB = "https://huggingface.co"
 _CHUNK = 1 << 16  # the most that an interrupted read loses
 _LONGEST_WAIT = 60.0  # seconds, even if a server asks for more
-_TRY_AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
 _CONTENT_RANGE = re.compile(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)")
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
@@ -89,20 +88,12 @@ def download(wanted: Download, part: Path, bar: Bar, tell: Tell, patience: Patie
         resumed = False
 
 
-class _AgainError(Exception):
-    """This attempt failed, another may succeed. wait: seconds the server asks for."""
-
-    def __init__(self, reason: str, wait: float = 0.0) -> None:
-        super().__init__(reason)
-        self.wait = wait
-
-
 class _Transfer:
     """Attempts at one file. The part grows with each attempt; the hash is not checked here."""
 
     def __init__(self, wanted: Download, part: Path, bar: Bar, tell: Tell, patience: Patience) -> None:
         self._wanted = wanted
-        self._url = _mirrored(wanted.url)
+        self._url = mirrored(wanted.url)
         self._part = part
         self._bar = bar
         self._tell = tell
@@ -120,7 +111,7 @@ class _Transfer:
                 try:
                     self._attempt(session, progress)
                     return
-                except _AgainError as trouble:
+                except AgainError as trouble:
                     have = _size(self._part)
                     failures = 0 if have > most else failures + 1
                     most = max(most, have)
@@ -144,7 +135,7 @@ class _Transfer:
             raise _storage_error(error, self._part) from error
         have, expected = _size(self._part), self._wanted.size or total
         if expected is not None and have < expected:
-            raise _AgainError("the server ended the transfer too early")
+            raise AgainError("the server ended the transfer too early")
         if expected is not None and have > expected:
             self._refuse_size(have)
 
@@ -154,7 +145,7 @@ class _Transfer:
             headers["Range"] = f"bytes={have}-"
             if self._etag:
                 headers["If-Range"] = self._etag
-        if (token := os.environ.get("HF_TOKEN")) and self._url.startswith(_hub() + "/"):
+        if (token := os.environ.get("HF_TOKEN")) and self._url.startswith(hub() + "/"):
             headers["Authorization"] = f"Bearer {token}"
         timeout = self._patience.timeout
         return session.get(self._url, headers=headers, stream=True, timeout=(min(timeout, 10.0), timeout))
@@ -193,13 +184,13 @@ class _Transfer:
             if have == total:
                 return have, total
             self._part.unlink()
-            raise _AgainError("the part does not match the file on the server")
-        _refuse_status(response, self._url)
+            raise AgainError("the part does not match the file on the server")
+        refuse_status(response, self._url)
         if response.status_code == 206:
             if first is not None and int(first) == have:
                 return have, total
             self._part.unlink()
-            raise _AgainError("the server sent a part that was not asked for")
+            raise AgainError("the server sent a part that was not asked for")
         length = response.headers.get("Content-Length", "")
         return 0, int(length) if length.isdigit() and "Content-Encoding" not in response.headers else None
 
@@ -217,14 +208,14 @@ class _Transfer:
         import requests
 
         if isinstance(error, requests.exceptions.SSLError):
-            raise DownloadError(f"the connection to {_host(self._url)} is not secure ({_cause(error)})") from error
+            raise DownloadError(f"the connection to {host(self._url)} is not secure ({cause(error)})") from error
         if isinstance(error, ValueError | requests.TooManyRedirects):  # not a URL, or endless redirects
             raise DownloadError(f"{self._url} cannot be followed ({error})") from error
-        if not self._reached and _no_connection(error):
-            raise DownloadError(f"{_host(self._url)} cannot be reached ({_cause(error)})") from error
-        if _stalled(error):
-            raise _AgainError(f"no data for {self._patience.timeout:g} seconds") from error
-        raise _AgainError("the connection was lost") from error
+        if not self._reached and no_connection(error):
+            raise DownloadError(f"{host(self._url)} cannot be reached ({cause(error)})") from error
+        if stalled(error):
+            raise AgainError(f"no data for {self._patience.timeout:g} seconds") from error
+        raise AgainError("the connection was lost") from error
 
     def _progress(self) -> tqdm[Any]:
         name = self._part.name.removesuffix(".part")
@@ -260,75 +251,6 @@ def _storage_error(error: OSError, part: Path) -> StorageError:
             f"in {part.name} are kept and the download continues from there."
         )
     return StorageError(f"{part} cannot be written: {error.strerror or error}.")
-
-
-def _refuse_status(response: requests.Response, url: str) -> None:
-    status = response.status_code
-    if status in _TRY_AGAIN:
-        wait = response.headers.get("Retry-After", "")
-        reason = "too many requests" if status == 429 else "the server has a problem"
-        raise _AgainError(f"{reason} (HTTP {status})", float(wait) if wait.isdigit() else 0.0)
-    if status in (401, 403):
-        raise DownloadError(_not_allowed(response, url))
-    if status in (404, 410):
-        raise DownloadError(f"{url} no longer exists (HTTP {status}): it was deleted, renamed or made private")
-    if status >= 400:
-        raise DownloadError(f"{url} answers HTTP {status} {response.reason}")
-
-
-def _not_allowed(response: requests.Response, url: str) -> str:
-    reason = f"{_host(url)} restricts access to {url} (HTTP {response.status_code})"
-    if not url.startswith(_hub() + "/"):
-        return reason
-    page = "/".join(url.split("/")[:5])
-    if response.headers.get("X-Error-Code") == "RepoNotFound":
-        return f"{reason}: the repository {page} was deleted or made private"
-    return f"{reason}: accept the conditions on {page}, and set HF_TOKEN to your access token"
-
-
-def _mirrored(url: str) -> str:
-    """HF_ENDPOINT names a mirror of huggingface.co, as for huggingface_hub."""
-    return _hub() + url.removeprefix(HUB) if url.startswith(HUB + "/") else url
-
-
-def _hub() -> str:
-    return os.environ.get("HF_ENDPOINT", HUB).rstrip("/") or HUB
-
-
-def _host(url: str) -> str:
-    from urllib.parse import urlsplit
-
-    return urlsplit(url).netloc
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The exceptions wrapped in one of requests, outermost first."""
-    seen: list[BaseException] = []
-    found: object = error
-    while isinstance(found, BaseException) and found not in seen:
-        seen.append(found)
-        yield found
-        found = getattr(found, "reason", None) or next((arg for arg in found.args if isinstance(arg, Exception)), None)
-
-
-def _no_connection(error: requests.RequestException) -> bool:
-    import requests
-    import urllib3
-
-    kinds = (requests.ConnectTimeout, requests.exceptions.ProxyError, urllib3.exceptions.NewConnectionError)
-    return any(isinstance(cause, kinds) for cause in _causes(error))
-
-
-def _stalled(error: requests.RequestException) -> bool:
-    import requests
-    import urllib3
-
-    return any(isinstance(cause, requests.Timeout | urllib3.exceptions.TimeoutError) for cause in _causes(error))
-
-
-def _cause(error: requests.RequestException) -> str:
-    """The message of the innermost exception, without the object addresses before it."""
-    return str(list(_causes(error))[-1]).rsplit(": ", 1)[-1]
 
 
 def _size(part: Path) -> int:

@@ -2,25 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from faceid_tunes.faceid_core.faces import EMBEDDED_PACK, Faces, find_faces, find_pack
+from faceid_tunes.faceid_core.faces import Faces, find_faces
 from faceid_tunes.faceid_core.retouch import load_restorer, load_swapper
-from support import photos
 from support.retouch_models import write_restorer, write_swapper
-
-
-@pytest.fixture(scope="session")
-def pack():
-    return find_pack(EMBEDDED_PACK, [])
-
-
-@pytest.fixture(scope="session")
-def t1():
-    return photos.t1()
-
-
-@pytest.fixture(scope="session")
-def cat():
-    return photos.no_faces()["chelsea"]
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import skimage.data
-from faceid_tunes.faceid_core.faces.packs import FacePack, embedded_pack
+from faceid_tunes.faceid_core.faces.packs import FacePack
 from faceid_tunes.faceid_core.tunes.analysis import Analysis, analyse
 from faceid_tunes.faceid_core.tunes.store import TuneStore, open_store
 from faceid_tunes.faceid_core.tunes.tune import Tune
@@ -41,11 +41,6 @@ def photos() -> Photos:
         friends=(INSIGHTFACE / "t1.jpg").read_bytes(),
         coffee=_png(skimage.data.coffee()),
     )
-
-
-@pytest.fixture(scope="session")
-def pack() -> FacePack:
-    return embedded_pack()
 
 
 @pytest.fixture(scope="session")

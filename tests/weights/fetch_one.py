@@ -7,7 +7,7 @@ import resource
 import sys
 
 from faceid_tunes.faceid_core.weights.errors import WeightsError
-from faceid_tunes.faceid_core.weights.fetch import fetch
+from faceid_tunes.faceid_core.weights.fetch import fetch_each
 from faceid_tunes.faceid_core.weights.folders import model_folders
 from faceid_tunes.faceid_core.weights.manifest import Licence, PublishedFile
 from tqdm import tqdm
@@ -36,7 +36,7 @@ if len(sys.argv) > 5:
 free = Licence("free", "Free for any use.", True)
 entry = PublishedFile("m", "model.onnx", "ipadapter", url, "main", free, ("tests",), size=int(size), sha256=sha256)
 try:
-    fetched = fetch([entry], model_folders(folder), bar=SayingBar, tell=say)
+    fetched = list(fetch_each([entry], model_folders(folder), bar=SayingBar, tell=say))
 except WeightsError as error:
     sys.exit(str(error))
 say("downloaded" if fetched[0].downloaded else "was there")

@@ -12,7 +12,7 @@ import zipfile
 import pytest
 from faceid_tunes.faceid_core.faces.packs import list_packs
 from faceid_tunes.faceid_core.weights.errors import DownloadError, StorageError
-from faceid_tunes.faceid_core.weights.fetch import fetch
+from faceid_tunes.faceid_core.weights.fetch import fetch_each
 from faceid_tunes.faceid_core.weights.folders import ModelFolders
 from faceid_tunes.faceid_core.weights.manifest import Download
 from faceid_tunes.faceid_core.weights.transfer import Patience
@@ -30,7 +30,7 @@ def get(folders, hurried):
     def download(*entries, silence=hurried.timeout):
         told: list[str] = []
         patience = dataclasses.replace(hurried, timeout=silence)
-        return fetch(entries, folders, tell=told.append, patience=patience), told
+        return list(fetch_each(entries, folders, tell=told.append, patience=patience)), told
 
     return download
 
@@ -243,7 +243,7 @@ def test_waits_double_and_are_as_long_as_the_server_asks_for_up_to_a_minute(
     waits: list[float] = []
     monkeypatch.setattr("faceid_tunes.faceid_core.weights.transfer.time.sleep", waits.append)
     busy = [answers(503), answers(503), answers(503, Retry_After="7"), answers(503, Retry_After="3600")]
-    fetch([model(server.serve("/model.onnx", detector, *busy), detector)], folders, patience=Patience())
+    list(fetch_each([model(server.serve("/model.onnx", detector, *busy), detector)], folders, patience=Patience()))
     assert waits == [1, 2, 7, 60]
 
 
@@ -341,7 +341,7 @@ def test_a_folder_that_cannot_be_written_to_is_named(server, model, detector, tm
     (tmp_path / "file").touch()
     folders = ModelFolders({"ipadapter": [tmp_path / "file" / "ipadapter"]})  # fails for root too
     with pytest.raises(StorageError, match=r"file/ipadapter cannot be written to: .*FACEID_MODELS"):
-        fetch([model(server.serve("/model.onnx", detector), detector)], folders, patience=hurried)
+        list(fetch_each([model(server.serve("/model.onnx", detector), detector)], folders, patience=hurried))
     assert not server.requests
 
 

@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 from faceid_tunes.faceid_core.weights.errors import LicenceError
-from faceid_tunes.faceid_core.weights.fetch import fetch
+from faceid_tunes.faceid_core.weights.fetch import fetch_each
 from faceid_tunes.faceid_core.weights.licences import accepted, remember
 from faceid_tunes.faceid_core.weights.manifest import Licence
 
@@ -37,18 +37,18 @@ def research(server, model, detector):
 
 def test_a_licence_is_asked_for_once_and_remembered(research, folders, asked):
     accept, questions = asked(True)
-    assert len(fetch(research, folders, accept)) == 2
+    assert len(list(fetch_each(research, folders, accept))) == 2
     assert questions == ["research-only"] and accepted() == {"research-only"}
-    for file in fetch(research, folders):
+    for file in fetch_each(research, folders):
         file.path.unlink()
-    assert all(file.downloaded for file in fetch(research, folders)), "not asked again"
+    assert all(file.downloaded for file in fetch_each(research, folders)), "not asked again"
 
 
 def test_a_refused_licence_downloads_nothing_at_all(server, model, detector, research, folders, asked):
     free = model(server.serve("/model.onnx", detector), detector)
     accept, questions = asked(False)
     with pytest.raises(LicenceError) as refused:
-        fetch([free, *research], folders, accept)
+        list(fetch_each([free, *research], folders, accept))
     assert questions == ["research-only"] and not server.requests and not accepted()
     for part in ("a.onnx, b.onnx", "For research only.", RESEARCH.url, "--accept-license research-only"):
         assert part in str(refused.value)
@@ -56,19 +56,19 @@ def test_a_refused_licence_downloads_nothing_at_all(server, model, detector, res
 
 def test_nothing_is_accepted_by_default(research, folders):
     with pytest.raises(LicenceError):
-        fetch(research, folders)
+        list(fetch_each(research, folders))
 
 
 def test_files_that_are_there_need_no_answer(research, folders, detector):
     for entry in research:
         folders.target(entry).parent.mkdir(parents=True, exist_ok=True)
         folders.target(entry).write_bytes(detector)
-    assert not any(file.downloaded for file in fetch(research, folders))
+    assert not any(file.downloaded for file in fetch_each(research, folders))
 
 
 def test_a_licence_that_allows_commerce_is_not_asked_for(server, model, detector, folders, asked):
     accept, questions = asked(False)
-    fetch([model(server.serve("/model.onnx", detector), detector)], folders, accept)
+    list(fetch_each([model(server.serve("/model.onnx", detector), detector)], folders, accept))
     assert not questions
 
 
@@ -76,7 +76,7 @@ def test_an_answer_counts_although_it_cannot_be_written_down(research, folders, 
     (tmp_path / "home").mkdir(exist_ok=True)
     (tmp_path / "home" / "config").touch()  # a file where the folder should be
     accept, _ = asked(True)
-    assert len(fetch(research, folders, accept)) == 2
+    assert len(list(fetch_each(research, folders, accept))) == 2
     assert "will be asked for again" in caplog.text and not accepted()
 
 

@@ -6,13 +6,14 @@ import base64
 import binascii
 from collections.abc import Mapping
 from dataclasses import fields
+from functools import partial
 from typing import Any
 
 from ...prompts import Prompt
-from ...prompts.errors import error_in
+from ...prompts.errors import PromptError, error_in
 from .brackets import Nested, Pairs
 from .file import File, picture_file
-from .scalars import READERS, is_unset
+from .scalars import is_unset, read_as
 
 NUM_IMAGES_WHEN_OMITTED = 8
 
@@ -56,7 +57,7 @@ def read_prompt_fields(values: Mapping[str, Nested], first: Prompt | None = None
         if name in _IMAGES:
             given[name] = _read_image(name, values) or given.get(name)
         elif not is_unset(values.get(name)):
-            given[name] = _read(name, str(field.type), values[name])
+            given[name] = read_as(str(field.type), values[name], partial(_refused, name))
     return Prompt(**given)
 
 
@@ -65,13 +66,8 @@ def _wrapped(params: Mapping[str, Nested]) -> Mapping[str, Nested]:
     return inside if isinstance(inside, Mapping) else params
 
 
-def _read(name: str, annotation: str, value: Nested) -> object:
-    reader, expected = READERS[annotation]
-    try:
-        return reader(value)
-    except (ValueError, OverflowError):
-        shown = repr(value[:40]) if isinstance(value, str) else f"a {type(value).__name__}"
-        raise error_in(name, f"is {shown}", f"Give {expected}.") from None
+def _refused(name: str, shown: str, expected: str) -> PromptError:
+    return error_in(name, f"is {shown}", f"Give {expected}.")
 
 
 def _image_param(within: str, name: str, value: str | bytes | None) -> Pairs:

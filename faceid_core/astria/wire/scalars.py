@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
+from typing import Any
 
 from .brackets import Nested
 
@@ -77,3 +78,16 @@ READERS: dict[str, tuple[Callable[[Nested], object], str]] = {
     "str": (read_text, "text"),
     "str | None": (read_text, "text"),
 }
+
+
+def read_as(annotation: str, value: Nested, refused: Callable[[str, str], Exception]) -> Any:
+    """The value for a dataclass field of this annotation.
+
+    Raises what ``refused`` makes of a value that cannot be one (cut short) and of what the field holds.
+    """
+    reader, expected = READERS[annotation]
+    try:
+        return reader(value)
+    except (ValueError, OverflowError):
+        shown = repr(value[:40]) if isinstance(value, str) else f"a {type(value).__name__}"
+        raise refused(shown, expected) from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from functools import partial
 from typing import Any
 
 from ...prompts import Prompt
@@ -12,7 +13,7 @@ from ...tunes.errors import TuneError
 from .brackets import Nested, Pairs, as_list
 from .file import File
 from .prompt_request import prompt_params, read_prompt_fields
-from .scalars import READERS, is_unset
+from .scalars import READERS, is_unset, read_as
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def read_tune(params: Mapping[str, Nested]) -> TuneRequest:
     given: dict[str, Any] = {"title": "", "name": ""}
     for name, field in _PLAIN.items():
         if not is_unset(values.get(name)):
-            given[name] = _read(name, str(field.type), values[name])
+            given[name] = read_as(str(field.type), values[name], partial(_refused, name))
     return TuneRequest(
         **given,
         images=tuple(_file(value) for value in as_list(values.get("images")) if not is_unset(value)),
@@ -81,13 +82,8 @@ def read_tune(params: Mapping[str, Nested]) -> TuneRequest:
     )
 
 
-def _read(name: str, annotation: str, value: Nested) -> Any:
-    reader, expected = READERS[annotation]
-    try:
-        return reader(value)
-    except (ValueError, OverflowError):
-        shown = repr(value[:40]) if isinstance(value, str) else f"a {type(value).__name__}"
-        raise TuneError(f"tune[{name}] is {shown}: give {expected}.", f"tune[{name}]") from None
+def _refused(name: str, shown: str, expected: str) -> TuneError:
+    return TuneError(f"tune[{name}] is {shown}: give {expected}.", f"tune[{name}]")
 
 
 def _file(value: Nested) -> File:
@@ -124,4 +120,5 @@ def _read_characteristics(value: Nested) -> tuple[tuple[str, str], ...]:
             raise TuneError('tune[characteristics] is not JSON of the form {"key": "value"}.', "tune[characteristics]")
     if not isinstance(value, Mapping):
         return ()
-    return tuple((str(key), _read("characteristics", "str", text)) for key, text in value.items())
+    refused = partial(_refused, "characteristics")
+    return tuple((str(key), read_as("str", text, refused)) for key, text in value.items())

@@ -1,6 +1,8 @@
 # Offered as ``comfy_api.latest.io``.
 from enum import Enum
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypedDict
+
+from typing_extensions import Unpack
 
 class Input:
     def __init__(
@@ -21,17 +23,21 @@ class _Socket:
     class Input(Input): ...
     class Output(Output): ...
 
+class _Widget(TypedDict, total=False):
+    optional: bool
+    tooltip: str | None
+    advanced: bool | None
+
 class Boolean(_Socket):
     class Input(Input):
-        def __init__(
-            self,
-            id: str,
-            *,
-            optional: bool = ...,
-            tooltip: str | None = ...,
-            default: bool | None = ...,
-            advanced: bool | None = ...,
-        ) -> None: ...
+        def __init__(self, id: str, *, default: bool | None = ..., **widget: Unpack[_Widget]) -> None: ...
+
+class _Int(_Widget, total=False):
+    default: int | None
+    min: int | None
+    max: int | None
+    step: int | None
+    control_after_generate: bool | None
 
 class MultiType:
     class Input(Input):
@@ -47,60 +53,31 @@ class MultiType:
 
 class Int(_Socket):
     class Input(Input):
-        def __init__(
-            self,
-            id: str,
-            *,
-            optional: bool = ...,
-            tooltip: str | None = ...,
-            default: int | None = ...,
-            min: int | None = ...,
-            max: int | None = ...,
-            step: int | None = ...,
-            control_after_generate: bool | None = ...,
-            advanced: bool | None = ...,
-        ) -> None: ...
+        def __init__(self, id: str, **widget: Unpack[_Int]) -> None: ...
+
+class _Float(_Widget, total=False):
+    default: float | None
+    min: float | None
+    max: float | None
+    step: float | None
 
 class Float(_Socket):
     class Input(Input):
-        def __init__(
-            self,
-            id: str,
-            *,
-            optional: bool = ...,
-            tooltip: str | None = ...,
-            default: float | None = ...,
-            min: float | None = ...,
-            max: float | None = ...,
-            step: float | None = ...,
-            advanced: bool | None = ...,
-        ) -> None: ...
+        def __init__(self, id: str, **widget: Unpack[_Float]) -> None: ...
+
+class _String(_Widget, total=False):
+    default: str | None
+    multiline: bool
+    placeholder: str | None
 
 class String(_Socket):
     class Input(Input):
-        def __init__(
-            self,
-            id: str,
-            *,
-            optional: bool = ...,
-            tooltip: str | None = ...,
-            multiline: bool = ...,
-            placeholder: str | None = ...,
-            default: str | None = ...,
-            advanced: bool | None = ...,
-        ) -> None: ...
+        def __init__(self, id: str, **widget: Unpack[_String]) -> None: ...
 
 class Combo(_Socket):
     class Input(Input):
         def __init__(
-            self,
-            id: str,
-            options: list[str],
-            *,
-            optional: bool = ...,
-            tooltip: str | None = ...,
-            default: str | None = ...,
-            advanced: bool | None = ...,
+            self, id: str, options: list[str], *, default: str | None = ..., **widget: Unpack[_Widget]
         ) -> None: ...
 
 class AnyType(_Socket): ...
