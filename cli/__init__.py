@@ -11,9 +11,9 @@ import argparse
 import sys
 from collections.abc import Sequence
 from contextlib import closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
-from ..faceid_core.errors import FaceIDError
+from ..faceid_core.errors import FaceIDError, printable
 from . import demo, generate, prompt, serve, tunes, weights
 from .ctrl_c import noticing_ctrl_c
 from .streams import decode_texts, prepare_streams, say
@@ -56,6 +56,9 @@ def _write_lines(options: argparse.Namespace) -> None:
 
 class _Parser(argparse.ArgumentParser):
     """A parser whose help is output: argparse itself ignores that it cannot be written."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(printable(message))
 
     def print_help(self, file: SupportsWrite[str] | None = None) -> None:
         if file is None:

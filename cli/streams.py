@@ -9,7 +9,7 @@ import os
 import sys
 from typing import TextIO
 
-from ..faceid_core.errors import FaceIDError
+from ..faceid_core.errors import FaceIDError, printable
 
 
 def prepare_streams() -> None:
@@ -30,14 +30,14 @@ def prepare_streams() -> None:
 
 
 def say(text: str) -> None:
-    """Write to standard output, now.
+    """Write to standard output, now; what would steer the terminal is shown instead (``errors.py: printable``).
 
     Raises:
         BrokenPipeError: the reader has closed the pipe, as in ``faceid weights list | head``.
         FaceIDError: it cannot be written to: the disk is full, or it was closed.
     """
     try:
-        sys.stdout.write(text)
+        sys.stdout.write(printable(text))
         sys.stdout.flush()
     except OSError as error:
         _give_up_output()

@@ -44,9 +44,36 @@ the classes.
 Each message says what was wrong, in which input, and what to do next; it is shown to the user as it is.
 """
 
+from __future__ import annotations
+
+import unicodedata
+
+# They turn the direction in which what follows is read: a message would say another thing than it does.
+_DIRECTIONS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+def printable(text: str) -> str:
+    r"""``text`` as it may go to a terminal or log: control and direction characters are written as ``\x1b``.
+
+    Line feeds and tabs stay. Whoever writes a text that came from a file, a graph or a server uses this.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(_shown(character) for character in text)
+
+
+def _shown(character: str) -> str:
+    if character in "\n\t":
+        return character
+    is_odd = unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") or character in _DIRECTIONS
+    return character.encode("unicode_escape").decode("ascii") if is_odd else character
+
 
 class FaceIDError(Exception):
-    """Base of every error meant for the user."""
+    """Base of every error meant for the user. Its message is ``printable``."""
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*(printable(part) if isinstance(part, str) else part for part in args))
 
 
 class PhotoError(FaceIDError):

@@ -6,13 +6,13 @@ import asyncio
 import base64
 import binascii
 import ipaddress
-import socket
 from collections.abc import Sequence
 from typing import Any
 
 import aiohttp
 from yarl import URL
 
+from ..faceid_core.astria.addresses import IPAddress, guarded_connector, is_public
 from ..faceid_core.tunes.errors import TuneError
 from .settings import ServiceSettings
 
@@ -20,23 +20,6 @@ _SECONDS = 30  # for one picture
 _LARGEST = 64 * 1024**2  # bytes, of one picture
 _REDIRECTS = 5
 _AT_ONCE = 4
-# Public by Python's table, and yet another way to a private address.
-_FORBIDDEN = tuple(
-    ipaddress.ip_network(text)
-    for text in (
-        "64:ff9b::/96",  # NAT64
-        "64:ff9b:1::/48",
-        "2002::/16",  # 6to4
-        "2001::/32",  # Teredo
-        "fec0::/10",
-        "168.63.129.16/32",  # a cloud's metadata
-        "192.88.99.0/24",  # 6to4's relays
-    )
-)
-
-
-class ForbiddenAddressError(OSError):
-    """The address is private, or is this machine."""
 
 
 def guarded_session(settings: ServiceSettings, *, is_local: bool, seconds: float) -> aiohttp.ClientSession:
@@ -45,26 +28,14 @@ def guarded_session(settings: ServiceSettings, *, is_local: bool, seconds: float
     ``is_local``: ordered from this machine, so that its own servers may be reached, but for ``closed_ports``.
     """
 
-    def factory(address: Any) -> socket.socket:
-        family, kind, protocol, _, where = address
-        check_address(str(where[0]), int(where[1]), settings, is_local=is_local)
-        return socket.socket(family, kind, protocol)
+    def may_connect(address: IPAddress, port: int) -> bool:
+        if any(_covers(allowed, address, port) for allowed in settings.allowed):
+            return True
+        return is_public(address) or (is_local and address.is_loopback and port not in settings.closed_ports)
 
-    connector = aiohttp.TCPConnector(socket_factory=factory, force_close=True)
+    connector = guarded_connector(may_connect, force_close=True)
     timeout = aiohttp.ClientTimeout(total=seconds)
     return aiohttp.ClientSession(connector=connector, timeout=timeout, trust_env=False, auto_decompress=False)
-
-
-def check_address(host: str, port: int, settings: ServiceSettings, *, is_local: bool) -> None:
-    """Raises ForbiddenAddressError."""
-    found = ipaddress.ip_address(host.split("%")[0])
-    found = getattr(found, "ipv4_mapped", None) or found
-    if any(_covers(allowed, found, port) for allowed in settings.allowed):
-        return
-    if is_local and found.is_loopback and port not in settings.closed_ports:
-        return
-    if not found.is_global or found.is_multicast or any(found in network for network in _FORBIDDEN):
-        raise ForbiddenAddressError(f"{found} is not a public address")
 
 
 async def fetch_pictures(

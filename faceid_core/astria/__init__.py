@@ -6,6 +6,7 @@ transport.py  one request, its answer, its errors  retry.py    RetryPolicy: when
 creation.py   create exactly once: look for the work before sending it again
 matching.py   whether an object there is the one that a call sent
 polling.py    until the images are there           images.py   the images themselves
+addresses.py  fetching what somebody else names    redaction.py  a key in any spelling
 wire/         parameters and objects as the API writes them
 errors.py     AstriaError and its kinds
 

@@ -18,6 +18,7 @@ import aiohttp
 from ..errors import FaceIDError
 from ..prompts import Prompt
 from ..prompts.prompt import MAX_SEED
+from .addresses import Fetcher
 from .creation import Claims, create_once
 from .errors import Again, AstriaError, AuthenticationError, NotFoundError, ServerError
 from .matching import before, saying, titled
@@ -82,8 +83,13 @@ class AstriaClient:
 
     @property
     def session(self) -> aiohttp.ClientSession:
-        """For addresses that need no key, such as images."""
+        """To the API, without the key. What an answer names is fetched with ``fetcher``."""
         return self._transport.session
+
+    @property
+    def fetcher(self) -> Fetcher:
+        """For addresses that an answer names, such as images: without the key, and never a private one."""
+        return self._transport.fetcher
 
     def server_time(self) -> datetime | None:
         """Now, by the server's clock, to a few seconds; None as long as it has not told its time."""

@@ -19,7 +19,8 @@ from __future__ import annotations
 import copy
 from enum import Enum
 
-from ..errors import FaceIDError
+from ..errors import FaceIDError, printable
+from .redaction import hide
 
 
 class Again(Enum):
@@ -34,7 +35,7 @@ class AstriaError(FaceIDError):
     """A request to the remote API failed.
 
     ``status`` is the HTTP status, None without an answer. ``messages`` are the API's own, word for word.
-    ``retry_after`` is the wait that the API asked for, in seconds.
+    ``retry_after`` is the wait that the API asked for, in seconds. No message shows a key: ``redaction.py``.
     """
 
     def __init__(
@@ -46,16 +47,16 @@ class AstriaError(FaceIDError):
         again: Again = Again.NEVER,
         retry_after: float | None = None,
     ) -> None:
-        super().__init__(message)
+        super().__init__(hide(message))
         self.status = status
-        self.messages = messages
+        self.messages = tuple(map(hide, messages))
         self.again = again
         self.retry_after = retry_after
 
     def with_advice(self, advice: str) -> AstriaError:
         """The same error with one more sentence."""
         longer = copy.copy(self)
-        longer.args = (f"{self} {advice}",)
+        longer.args = (hide(printable(f"{self} {advice}")),)
         return longer
 
 

@@ -1,7 +1,7 @@
 """The images of a prompt: downloaded in parallel, resumed when cut, and checked.
 
-Their addresses are public and have no suffix (docs/facts/astria.md 12), so they are fetched without the key, and their
-type is read from the bytes.
+Their addresses are public (``addresses.py``) and have no suffix (docs/facts/astria.md 12), so they are fetched without
+the key, and their type is read from the bytes.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ import aiohttp
 
 from ..faces.photo import MAX_PIXELS
 from ..model_files.impostor import impostor
+from .addresses import Fetcher, forbidden
 from .client import AstriaClient
-from .errors import Again, AstriaError, ResultError
+from .errors import Again, AstriaError, AstriaTransportError, ResultError
 from .faults import CONNECTION_FAULTS, connection_fault
 
 AT_ONCE = 4
@@ -75,7 +76,7 @@ def _downloads(
     async def download(number: int, address: str) -> bytes:
         nonlocal done
         async with slots:
-            part = _Part(client.session, address, f"Image {number} of {len(addresses)}", max_bytes)
+            part = _Part(client.fetcher, address, f"Image {number} of {len(addresses)}", max_bytes)
             image: bytes = await client.policy.retrying()(part.fetch)
         done += 1
         if on_image:
@@ -88,8 +89,8 @@ def _downloads(
 class _Part:
     """The bytes of one image that have arrived."""
 
-    def __init__(self, session: aiohttp.ClientSession, address: str, name: str, max_bytes: int) -> None:
-        self.session, self.address, self.name, self.max_bytes = session, address, name, max_bytes
+    def __init__(self, fetcher: Fetcher, address: str, name: str, max_bytes: int) -> None:
+        self.fetcher, self.address, self.name, self.max_bytes = fetcher, address, name, max_bytes
         self.data = bytearray()
         self.tag: str | None = None  # of the file that the data belongs to
 
@@ -98,7 +99,9 @@ class _Part:
         try:
             fault = await self._fetch()
         except CONNECTION_FAULTS as error:
-            fault = connection_fault(error, self.name, _host(self.address))
+            fault = self._fault(error)
+        except ValueError:  # of a host that no name server takes
+            fault = AstriaTransportError(f"{self.name}: {_host(self.address)} is not an address.")
         if fault is not None:
             raise fault
         image = bytes(self.data)
@@ -108,13 +111,21 @@ class _Part:
             raise ResultError(f"{self.name} is {problem}.", again=Again.SAFE)
         return image
 
+    def _fault(self, error: BaseException) -> AstriaError:
+        if refused := forbidden(error):
+            return ResultError(
+                f"{self.name}: the answer names {_host(self.address)}, and {refused}: it is not fetched, because an "
+                "answer of the API must not make this machine read what only it can reach."
+            )
+        return connection_fault(error, self.name, _host(self.address))
+
     async def _fetch(self) -> AstriaError | None:
         headers = {"Accept": "image/*", "Accept-Encoding": "identity"}
         if self.data and self.tag:
             headers |= {"Range": f"bytes={len(self.data)}-", "If-Range": self.tag}
         else:
             self.data.clear()
-        async with self.session.get(self.address, headers=headers) as response:
+        async with self.fetcher.get(self.address, headers) as response:
             if response.status == 416:
                 self.data.clear()
                 return ResultError(f"{self.name} changed while it was downloaded.", again=Again.SAFE)

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import hmac
-import re
 from typing import NoReturn
 
 from .errors import AstriaSettingsError
+from .redaction import BEARER, HIDDEN, KEY, hide, hide_key, remember
 
-HIDDEN = "••••"
+__all__ = ["HIDDEN", "Secret", "looks_like_key"]
 
-# The API's keys start with sd_; the length is not documented. A model's name (sd_xl_base_1.0) has only short words.
-_KEY = re.compile(r"(?<![A-Za-z0-9_])sd_[A-Za-z0-9]{16,}(?![A-Za-z0-9])")
-_BEARER = re.compile(r"\bBearer\s+[A-Za-z0-9._~+/-]{16,}", re.IGNORECASE)
 _MAX_LENGTH = 512
 
 
@@ -31,18 +28,19 @@ class Secret:
                 f"The API key {problem}. Copy it again from your account's API page, without quotes or line breaks."
             )
         self._characters = characters
+        remember(characters)
 
     def reveal(self) -> str:
         return self._characters
 
     def redact_bytes(self, content: bytes, others: bool = False) -> bytes:
         """An answer that may repeat the key, without it; ``others``: also without other text that looks like a key."""
-        content = content.replace(self._characters.encode(), HIDDEN.encode())
-        if not others:
-            return content
         text = content.decode("utf-8", "surrogateescape")
-        text = _BEARER.sub(f"Bearer {HIDDEN}", _KEY.sub(HIDDEN, text))
-        return text.encode("utf-8", "surrogateescape")
+        return (hide(text) if others else hide_key(text, self._characters)).encode("utf-8", "surrogateescape")
+
+    def redact(self, text: str) -> str:
+        """A header, or other words of a server, without the key in any spelling (``redaction.py``)."""
+        return hide_key(text, self._characters)
 
     def __repr__(self) -> str:
         return HIDDEN
@@ -69,7 +67,7 @@ class Secret:
 
 def looks_like_key(text: str, key: Secret | None = None) -> bool:
     """Whether ``text`` (a prompt, a whole workflow as JSON) contains ``key`` or something that looks like one."""
-    return bool(_KEY.search(text) or _BEARER.search(text) or (key and key.reveal() in text))
+    return bool(KEY.search(text) or BEARER.search(text) or (key and key.reveal() in text))
 
 
 def _problem(characters: object) -> str | None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import aiohttp
 
+from .addresses import Fetcher
 from .errors import AstriaTransportError
 from .faults import CONNECTION_FAULTS, Response, connection_fault, not_the_api, status_fault
 from .retry import RetryPolicy
@@ -22,6 +23,8 @@ from .wire.scalars import whole_number
 _MAX_BODY = 32 * 1024 * 1024  # bytes of JSON; 120 prompts are about 200 kB
 _MAX_ERROR = 64 * 1024
 _YEARS = (2000, 2200)  # a time outside is no time
+
+_AGENT = {"User-Agent": "faceid-tunes"}
 
 Body = Callable[[], aiohttp.FormData]
 
@@ -50,14 +53,17 @@ class Transport:
             timeout=timeout,
             cookie_jar=aiohttp.DummyCookieJar(),
             response_class=Response,
-            headers={"User-Agent": "faceid-tunes"},
+            headers=_AGENT,
         )
+        fetcher = Fetcher(self.settings.base_url, timeout=timeout, response_class=Response, headers=_AGENT)
+        self._fetcher = await fetcher.__aenter__()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         session, self._session = self._session, None
         if session:
             await session.close()
+            await self._fetcher.__aexit__()
 
     @property
     def session(self) -> aiohttp.ClientSession:
@@ -65,6 +71,12 @@ class Transport:
         if self._session is None:
             raise AstriaTransportError("The client is closed: use it inside its 'async with' block.")
         return self._session
+
+    @property
+    def fetcher(self) -> Fetcher:
+        """For the addresses that answers name."""
+        _ = self.session  # says so when it is closed
+        return self._fetcher
 
     async def ask(
         self, method: str, path: str, query: Mapping[str, str] | None = None, body: Body | None = None
@@ -116,9 +128,10 @@ class Transport:
             allow_redirects=False,
         ) as response:
             key = self.settings.key
+            headers = {name.title(): key.redact(value) for name, value in response.headers.items()}
             if 200 <= response.status < 300:
-                return response.status, response.headers, key.redact_bytes(await _read(response, _MAX_BODY))
-            return response.status, response.headers, key.redact_bytes(await _read_some(response), others=True)
+                return response.status, headers, key.redact_bytes(await _read(response, _MAX_BODY))
+            return response.status, headers, key.redact_bytes(await _read_some(response), others=True)
 
     def _headers(self) -> dict[str, str]:
         headers = {"Authorization": f"Bearer {self.settings.key.reveal()}", "Accept": "application/json"}

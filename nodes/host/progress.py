@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 import comfy.model_management as model_management
 import comfy.utils
 
+from ...faceid_core.errors import printable
+
 T = TypeVar("T")
 
 log = logging.getLogger(__name__)
@@ -46,6 +48,7 @@ def stage_bar(node_id: str | None) -> Callable[[str, int, int], None]:
 
 def status(node_id: str | None, text: str) -> None:
     """Show ``text`` under a node and in the log."""
+    text = printable(text)
     log.info("%s", text)
     from server import PromptServer
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import copy
 import dataclasses
 import json
@@ -16,6 +17,7 @@ from faceid_tunes.faceid_core.astria.images import download_images
 from faceid_tunes.faceid_core.astria.polling import wait_for_images
 from faceid_tunes.faceid_core.astria.secret import HIDDEN, Secret, looks_like_key
 from faceid_tunes.faceid_core.astria.settings import AstriaSettings
+from faceid_tunes.faceid_core.errors import FaceIDError, printable
 from faceid_tunes.faceid_core.prompts import Prompt
 from support.asking import QUICK_POLLS, ask
 from support.fake_astria import BASE, KEY, FakeAstria
@@ -134,3 +136,90 @@ def test_a_redirect_of_the_api_is_not_followed(api: FakeAstria, status: str):
         with pytest.raises(AstriaSettingsError, match="the key is not sent there"):
             ask(api, lambda client: client.account())
         assert not elsewhere.requests
+
+
+def spellings(key: str) -> dict[str, str]:
+    """What servers make of a key when they repeat it."""
+    percent = "".join(f"%{ord(character):02X}" for character in key)
+    return {
+        "plain": key,
+        "upper case": key.upper(),
+        "percent": percent,
+        "percent in lower case": percent.lower(),
+        "one percent": key.replace("_", "%5f"),
+        "percent twice": percent.replace("%", "%25"),
+        "JSON": "".join(f"\\u{ord(character):04x}" for character in key),
+        "JSON in JSON": "".join(f"\\\\u{ord(character):04X}" for character in key),
+        "Python": "".join(f"\\x{ord(character):02x}" for character in key),
+        "one escape": "\\u0073" + key[1:],
+        "HTML": "".join(f"&#{ord(character)};" for character in key),
+        "HTML hex": "".join(f"&#x{ord(character):X};" for character in key),
+        "base64": base64.b64encode(key.encode()).decode(),
+        "base64 of a header": base64.b64encode(f"Bearer {key}".encode()).decode(),
+        "base64 of a pair": base64.b64encode(f"me:{key}:".encode()).decode(),
+        "hex": key.encode().hex(),
+        "reversed": key[::-1],
+        "cut": key[:20],
+    }
+
+
+@pytest.mark.parametrize("spelling", spellings(KEY))
+@pytest.mark.parametrize("place", ["body", "location", "content type", "a field", "an image's address"])
+def test_a_key_that_the_server_repeats_is_hidden_in_every_spelling_and_place(
+    api: FakeAstria, spelling: str, place: str
+):
+    echo = spellings(KEY)[spelling]
+    said = json.dumps({"error": f"bad token {echo} here"}).replace("\\\\u", "\\u").encode()
+    prompt = json.dumps({"id": 1, "user_error": f"not {echo}", "trained_at": "2026-01-01T00:00:00Z", "images": []})
+    faults = {
+        "body": Fault(status=422, body=said),
+        "location": Fault(status=307, headers={"Location": f"https://x.example/{echo}/"}),
+        "content type": Fault(status=200, body=b"x", content_type=f"text/{echo}"),
+        "a field": Fault(status=200, body=prompt.encode()),
+        "an image's address": Fault(status=404),
+    }
+
+    async def everything(client):
+        shown = []
+        for call in (
+            lambda: client.account(),
+            lambda: wait_for_images(client, 1, policy=QUICK_POLLS),
+            lambda: download_images(client, [f"http://{echo.replace('/', '')}.example/x"]),
+        ):
+            try:
+                shown.append(repr(await call()))
+            except AstriaError as error:
+                shown += [repr(error), repr(vars(error)), str(error.with_advice(f"See {echo}"))]
+        return "\n".join(shown)
+
+    api.will(faults[place], "GET", times=99)
+    shown = ask(api, everything)
+    assert "GET /users" in shown or place == "a field"
+    assert shown and echo not in shown and KEY not in shown
+    assert echo.replace("\\", "\\\\") not in shown and echo.lower() not in shown.lower()
+
+
+def test_a_short_key_is_hidden_as_it_is_and_sentences_stay_readable():
+    assert Secret("abc").redact("abcd, a%62c") == f"{HIDDEN}d, a%62c"
+
+
+def test_hiding_takes_no_longer_for_an_answer_made_to_be_slow():
+    for hostile in ("\\" * 300_000, "%25" * 100_000, "&amp;" * 50_000, KEY[:-1] * 10_000):
+        Secret(KEY).redact(hostile)  # with a pattern that starts over at each place this takes hours
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a\x1b[31mred", "a\\x1b[31mred"),
+        ("\u202egnp.exe", "\\u202egnp.exe"),
+        ("a\x00b\x9bc\x7f", "a\\x00b\\x9bc\\x7f"),
+        ("half \ud800", "half \\ud800"),
+        ("two\nlines\tof", "two\nlines\tof"),
+        ("line\u2028line", "line\\u2028line"),
+        ("Zoë 👩‍👩‍👧 مرحبا", "Zoë 👩‍👩‍👧 مرحبا"),
+    ],
+)
+def test_no_error_steers_the_terminal(text: str, shown: str):
+    assert str(FaceIDError(text)) == shown == printable(text)
+    assert str(AstriaError("x").with_advice(text)) == f"x {shown}"
