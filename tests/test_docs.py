@@ -185,7 +185,7 @@ CODE_PATH = re.compile(
 
 @pytest.mark.parametrize("page", PAGES, ids=page_id)
 def test_every_path_of_code_in_the_documents_exists(page):
-    """``faces/detect.py: CONFIDENT`` is below faceid_core and has that name in it; NAME.md stands for any page."""
+    """``faces/confirm.py: CONFIDENT`` is below faceid_core and has that name in it; NAME.md stands for any page."""
     codes = re.findall(r"`([^`\n]+)`", FENCED.sub("", page.read_text()))
     codes += [word for command in codes if command.startswith("./dev ") for word in command.split()]
     for code in codes:

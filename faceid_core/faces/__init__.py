@@ -3,7 +3,7 @@
 photo.py    an IMAGE tensor or a file  -> uint8 RGB arrays
 packs.py    which ONNX files there are -> FacePack          (model_files/onnx_header.py reads one)
 models.py   FacePack                   -> two ONNX sessions
-detect.py   photo                      -> boxes and landmarks
+detect.py   photo                      -> boxes and landmarks (detection.py; confirm.py looks at each again)
 turn.py     photo, turned              -> the same of faces that do not stand upright
 align.py    landmarks                  -> 112 and 224 pixel crops
 find.py     photo                      -> Face values        (embed.py makes one; trust.py tells what one is worth)

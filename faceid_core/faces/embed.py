@@ -6,7 +6,7 @@ import numpy as np
 
 from ..errors import FaceIDError
 from .align import norm_crop
-from .detect import Detection
+from .detection import Detection
 from .face import Face
 from .models import FaceModels
 

@@ -12,7 +12,7 @@ import numpy as np
 from ..cache import LRUCache
 from ..errors import FaceIDError, NoFaceError, PhotoError
 from .choose import choose, left_to_right
-from .detect import Detection
+from .detection import Detection
 from .face import Face, Faces
 from .find import find_in_photo
 from .models import load_models

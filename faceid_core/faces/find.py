@@ -10,11 +10,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .detect import Detection, Detections, detect, problem_of
+from .detect import detect_bgr, problem_of
+from .detection import SIZE, THRESHOLD, USUAL, Detection, Detections, DetectorSettings
 from .embed import face_of
 from .face import Face
 from .models import FaceModels
-from .trust import embedding_length, lengths_of
+from .trust import embedding_length, is_junk, lengths_of
 from .turn import faces_at_any_angle, roll, same_face_at_any_angle, upright_margin
 
 # Landmarks tilted by this much with a score under that: the face is tilted by more, because YuNet's landmarks lean to
@@ -28,23 +29,36 @@ _TRIED = 4  # of the detections of one turned face, best score first: the one wi
 
 @dataclass(frozen=True, eq=False)
 class Search:
-    """One photo being searched: RGB and BGR pixels, the models, and the space of its embeddings."""
+    """One photo being searched: RGB and BGR pixels, the models, the space of its embeddings, and how to detect."""
 
     photo: np.ndarray
     bgr: np.ndarray
     models: FaceModels
     space: str
+    settings: DetectorSettings = USUAL
 
 
-def find_in_photo(photo: np.ndarray, models: FaceModels, space: str) -> tuple[list[Face], tuple[Detection, ...]]:
+def find_in_photo(
+    photo: np.ndarray, models: FaceModels, space: str, settings: DetectorSettings = USUAL
+) -> tuple[list[Face], tuple[Detection, ...]]:
     """The faces of a photo ([H, W, 3] uint8 RGB) that can be used, and the detections that cannot."""
-    search = Search(photo, np.ascontiguousarray(photo[..., ::-1]), models, space)
-    upright = detect(photo, models.detector)
+    search = Search(photo, np.ascontiguousarray(photo[..., ::-1]), models, space, settings)
+    upright = detect_bgr(search.bgr, models.detector, settings)
     faces = [face_of(photo, detection, models) for detection in upright.faces]
+    faces = [face for face in faces if not _is_texture(face, search)]
     straightened = [_straightened(face, search) for face in faces]
     if faces and all(new is old for new, old in zip(straightened, faces, strict=True)):
         return faces, upright.refused
     return _with_turned(straightened, upright, search)
+
+
+def _is_texture(face: Face, search: Search) -> bool:
+    """Whether two weak signs agree: a doubtful score, and nothing that tells who it is.
+
+    So does a clock enlarged to 1200 pixels. A small picture may be the close-up of a blurred face.
+    """
+    is_large = max(search.photo.shape[:2]) > SIZE
+    return is_large and face.score < THRESHOLD and is_junk(face, search.space)
 
 
 def _straightened(face: Face, search: Search) -> Face:
@@ -56,12 +70,16 @@ def _straightened(face: Face, search: Search) -> Face:
 
 
 def _may_be_turned(face: Face, search: Search) -> bool:
-    if abs(roll(face.landmarks)) >= _TILTED and face.score < _SURE:
+    is_tilted = abs(roll(face.landmarks)) >= _TILTED
+    if is_tilted and face.score < _SURE:
         return True
     lengths = lengths_of(search.space)
-    length = embedding_length(face)
-    if lengths is not None and not lengths.junk <= length < lengths.clear:
-        return length < lengths.junk
+    if lengths is not None:
+        length = embedding_length(face)
+        if length >= lengths.clear:
+            return False
+        if length < lengths.junk or is_tilted:
+            return True
     return upright_margin(search.bgr, face.box, search.models.detector) < _UPRIGHT_MARGIN
 
 
@@ -70,7 +88,11 @@ def _with_turned(faces: list[Face], upright: Detections, search: Search) -> tupl
     kept = _distinct(faces)
     for hits in faces_at_any_angle(search.bgr, search.models.detector):
         usable = _usable(hits, search)
-        if usable and not any(_overlap(face.box, hits[0].box) for face in kept):
+        if (
+            usable
+            and hits[0].score >= search.settings.threshold
+            and not any(_overlap(face.box, hits[0].box) for face in kept)
+        ):
             kept.append(_best_of(usable, search))
     refused = (
         detection for detection in upright.refused if not any(_overlap(face.box, detection.box) for face in kept)

@@ -1,4 +1,7 @@
-"""A decoded picture of any mode as 8-bit RGB, band by band: 120 megapixels need little more than the result."""
+"""A decoded picture of any mode as 8-bit RGB, and a photo made smaller.
+
+It goes band by band: 120 megapixels need little more than the result.
+"""
 
 from __future__ import annotations
 
@@ -28,6 +31,15 @@ def rgb_array(picture: Image.Image, name: str) -> np.ndarray:
     for top, band in _bands(picture):
         rgb[top : top + band.size[1]] = _grey(band, full) if full else _colour(band)
     return rgb
+
+
+def reduced(photo: np.ndarray, scale: float) -> np.ndarray:
+    """The photo ([H, W, 3] uint8) with its sides ``scale`` (0 to 1) as long, each pixel a mean."""
+    import cv2
+
+    height, width = photo.shape[:2]
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return cv2.resize(photo, size, interpolation=cv2.INTER_AREA)
 
 
 def _bands(picture: Image.Image) -> Iterator[tuple[int, Image.Image]]:

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .align import TEMPLATE, move_points, similarity
-from .detect import CONFIDENT, LAST_THRESHOLD, Detection, is_confirmed, is_same_face, reduced
+from .confirm import CONFIDENT, is_confirmed
+from .detection import LAST_THRESHOLD, Detection, is_same_face
+from .pixels import reduced
 
 if TYPE_CHECKING:
     from insightface.model_zoo import SCRFD
