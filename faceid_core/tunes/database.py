@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote
 
 import sqlalchemy as sa
 
@@ -21,16 +23,23 @@ _one_migration = threading.Lock()  # alembic's `op` and `context` are process-wi
 
 
 class Database:
-    """A migrated database: ``reading()`` is a snapshot; ``writing()`` is one transaction, on SQLite the only one."""
+    """A migrated database: ``reading()`` is a snapshot; ``writing()`` is one transaction, on SQLite the only one.
+
+    A SQLite file that exists and cannot be written to is read as it is (``is_read_only``); ``writing()`` is refused.
+    """
 
     def __init__(self, url: str | sa.URL) -> None:
         """Connect to a SQLAlchemy URL and bring its schema up to date. Raises TuneError."""
         self._engine = _engine(url)
+        self.is_read_only = self._engine.url.query.get("mode") == "ro"
         snapshot = {} if self._engine.dialect.name == "sqlite" else {"isolation_level": "REPEATABLE READ"}
         self._reader = self._engine.execution_options(**snapshot)
         self._writer = self._engine.execution_options(faceid_write=True)
         with _explained(self._engine.url):
-            _migrate(self._writer)
+            if self.is_read_only:
+                _check_revision(self._engine)
+            else:
+                _migrate(self._writer)
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[sa.Connection]:
@@ -39,6 +48,11 @@ class Database:
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[sa.Connection]:
+        if self.is_read_only:
+            raise TuneError(
+                f"The tune folder {_folder(self._engine.url)} cannot be written to: its tunes can be listed, shown and "
+                "drawn, but not changed. Name another with --home or FACEID_TUNES_HOME."
+            )
         with _explained(self._engine.url), self._writer.begin() as connection:
             yield connection
 
@@ -52,7 +66,7 @@ class Database:
 
     def forget_deleted(self) -> None:
         """Empty SQLite's write-ahead log, which may still have deleted rows; it stays while others read."""
-        if self._engine.dialect.name == "sqlite":
+        if self._engine.dialect.name == "sqlite" and not self.is_read_only:
             with contextlib.closing(self._engine.raw_connection()) as connection:
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
@@ -65,7 +79,7 @@ def _engine(url: str | sa.URL) -> sa.Engine:
         parsed = sa.make_url(url)
         if parsed.get_backend_name() != "sqlite":
             return sa.create_engine(parsed, pool_pre_ping=True)
-        engine = sa.create_engine(parsed, connect_args={"timeout": _BUSY_SECONDS})
+        engine = sa.create_engine(_as_writable_as_it_is(parsed), connect_args={"timeout": _BUSY_SECONDS})
     except (sa.exc.ArgumentError, ImportError) as error:
         # The URL may contain a password, and so may SQLAlchemy's message about it: neither is repeated.
         raise TuneError(
@@ -76,6 +90,36 @@ def _engine(url: str | sa.URL) -> sa.Engine:
     sa.event.listen(engine, "connect", _set_up_sqlite)
     sa.event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _as_writable_as_it_is(url: sa.URL) -> sa.URL:
+    """The URL of a SQLite file; opened for reading only where it exists and its folder cannot be written to.
+
+    SQLite makes two files beside a database in WAL mode even to read it. A file that nobody writes can be read without
+    them (``immutable``), unless a log with the last changes is there.
+    """
+    path = url.database
+    if not path or path == ":memory:" or path.startswith("file:") or not os.path.exists(path):
+        return url
+    if os.access(path, os.W_OK) and os.access(os.path.dirname(path) or ".", os.W_OK):
+        return url
+    log = f"{path}-wal"
+    has_log = os.path.exists(log) and os.path.getsize(log) > 0
+    query = {"mode": "ro", "uri": "true"} | ({} if has_log else {"immutable": "1"})
+    return sa.URL.create("sqlite", database=f"file:{quote(os.fsencode(os.path.abspath(path)))}", query=query)
+
+
+def _folder(url: sa.URL) -> str:
+    return os.path.dirname(unquote((url.database or "").removeprefix("file:")))
+
+
+def _check_revision(engine: sa.Engine) -> None:
+    found = _revision(engine)
+    if found != REVISION:
+        raise TuneError(
+            f"The tune folder {_folder(engine.url)} cannot be written to, and its database has schema {found}, not "
+            f"{REVISION}: open it once where it can be written to."
+        )
 
 
 def _set_up_sqlite(dbapi_connection: Any, _record: object) -> None:

@@ -23,7 +23,8 @@ _log = logging.getLogger(__name__)
 def faces_of(tune: Tune, store: TuneStore, pack: FacePack, on_photo: OnPhoto | None = None) -> Faces:
     """The tune's faces for a face pack: the stored ones, or found in the stored photos and then stored as well.
 
-    The photos that count, and the places of the faces in them, are those of ``tune``, whatever the pack.
+    A store that cannot be written to stays as it is. The photos that count, and the places of the faces in them, are
+    those of ``tune``, whatever the pack.
 
     Raises:
         NoFaceError: this pack finds no face in them.
@@ -46,7 +47,8 @@ def faces_of(tune: Tune, store: TuneStore, pack: FacePack, on_photo: OnPhoto | N
         faces = person_faces(found, verdicts)
     except (NoFaceError, UnclearPersonError) as error:
         raise type(error)(f"Tune {tune.id} ({tune.title!r}): {error}") from error
-    store.add_faces(tune, faces.pack, faces.space, *kept_parts(verdicts, found))
+    if not store.database.is_read_only:
+        store.add_faces(tune, faces.pack, faces.space, *kept_parts(verdicts, found))
     return faces
 
 
