@@ -16,9 +16,8 @@ if TYPE_CHECKING:
     from ..faceid_core.weights.folders import ModelFolders
 
 AUTO, COMFYUI, EMBEDDED, ASTRIA = "auto", "comfyui", "embedded", "astria"
-# Model files by their ids in the manifest, the preferred one first. Plus models need the image encoder.
+# Model files by their ids in the manifest, the preferred one first.
 _CHECKPOINTS = ("realistic-vision-5.1", "sd15-fp16", "sd15")
-_ADAPTERS, _PLUS_ADAPTERS = ("faceid-sd15",), ("plusv2-sd15",)
 _UPSCALERS = ("realesrgan-x4plus", "realesr-general-x4v3")
 
 
@@ -99,6 +98,7 @@ def face_pack(folders: ModelFolders) -> FacePack:
 
 def embedded_models(options: argparse.Namespace) -> EmbeddedModels:
     """The files for the embedded engine. Raises FaceIDError that names the first that cannot be chosen."""
+    from ..faceid_core.engines.comfyui.models import ADAPTERS, PLUS_ADAPTERS
     from ..faceid_core.engines.embedded import EmbeddedModels
     from ..faceid_core.retouch.preferred import (
         PARSER_FOLDERS,
@@ -112,7 +112,7 @@ def embedded_models(options: argparse.Namespace) -> EmbeddedModels:
 
     folders = model_roots(options)
     image_encoder = folders.find(model_file("clip-vit-h"))
-    adapters = (*(_PLUS_ADAPTERS if image_encoder else ()), *_ADAPTERS)
+    adapters = PLUS_ADAPTERS if image_encoder else ADAPTERS
     return EmbeddedModels(
         checkpoint=_chosen(folders, "checkpoints", options.checkpoint, _CHECKPOINTS, "--checkpoint"),
         adapter=_chosen(folders, "ipadapter", options.adapter, adapters, "--adapter"),

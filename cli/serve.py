@@ -66,11 +66,11 @@ def _serve(options: argparse.Namespace) -> Iterator[str]:
         engine = chosen_engine(options)
         yield f"drawing with {engine.name}"
         yield f"http://{options.host}:{options.port} is ready; Ctrl-C ends it"
-        serve(service, options.host, options.port, [Worker(jobs, store, engine)])
+        serve(service, options.host, options.port, [Worker(jobs, store, lambda job: engine)])
 
 
 def _settings(options: argparse.Namespace) -> ServiceSettings:
-    from ..faceid_core.jobs.posting import Rules
+    from ..faceid_core.jobs.rules import Rules
     from ..service.settings import ServiceSettings
 
     return ServiceSettings(

@@ -18,9 +18,10 @@ from .tunes import FaceIDCreateTune, FaceIDLoadTune
 
 class FaceIDExtension(ComfyExtension):
     async def on_load(self) -> None:
-        from .host import folders
+        from .host import folders, service
 
         folders.register_model_folders()
+        service.mount_service()
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         return [

@@ -3,30 +3,43 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 
 from aiohttp import web
 
 from .door import admitted, answered, expected
-from .openapi import get_document
-from .routes import ROUTES
-from .state import IGNORED, KEY, PREFIX, Service
+from .routes import ROUTES, Handler, Route
+from .state import IGNORED, KEY, OPEN, PREFIX, Service, Source
 
 MAX_BODY = 256 * 1024**2  # bytes
 _END = r"{end:(?:\.json)?/?}"
 _REMEMBERED = 50  # requests with parameters of no meaning here, for the status page
 
 
-def make_app(service: Service, prefix: str = "") -> web.Application:
-    """The service as an application of its own; ``prefix`` is where a host has mounted it ("/faceid")."""
+def make_app(service: Callable[[], Service], prefix: str = "") -> web.Application:
+    """The service as an application of its own.
+
+    Args:
+        service: called once, at the first request, in a thread.
+        prefix: where a host has mounted the application: "/faceid".
+    """
     app = web.Application(middlewares=[answered, admitted], client_max_size=MAX_BODY)
-    app[KEY], app[PREFIX], app[IGNORED] = service, prefix, deque(maxlen=_REMEMBERED)
+    app[KEY], app[PREFIX], app[IGNORED], app[OPEN] = Source(service), prefix, deque(maxlen=_REMEMBERED), set()
     for route in ROUTES:
-        path = route.path + (_END if route.has_ends else "")
+        path, handler = route.path + (_END if route.has_ends else ""), _imported_later(route)
         for method in ("GET", "HEAD") if route.method == "GET" else (route.method,):
-            app.router.add_route(method, path, route.handler, expect_handler=expected)
-    app.router.add_route("GET", "/openapi.json", get_document)
+            app.router.add_route(method, path, handler, expect_handler=expected)
+        if route.is_open:
+            app[OPEN].add(handler)
     app.router.add_route("OPTIONS", "/{any:.*}", _never)
     return app
+
+
+def _imported_later(route: Route) -> Handler:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        return await route.handler(request)
+
+    return handle
 
 
 async def _never(request: web.Request) -> web.Response:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from aiohttp import web
 
 from .answers import json_answer
-from .door import is_open
 from .requests import base_url
 from .state import service_of
 
@@ -17,7 +16,6 @@ async def get_users(request: web.Request) -> web.Response:
     return json_answer({"id": 1, "name": "FaceID Tunes", "email": "faceid@localhost", "usd_balance_mc": 0})
 
 
-@is_open
 async def get_models(request: web.Request) -> web.Response:
     """No version of a client is named: one above its own makes the official client replace itself."""
     models = {

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,30 +16,21 @@ from aiohttp import web
 from ..faceid_core.astria.wire.bodies import BodyTooLargeError
 from ..faceid_core.astria.wire.brackets import MalformedRequestError
 from ..faceid_core.errors import FaceIDError
-from ..faceid_core.jobs.api_tunes import LOCAL
-from ..faceid_core.jobs.posting import Poster
-from ..faceid_core.jobs.tokens import list_tokens, owner_of
+from ..faceid_core.jobs.rules import LOCAL, Poster
 from ..faceid_core.prompts import PromptError
 from ..faceid_core.tunes.errors import TuneError, TuneNotFoundError, TuneStorageError
 from .answers import field_refusal, later, refusal
-from .params import ignored
 from .requests import BadRequestError, base_url, is_loopback, peer_of
-from .state import service_of
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+from .routes import Handler
+from .state import KEY, OPEN, service_of
 
 _OWNER: Any = web.RequestKey("owner", int) if hasattr(web, "RequestKey") else "owner"  # aiohttp 3.13 has keys
+IGNORED_HERE: Any = web.RequestKey("ignored", list) if hasattr(web, "RequestKey") else "ignored"
 _METHODS = "GET, HEAD, POST, PATCH, DELETE, OPTIONS"
 _FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "Via")
 _NAMES = {"localhost", "127.0.0.1", "::1"}
 
 log = logging.getLogger("faceid.service")
-
-
-def is_open(handler: Handler) -> Handler:
-    """Mark a route that needs no token."""
-    handler.is_open = True  # type: ignore[attr-defined]
-    return handler
 
 
 @web.middleware
@@ -69,7 +59,7 @@ async def answered(request: web.Request, handler: Handler) -> web.StreamResponse
         log.exception("%s %s failed", request.method, request.path)
         answer = later(500)
     answer.headers.setdefault("Access-Control-Allow-Origin", "*")
-    if names := ignored(request):
+    if names := request.get(IGNORED_HERE, []):
         answer.headers["X-FaceID-Ignored"] = ", ".join(names).encode("ascii", "backslashreplace").decode()[:1000]
     answer.headers.setdefault("X-Content-Type-Options", "nosniff")
     return answer
@@ -79,7 +69,8 @@ async def expected(request: web.Request) -> web.StreamResponse | None:
     """``Expect: 100-continue`` is answered once it is known who asks, so that nobody else's body travels."""
     if request.headers.get("Expect", "").lower() != "100-continue":
         return refusal(417, "The Expect header is not understood: leave it out.")
-    if not getattr(request.match_info.handler, "is_open", False):
+    if request.match_info.handler not in request.app[OPEN]:
+        await request.app[KEY].ready()
         found = await asyncio.to_thread(_owner, request)
         if isinstance(found, str):
             return refusal(401, found)
@@ -93,7 +84,8 @@ async def admitted(request: web.Request, handler: Handler) -> web.StreamResponse
     """Nobody's body is read before it is known who they are."""
     if request.method == "OPTIONS":
         return _preflight(request)
-    if getattr(request.match_info.handler, "is_open", False):
+    await request.app[KEY].ready()
+    if request.match_info.handler in request.app[OPEN]:
         return await handler(request)
     owner = await asyncio.to_thread(_owner, request)
     if isinstance(owner, str):
@@ -119,6 +111,8 @@ def poster(request: web.Request) -> Poster:
 
 def _owner(request: web.Request) -> int | str:
     """The owner, or why not."""
+    from ..faceid_core.jobs.tokens import list_tokens, owner_of
+
     service = service_of(request)
     scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
     tokens = [token for token in list_tokens(service.store.database) if token.revoked_at is None]

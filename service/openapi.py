@@ -9,9 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from .answers import json_answer
-from .door import is_open
-from .params import FILE, PROMPT, TUNE
-from .routes import Route
+from .routes import FILE, PROMPT, ROUTES, TUNE, Route
 
 _FORMS = ("multipart/form-data", "application/x-www-form-urlencoded", "application/json")
 _PLACE = re.compile(r"\{(\w+):((?:[^{}]|\{[^{}]*\})*)\}")
@@ -23,7 +21,6 @@ _ERROR = {
 }
 
 
-@is_open
 async def get_document(request: web.Request) -> web.Response:
     """This document."""
     return json_answer(document())
@@ -33,7 +30,6 @@ async def get_document(request: web.Request) -> web.Response:
 def document() -> dict[str, Any]:
     """OpenAPI 3.1; the routes with ``.json`` and a slash at the end are not listed."""
     from .. import __version__
-    from .routes import ROUTES
 
     paths: dict[str, dict[str, Any]] = {}
     for route in ROUTES:
@@ -60,7 +56,7 @@ def _operation(route: Route) -> dict[str, Any]:
         "summary": (route.handler.__doc__ or "").partition("\n")[0].replace("``", "`"),
         "parameters": parameters,
         "responses": {str(route.status): _answer(route.answers)},
-        "security": [{"token": []}, {}] if 401 in route.refuses else [{}],
+        "security": [{"token": []}, {}] if not route.is_open else [{}],
     }
     for status in route.refuses:
         operation["responses"][str(status)] = _refusal(status)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import fields, replace
-from typing import Any
 
 from aiohttp import web
 
@@ -14,11 +13,12 @@ from ..faceid_core.astria.wire.brackets import Nested
 from ..faceid_core.astria.wire.prompt_request import read_prompt_fields
 from ..faceid_core.astria.wire.tune_request import TuneRequest
 from ..faceid_core.prompts import Prompt
+from .door import IGNORED_HERE
 from .fetch import fetch_pictures
+from .routes import FILE, PROMPT, TUNE
 from .settings import ServiceSettings
 from .state import IGNORED
 
-TUNE, PROMPT, FILE = "tune", "prompt", "file"
 _SECONDS = 120  # for a whole body; a client that is slower is not waited for
 _PICTURES = ("input_image", "mask_image")
 _OF_A_PROMPT = {
@@ -30,7 +30,6 @@ _KNOWN = {
     PROMPT: _OF_A_PROMPT,
     FILE: {"file", "name", "file_url"},
 }
-_IGNORED: Any = web.RequestKey("ignored", list) if hasattr(web, "RequestKey") else "ignored"
 _PACK_TEXT = "portrait photo"
 
 
@@ -42,15 +41,10 @@ async def body_of(request: web.Request, kind: str) -> dict[str, Nested]:
         raise web.HTTPRequestTimeout(text=f"The body did not arrive within {_SECONDS} seconds.") from None
     inside = params.get(kind)
     given = inside if isinstance(inside, Mapping) else params
-    request[_IGNORED] = sorted(str(name)[:80] for name in given if name not in _KNOWN[kind])
-    request.app[IGNORED].extend(f"{kind}[{name}]" for name in ignored(request))
+    ignored = sorted(str(name)[:80] for name in given if name not in _KNOWN[kind])
+    request[IGNORED_HERE] = ignored
+    request.app[IGNORED].extend(f"{kind}[{name}]" for name in ignored)
     return params
-
-
-def ignored(request: web.Request) -> list[str]:
-    """The names of parameters that have no meaning here."""
-    found: list[str] = request.get(_IGNORED, [])
-    return found
 
 
 def pack_prompt(params: Mapping[str, Nested], wanted: TuneRequest) -> Prompt:

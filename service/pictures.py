@@ -9,14 +9,12 @@ from aiohttp import web
 
 from ..faceid_core.jobs.queue import stored_picture
 from ..faceid_core.tunes.errors import TuneError
-from .door import is_open
 from .state import Service, service_of
 
 _PHOTO = re.compile(r"tune-(\d{1,18})-(\d{1,4})-([0-9a-f]{64})")
 _SHOWN = ("image/png", "image/jpeg", "image/webp", "image/gif", "image/avif")  # others are downloaded, not shown
 
 
-@is_open
 async def get_picture(request: web.Request) -> web.StreamResponse:
     found = await asyncio.to_thread(_find, service_of(request), request.match_info["name"])
     if found is None:

@@ -16,8 +16,9 @@ from ..faceid_core.jobs.listing import job_of, list_jobs
 from ..faceid_core.prompts import Prompt
 from .answers import json_answer
 from .door import is_local, owner, poster
-from .params import PROMPT, body_of, with_pictures
+from .params import body_of, with_pictures
 from .requests import base_url, page_of
+from .routes import PROMPT
 from .state import service_of
 
 

@@ -25,7 +25,7 @@ def serve(service: Service, host: str, port: int, workers: Sequence[Worker]) -> 
 @asynccontextmanager
 async def running(service: Service, host: str, port: int, workers: Sequence[Worker]) -> AsyncIterator[int]:
     """The service, for a while; gives the port it listens at."""
-    runner = web.AppRunner(make_app(service), access_log=None)
+    runner = web.AppRunner(make_app(lambda: service), access_log=None)
     await runner.setup()
     sender = asyncio.create_task(send_callbacks(service))
     try:

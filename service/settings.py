@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from ..faceid_core.jobs.posting import Rules
+from ..faceid_core.jobs.rules import Rules
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from ..faceid_core.astria.base_models import BaseModel
-from ..faceid_core.jobs.posting import Desk
-from ..faceid_core.jobs.queue import Jobs
 from .settings import ServiceSettings
 
 if TYPE_CHECKING:
+    from ..faceid_core.astria.base_models import BaseModel
     from ..faceid_core.faces import FacePack
+    from ..faceid_core.jobs.posting import Desk
+    from ..faceid_core.jobs.queue import Jobs
     from ..faceid_core.tunes.store import TuneStore
 
 
@@ -34,14 +36,41 @@ class Service:
 
     @property
     def desk(self) -> Desk:
+        from ..faceid_core.jobs.posting import Desk
+
         ids = tuple(model.id for model in self.base_models)
         return Desk(self.store, self.jobs, self.pack, ids, self.settings.rules, self.clock)
 
 
-KEY = web.AppKey("service", Service)
+class Source:
+    """The service, made at the first request: a ComfyUI where nobody asks opens no database."""
+
+    def __init__(self, make: Callable[[], Service]) -> None:
+        self._make = make
+        self._lock = threading.Lock()
+        self._made: Service | None = None
+
+    async def ready(self) -> Service:
+        """Raises FaceIDError when it cannot be made; the next request tries again."""
+        return self._made if self._made is not None else await asyncio.to_thread(self._once)
+
+    def get(self) -> Service:
+        """After ``ready``."""
+        assert self._made is not None
+        return self._made
+
+    def _once(self) -> Service:
+        with self._lock:
+            if self._made is None:
+                self._made = self._make()
+            return self._made
+
+
+KEY = web.AppKey("service", Source)
 IGNORED: web.AppKey[Any] = web.AppKey("ignored", deque)  # names of parameters of no meaning here, the last ones
+OPEN: web.AppKey[Any] = web.AppKey("open", set)  # the handlers that need no token
 PREFIX = web.AppKey("prefix", str)  # where a host has mounted the application: "" or "/faceid"
 
 
 def service_of(request: web.Request) -> Service:
-    return request.app[KEY]
+    return request.app[KEY].get()

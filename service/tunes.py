@@ -21,8 +21,9 @@ from ..faceid_core.tunes.errors import TuneError
 from .answers import json_answer
 from .door import is_local, owner, poster
 from .fetch import fetch_pictures
-from .params import FILE, TUNE, body_of, pack_prompt, with_pictures
+from .params import body_of, pack_prompt, with_pictures
 from .requests import base_url, page_of
+from .routes import FILE, TUNE
 from .state import Service, service_of
 
 _FILTERS = ("title", "name", "model_type", "branch")

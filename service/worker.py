@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ..faceid_core.engines.engine import Cancelled, Drawn, Engine
 from ..faceid_core.errors import FaceIDError
 from ..faceid_core.jobs.fields import prompt_from_json
-from ..faceid_core.jobs.job import Claim, FinishedPicture
+from ..faceid_core.jobs.job import Claim, FinishedPicture, Job
 from ..faceid_core.jobs.queue import LEASE, Jobs
 from ..faceid_core.pictures.png import png_bytes
 
@@ -29,9 +29,15 @@ class Worker:
     """A thread that draws. ``stop`` lets the job that runs end, or gives it back."""
 
     def __init__(
-        self, jobs: Jobs, store: TuneStore, engine: Engine, name: str = "worker", lease: timedelta = LEASE
+        self,
+        jobs: Jobs,
+        store: TuneStore,
+        engine_for: Callable[[Job], Engine],
+        name: str = "worker",
+        lease: timedelta = LEASE,
     ) -> None:
-        self._jobs, self._store, self._engine = jobs, store, engine
+        """``engine_for`` gives the engine for a job: it may depend on the base model, and on the attempt."""
+        self._jobs, self._store, self._engine_for = jobs, store, engine_for
         self._name, self._lease = name, lease
         self._loaded: int | None = None
         self._stopping, self._giving_up, self._awake = threading.Event(), threading.Event(), threading.Event()
@@ -70,7 +76,7 @@ class Worker:
         try:
             with _lease_kept(self._jobs, claim, self._lease, self._giving_up) as dropped:
                 prompt = prompt_from_json(job.fields, self._store.blobs.get)
-                drawn = self._engine.draw(prompt, self._store, cancel=dropped)
+                drawn = self._engine_for(job).draw(prompt, self._store, cancel=dropped)
             self._loaded = job.tune_id
             self._jobs.finish(claim, _encoded(drawn), drawn.notes)
         except Cancelled:

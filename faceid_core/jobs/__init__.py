@@ -2,6 +2,7 @@
 
 job.py       Job: a prompt that somebody has posted, and how far it is
 fields.py    a Prompt to and from the JSON of its row
+posting.py   what is posted -> tunes that are kept, prompts that are promised      rules.py  by which rules
 queue.py     Jobs: post, claim, renew, finish; a row's lease and fence make a job that runs twice harmless
 listing.py   the jobs of an owner, page by page
 answers.py   a job, a tune -> the API's objects

@@ -18,9 +18,8 @@ from ..tunes.rows import select_tunes
 from ..tunes.schema import tunes
 from ..tunes.store import TuneStore
 from ..tunes.tune import Tune
+from .rules import LOCAL
 from .schema import api_tunes
-
-LOCAL = 0  # the owner of what is made on this machine, without a token, by whatever skin
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from .api_tunes import ApiTune
 from .job import Job
 from .outbox import add_delivery
 from .queue import Jobs
+from .rules import LOCAL, Poster, Rules
 
 if TYPE_CHECKING:
     from ..faces import FacePack
@@ -34,31 +35,6 @@ FACEID = "faceid"
 NOT_A_CHECKPOINT = "model_type=faceid is not supported. Use a checkpoint instead"  # the API's own sentence
 _TRIGGERS = ("ohwx", "sks")  # the API's words for a trained person, SDXL and SD 1.5
 _TEMPLATE = re.compile(r"\{\{\s*([\w-]+)\s*\}\}")
-
-
-@dataclass(frozen=True)
-class Rules:
-    """Where the API leaves a choice, or clients expect more than its page says.
-
-    Attributes:
-        is_strict: a prompt posted to a FaceID tune's own id is refused, as the API's page documents it.
-        trained_as_faceid: tunes that the API would train are kept as identities; else they are refused.
-        needs_known_base: a base model that is not in the table is unknown, not the default model.
-        is_idempotent: the same title again is the same tune.
-    """
-
-    is_strict: bool = False
-    trained_as_faceid: bool = True
-    needs_known_base: bool = False
-    is_idempotent: bool = False
-
-
-@dataclass(frozen=True)
-class Poster:
-    """Who posts, and how they call the service."""
-
-    owner: int
-    base_url: str
 
 
 @dataclass(frozen=True)
@@ -163,7 +139,7 @@ class Desk:
 
     def _call_back(self, tune: ApiTune, url: str, poster: Poster) -> None:
         body = callback_json(tune_object(tune.tune, poster.base_url, (), tune.title, tune.model_type))
-        is_local = poster.owner == api_tunes.LOCAL
+        is_local = poster.owner == LOCAL
         add_delivery(self.store.database, url, body, is_local=is_local, now=self.clock())
 
 

@@ -29,12 +29,12 @@ def tune_store() -> TuneStore:
     """The store of tunes, in ComfyUI's user directory unless FACEID_TUNES_HOME says otherwise; opened once."""
     from ...faceid_core.tunes.store import open_store
 
-    return open_store(_tunes_home())
+    return open_store(tunes_home())
 
 
 def tune_titles() -> list[str]:
     """Titles for a combo, newest first. Opens no store where none was ever made: this runs when nodes register."""
-    if not (_tunes_home() / "tunes.sqlite3").exists() and "FACEID_TUNES_DATABASE_URL" not in os.environ:
+    if not (tunes_home() / "tunes.sqlite3").exists() and "FACEID_TUNES_DATABASE_URL" not in os.environ:
         return []
     return [title for _, title in tune_store().titles()]
 
@@ -50,7 +50,7 @@ def remote_journal() -> Journal:
     """Prompts that are on their way to the remote API."""
     from ...faceid_core.engines.remote import Journal
 
-    return Journal(_tunes_home() / "remote")
+    return Journal(tunes_home() / "remote")
 
 
 def base_models() -> tuple[BaseModel, ...]:
@@ -76,6 +76,6 @@ def _user_folder() -> Path:
     return Path(folder_paths.get_system_user_directory("faceid_tunes"))
 
 
-def _tunes_home() -> Path:
+def tunes_home() -> Path:
     home = os.environ.get("FACEID_TUNES_HOME")
     return Path(home).expanduser() if home else _user_folder()

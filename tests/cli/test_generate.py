@@ -11,16 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
 from faceid_tunes.cli import generate, main
 from faceid_tunes.cli.demo import PHOTO
 from faceid_tunes.faceid_core.engines.engine import Drawn, Picture
 from faceid_tunes.faceid_core.errors import FaceIDError
-from faceid_tunes.faceid_core.faces.packs import embedded_pack
 from faceid_tunes.faceid_core.prompts import resolve_seeds
 from PIL import Image
 from support import photos
+from support.face_packs import install_pack
 
 
 @dataclass
@@ -58,17 +57,6 @@ def faceid(tmp_path, monkeypatch, capsys):
 
 
 TEXT = "<faceid:Eileen:1> woman trekking in the alps"
-
-
-def install_pack(models: Path, name: str, detector: str, recogniser: str) -> None:
-    """The embedded pack's models in files of other content, so that they count as another training's."""
-    folder = models / "insightface" / "models" / name
-    folder.mkdir(parents=True)
-    pack = embedded_pack()
-    for file, source in ((detector, pack.detector), (recogniser, pack.recogniser)):
-        model = onnx.load(source)
-        model.doc_string = name
-        onnx.save(model, folder / f"{file}.onnx")
 
 
 def said_in(file: str) -> dict:

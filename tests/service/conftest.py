@@ -28,7 +28,7 @@ class Served:
         self.jobs = Jobs(self.store)
         self.engine = TestPictures()
         self.service = Service(self.store, self.jobs, embedded_pack(), base_models(SHIPPED), settings)
-        self.worker = Worker(self.jobs, self.store, self.engine)
+        self.worker = Worker(self.jobs, self.store, lambda job: self.engine)
         self.url = ""
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -47,7 +47,7 @@ class Served:
         self.store.close()
 
     async def _start(self) -> None:
-        self._runner = web.AppRunner(make_app(self.service), access_log=None, shutdown_timeout=0.1)
+        self._runner = web.AppRunner(make_app(lambda: self.service), access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", 0)
         await site.start()

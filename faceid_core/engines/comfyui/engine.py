@@ -73,6 +73,8 @@ class ComfyUIEngine:
         preview: allow faces of another embedding space than the adapter's; the likeness is meaningless then.
         lora_strength: of the LoRA inside the adapter.
         structure: PlusV2 only: how much of the face's structure comes along.
+        shares_store: that ComfyUI reads the very store that ``draw`` is given: people are there already.
+        job_id: the id of the job over there. One that ComfyUI has already is followed, not sent again.
     """
 
     def __init__(
@@ -83,8 +85,11 @@ class ComfyUIEngine:
         preview: bool = False,
         lora_strength: float = 1.0,
         structure: float = 1.0,
+        shares_store: bool = False,
+        job_id: str | None = None,
     ) -> None:
         """Raises ComfyUIError when the URL cannot be used. Nothing is sent yet."""
+        self._shares_store, self._job_id = shares_store, job_id
         self._url = comfyui_url(url)
         self._models = models
         self._preview, self._lora_strength, self._structure = preview, lora_strength, structure
@@ -115,9 +120,12 @@ class ComfyUIEngine:
             for tag in prompt.parsed.loras:
                 lora_file(tag, prompt, choices(info, "LoraLoader", "lora_name"))
             tell("looking for ComfyUI", 1, 1)
-            await _bring(comfyui, info, list({tune.id: tune for tune in people.values()}.values()), store, tell)
-            job = draw_job(prompt, text_there(prompt, people), steps, settings, unique=new_id())
-            record, said = await run_job(comfyui, job, tell)
+            text = prompt.text
+            if not self._shares_store:
+                await _bring(comfyui, info, list({tune.id: tune for tune in people.values()}.values()), store, tell)
+                text = text_there(prompt, people)
+            job = draw_job(prompt, text, steps, settings, unique=new_id())
+            record, said = await run_job(comfyui, job, tell, self._job_id)
             pictures = await _fetched(comfyui, record, resolve_seeds(prompt), tell)
         return Drawn(pictures, _notes(prompt, people, *said))
 

@@ -45,8 +45,12 @@ _OURS = (
 )
 
 
-async def run_job(comfyui: ComfyUI, job: Job, tell: Tell) -> tuple[dict[str, Any], tuple[str, ...]]:
+async def run_job(
+    comfyui: ComfyUI, job: Job, tell: Tell, job_id: str | None = None
+) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Queue a job and follow it. Returns the record of its result node and what each speaker said last ("" if lost).
+
+    A ``job_id`` that ComfyUI has already, sent by somebody who is gone, is followed only.
 
     However this ends before the job does (``tell`` raises, the task is cancelled), the job is stopped in ComfyUI.
 
@@ -55,10 +59,11 @@ async def run_job(comfyui: ComfyUI, job: Job, tell: Tell) -> tuple[dict[str, Any
         ComfyUIError: ComfyUI refuses the graph, another node fails, or ComfyUI or the job is gone.
         Cancelled: somebody stopped the job in ComfyUI.
     """
-    progress = Progress(job)
+    progress = Progress(job, job_id)
     async with _listening(comfyui, progress):
         try:
-            await comfyui.queue(job.graph, progress.job_id, progress.client_id)
+            if job_id is None or not await _is_there(comfyui, job_id):
+                await comfyui.queue(job.graph, progress.job_id, progress.client_id)
             entry = await _until_ended(comfyui, progress, tell)
         except BaseException:
             with suppress(ComfyUIError):
@@ -72,8 +77,8 @@ async def run_job(comfyui: ComfyUI, job: Job, tell: Tell) -> tuple[dict[str, Any
 class Progress:
     """What is known of a job that runs."""
 
-    def __init__(self, job: Job) -> None:
-        self.job_id = new_id()
+    def __init__(self, job: Job, job_id: str | None = None) -> None:
+        self.job_id = job_id or new_id()
         self.client_id = new_id()
         self.listening = False
         self.started = False
@@ -141,6 +146,10 @@ class Progress:
 
     def _is_finished(self, node: str) -> bool:
         return node in self._cached or self._nodes.get(node, {}).get("state") == "finished"
+
+
+async def _is_there(comfyui: ComfyUI, job_id: str) -> bool:
+    return await comfyui.place(job_id) is not None or await comfyui.history(job_id) is not None
 
 
 async def _until_ended(comfyui: ComfyUI, progress: Progress, tell: Tell) -> dict[str, Any]:

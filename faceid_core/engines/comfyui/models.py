@@ -18,6 +18,10 @@ OURS = ("FaceIDPrompt", "FaceIDApplyPrompt", "FaceIDLoadAdapter", "FaceIDCreateT
 CORE = ("CheckpointLoaderSimple", "CLIPVisionLoader", "LoraLoader", "SamplerCustomAdvanced", "BatchImagesNode")
 RETOUCH, LOAD_UPSCALER = "FaceIDRetouch", "UpscaleModelLoader"  # for prompts that ask for it
 
+# Of the FaceID models for SD 1.5, by their ids in the manifest, the preferred one first.
+ADAPTERS = ("faceid-sd15",)
+PLUS_ADAPTERS = ("plusv2-sd15", *ADAPTERS)  # where an image encoder is there
+
 _VIT_H = re.compile(r"vit[-_ ]?h|clip[-_ ]vision[-_ ]h|image_encoder", re.IGNORECASE)
 
 NodeInfo = Mapping[str, Mapping[str, Any]]
@@ -86,6 +90,12 @@ def choose_files(info: NodeInfo, wanted: ComfyModels, address: str) -> ModelFile
         fit = sorted(name for name in encoders if _VIT_H.search(name))[:1]
         encoder = _chosen("clip_vision", wanted.clip_vision, encoders, fit, "models/clip_vision", address)
     return ModelFiles(checkpoint, adapter, encoder, _upscaler(info))
+
+
+def preferred_adapter(adapters: Sequence[str], encoders: Sequence[str]) -> str | None:
+    """The published FaceID model for SD 1.5 to take where nobody can be asked; None where none is there."""
+    ids = PLUS_ADAPTERS if any(map(_VIT_H.search, encoders)) else ADAPTERS
+    return next((name for id in ids for name in adapters if _file_name(name) == model_file(id).name), None)
 
 
 def _upscaler(info: NodeInfo) -> str | None:

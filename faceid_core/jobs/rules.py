@@ -1,0 +1,32 @@
+"""What an operator chooses about tunes and prompts that are posted, and who posts. Imports nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+LOCAL = 0  # the owner of what is made on this machine, without a token, by whatever skin
+
+
+@dataclass(frozen=True)
+class Rules:
+    """Where the API leaves a choice, or clients expect more than its page says.
+
+    Attributes:
+        is_strict: a prompt posted to a FaceID tune's own id is refused, as the API's page documents it.
+        trained_as_faceid: tunes that the API would train are kept as identities; else they are refused.
+        needs_known_base: a base model that is not in the table is unknown, not the default model.
+        is_idempotent: the same title again is the same tune.
+    """
+
+    is_strict: bool = False
+    trained_as_faceid: bool = True
+    needs_known_base: bool = False
+    is_idempotent: bool = False
+
+
+@dataclass(frozen=True)
+class Poster:
+    """Who posts, and how they call the service."""
+
+    owner: int
+    base_url: str

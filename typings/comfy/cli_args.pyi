@@ -1,0 +1,5 @@
+class Arguments:
+    port: int
+    tls_keyfile: str | None
+
+args: Arguments
