@@ -251,7 +251,9 @@ def _held(claim: Claim) -> sa.ColumnElement[bool]:
 
 
 def _next(now: datetime, loaded: int | None) -> sa.Select[Any]:
-    free = sa.or_(prompts.c.state == QUEUED, sa.and_(prompts.c.state == RUNNING, prompts.c.lease_until <= now))
+    # A lease that ends later than any could was given before the clock was set back.
+    ended = sa.or_(prompts.c.lease_until <= now, prompts.c.lease_until > now + 2 * LEASE)
+    free = sa.or_(prompts.c.state == QUEUED, sa.and_(prompts.c.state == RUNNING, ended))
     starves = prompts.c.created_at <= now - STARVING
     return (
         sa.select(prompts.c.id, prompts.c.attempt, prompts.c.fence)

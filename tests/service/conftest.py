@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,10 +15,14 @@ from faceid_tunes.faceid_core.faces.packs import embedded_pack
 from faceid_tunes.faceid_core.jobs.queue import Jobs
 from faceid_tunes.faceid_core.tunes.store import TuneStore, open_store
 from faceid_tunes.service.app import make_app
+from faceid_tunes.service.callbacks import send_callbacks
 from faceid_tunes.service.settings import ServiceSettings
 from faceid_tunes.service.state import Service
 from faceid_tunes.service.worker import Worker
+from support.databases import migrated
 from support.drawing import TestPictures
+
+__all__ = ["migrated"]
 
 
 class Served:
@@ -40,6 +45,7 @@ class Served:
 
     def stop(self) -> None:
         self.worker.stop()
+        self._loop.call_soon_threadsafe(self._sender.cancel)
         asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result(30)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(30)
@@ -47,6 +53,7 @@ class Served:
         self.store.close()
 
     async def _start(self) -> None:
+        self._sender = asyncio.create_task(send_callbacks(self.service))
         self._runner = web.AppRunner(make_app(lambda: self.service), access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", 0)
@@ -60,7 +67,8 @@ def settings() -> ServiceSettings:
 
 
 @pytest.fixture
-def served(tmp_path: Path, settings: ServiceSettings) -> Iterator[Served]:
+def served(tmp_path: Path, settings: ServiceSettings, migrated: Path) -> Iterator[Served]:
+    shutil.copy(migrated, tmp_path)
     running = Served(tmp_path, settings)
     running.start()
     yield running

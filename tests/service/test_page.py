@@ -20,15 +20,15 @@ def curl(*arguments: str) -> bytes:
     return subprocess.run(["curl", "-sS", "--fail-with-body", *arguments], capture_output=True, check=True).stdout
 
 
-def ended(served: Served, prompt_id: int) -> dict:
-    while not (found := requests.get(f"{served.url}/prompts/{prompt_id}.json").json())["trained_at"]:
+def ended(served: Served, prompt_id: int, **options: object) -> dict:
+    while not (found := requests.get(f"{served.url}/prompts/{prompt_id}.json", **options).json())["trained_at"]:
         pass
     return found
 
 
-def tune(served: Served, title: str = "John Doe") -> dict:
+def tune(served: Served, title: str = "John Doe", **options: object) -> dict:
     form = {"tune[title]": title, "tune[name]": "man", "tune[model_type]": "faceid", "tune[base_tune_id]": str(BASE)}
-    answer = requests.post(f"{served.url}/tunes", data=form, files=[("tune[images][]", PHOTO.read_bytes())])
+    answer = requests.post(f"{served.url}/tunes", data=form, files=[("tune[images][]", PHOTO.read_bytes())], **options)
     assert answer.status_code == 201, answer.text
     return answer.json()
 

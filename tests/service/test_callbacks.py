@@ -1,0 +1,95 @@
+"""Callbacks that arrive: their bodies, their addresses, and what they may not reach."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+import requests
+from faceid_tunes.service.settings import ServiceSettings
+
+from .conftest import Served
+from .test_page import BASE, PHOTO, ended, tune
+
+
+class Receiver:
+    """A client's own server."""
+
+    def __init__(self) -> None:
+        self.got: list[tuple[str, dict]] = []
+        self.statuses: list[int] = []
+        self.arrived = threading.Semaphore(0)
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                receiver.got.append((self.path, body))
+                self.send_response(receiver.statuses.pop(0) if receiver.statuses else 200)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                receiver.arrived.release()
+
+            def log_message(self, *_: object) -> None: ...
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://localhost:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    running = Receiver()
+    yield running
+    running.server.shutdown()
+    running.server.server_close()
+
+
+def test_a_finished_prompt_is_told_with_its_query_intact(served: Served, receiver: Receiver) -> None:
+    callback = f"{receiver.url}/hook?user=17&secret=s%2B3&x=a%20b"
+    fields = {"text": "a lake", "num_images": 1, "callback": callback}
+    prompt = requests.post(f"{served.url}/tunes/{BASE}/prompts", json={"prompt": fields}).json()
+    assert receiver.arrived.acquire(timeout=30)
+    ((path, body),) = receiver.got
+    assert path == "/hook?user=17&secret=s%2B3&x=a%20b"
+    assert body["prompt"]["id"] == prompt["id"] and body["prompt"]["trained_at"]
+    assert requests.get(body["prompt"]["images"][0]).ok
+    shown = ended(served, prompt["id"])
+    assert all(body["prompt"][key] == shown[key] for key in body["prompt"])
+
+
+def test_a_failed_prompt_is_told_with_an_empty_list(served: Served, receiver: Receiver) -> None:
+    made = tune(served)
+    served.engine.gate.clear()
+    fields = {"text": f"<faceid:{made['id']}:1> man", "num_images": 1, "callback": receiver.url}
+    requests.post(f"{served.url}/tunes/{BASE}/prompts", json={"prompt": fields})
+    waiting = {"text": f"<faceid:{made['id']}:1> man again", "num_images": 1, "callback": receiver.url}
+    last = requests.post(f"{served.url}/tunes/{BASE}/prompts", json={"prompt": waiting}).json()
+    requests.delete(f"{served.url}/tunes/{made['id']}")
+    served.engine.gate.set()
+    assert receiver.arrived.acquire(timeout=30) and receiver.arrived.acquire(timeout=30)
+    bodies = {body["prompt"]["id"]: body["prompt"] for _, body in receiver.got}
+    assert bodies[last["id"]]["images"] == []
+    assert "There is no tune" in ended(served, last["id"])["user_error"]
+
+
+def test_a_trained_tune_is_told(served: Served, receiver: Receiver) -> None:
+    form = {"tune[title]": "x", "tune[name]": "man", "tune[callback]": f"{receiver.url}/t?id=3"}
+    made = requests.post(f"{served.url}/tunes", data=form, files={"tune[images][]": PHOTO.read_bytes()}).json()
+    assert receiver.arrived.acquire(timeout=30)
+    assert receiver.got[0][1]["tune"]["id"] == made["id"] and receiver.got[0][1]["tune"]["trained_at"]
+
+
+class TestClosedPort:
+    @pytest.fixture
+    def settings(self, receiver: Receiver) -> ServiceSettings:
+        return ServiceSettings(closed_ports=(receiver.server.server_port,))
+
+    def test_a_callback_never_reaches_a_closed_port_of_this_machine(self, served: Served, receiver: Receiver) -> None:
+        fields = {"text": "a lake", "num_images": 1, "callback": receiver.url}
+        prompt = requests.post(f"{served.url}/tunes/{BASE}/prompts", json={"prompt": fields}).json()
+        ended(served, prompt["id"])
+        assert not receiver.arrived.acquire(timeout=1.5)

@@ -1,0 +1,50 @@
+"""An empty store on SQLite, and on PostgreSQL where there is a server. A conftest imports these fixtures."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from faceid_tunes.faceid_core.tunes.store import TuneStore, open_store
+
+SERVER = "FACEID_TEST_DATABASE_URL"  # a PostgreSQL server, for example postgresql+psycopg://user@127.0.0.1/postgres
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
+def database_url(request: pytest.FixtureRequest) -> Iterator[str | None]:
+    """None (SQLite in the store's folder), or a PostgreSQL schema of its own on the server that the tester names."""
+    if request.param == "sqlite":
+        yield None
+        return
+    if SERVER not in os.environ:
+        pytest.skip(f"no PostgreSQL server: set {SERVER}")
+    import sqlalchemy as sa
+
+    server = sa.make_url(os.environ[SERVER])
+    schema = f"test_{secrets.token_hex(6)}"
+    engine = sa.create_engine(server, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(sa.schema.CreateSchema(schema))
+        scoped = server.update_query_dict({"options": f"-csearch_path={schema}"})
+        yield scoped.render_as_string(hide_password=False)
+        connection.execute(sa.schema.DropSchema(schema, cascade=True))
+    engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty SQLite database of the current schema: copied, it need not be migrated for each test."""
+    home = tmp_path_factory.mktemp("migrated")
+    open_store(home).close()
+    return home / "tunes.sqlite3"
+
+
+@pytest.fixture
+def store(tmp_path: Path, database_url: str | None, migrated: Path) -> Iterator[TuneStore]:
+    shutil.copy(migrated, tmp_path)
+    with open_store(tmp_path, database_url=database_url) as opened:
+        yield opened
