@@ -1,20 +1,20 @@
 """What happens to an identity between "sampling starts" and one attention layer.
 
 Identities travel on the model as a plain tuple in ``transformer_options``. Nothing is registered on attention layers
-until sampling starts: only then is it known which other extensions patched them, before or after us, so that theirs can
-be called instead of replaced.
+until a call of the model: only then is it known which other extensions patched them, before or after us or with hooks
+of a prompt, so that theirs can be called instead of replaced.
 
 An identity belongs to the positive rows of a UNet call, and its mask to the picture a row shows. Counting cannot tell
 what a row is: extensions sample tiles, windows, regions, one row at a time. So each member of the guider's conds has
 markers (``adapter/rows.py``) as one more conditioning tensor, which everybody cuts and repeats as they do with the
 text's. They are read where ComfyUI hands a call to the model, and the layers get tensors that are ready.
 
-    outer_sample      the layers are bound to the identities
+    outer_sample      who shows in this sampling
     prepare_sampling  ComfyUI learns how much memory they take
     sampler_sample    the guider's conds get their markers
     calc_cond_batch   conds that somebody made meanwhile get theirs; which identities are active now
-    apply_model       the markers of this call become keys, values, biases and weights
-    CrossAttentionPatch  adds them
+    apply_model       the markers of this call become keys, values, biases and weights; the layers are bound to them
+    CrossAttentionPatch  (layers.py) adds them
 
 No module of ComfyUI is imported here; ``host.identity`` registers these functions with it. ``docs/neighbours.md``
 tells authors of other extensions what this means for them.
@@ -22,64 +22,21 @@ tells authors of other extensions what this means for them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from torch import Tensor
 
-from ..faceid_core.errors import AdapterError
 from .cutout import WHOLE
-from .following import follow_rows, order_of
-from .sampling_run import IDENTITIES, MARKERS, Cond, Identity, SamplingRun
+from .following import Options
+from .layers import READY, Attention, LayerPatches, never_past_the_model
+from .sampling_run import IDENTITIES, MARKERS, Cond, SamplingRun
 from .tiles import cuts_only_the_latent, with_places_in_the_latent
 
 _RUN = "faceid_run"  # SamplingRun, while sampling
 _ACTIVE = "faceid_active"  # which identities act now, during one evaluation of conds
 _MEMORY = "faceid_memory"  # in the conds, while ComfyUI loads the models
-_READY = "faceid_ready"  # (IdentityAttention, ReadyIdentity) of each that acts, during one UNet call
-
-Options = dict[str, Any]
-Attention = Callable[[Tensor, Tensor, Tensor, Options], Tensor]
-
-
-class CrossAttentionPatch:
-    """Replaces one layer's cross-attention by itself plus the identities, in ComfyUI's ``attn2`` replace contract.
-
-    ``attention`` is what the layer would have run without us: text attention, or another extension's patch.
-    """
-
-    def __init__(self, layer: int, attention: Attention) -> None:
-        self.layer = layer
-        self.attention = attention
-
-    def __call__(self, query: Tensor, key: Tensor, value: Tensor, options: Options) -> Tensor:
-        out = self.attention(query, key, value, options)
-        if _READY not in options:
-            raise AdapterError(
-                "FaceID cannot tell which rows belong to the positive prompt: an extension calls the UNet itself, "
-                "past ComfyUI's model. Remove it, or FaceID."
-            )
-        shape = options.get("activations_shape")
-        grid = None if shape is None else (shape[-2], shape[-1])
-        order = order_of(options)
-        for attention, ready in options[_READY]:
-            out = out + attention.attend(self.layer, query, ready, grid, order)
-        return out
-
-
-def patched_layers(
-    identities: Sequence[Identity], present: Mapping[Any, Attention], text_attention: Attention
-) -> dict[Any, Attention]:
-    """``patches_replace["attn2"]`` with the identities added to whatever is ``present``.
-
-    Another extension may have used the short address ``(block, id)``; ours is the long one and wins, so theirs is
-    looked up under both.
-    """
-    patches = dict(present)
-    for layer, address in enumerate(identities[0].patch_keys):
-        inner = present.get(address, present.get(address[:2], text_attention))
-        patches[address] = CrossAttentionPatch(layer, inner)
-    return patches
+_LAYERS = "faceid_layers"  # LayerPatches, while sampling
 
 
 def outer_sample(
@@ -90,7 +47,7 @@ def outer_sample(
     tell: Callable[[str], None],
     **kwargs: Any,
 ) -> Any:
-    """Around a whole sampling: bind the identities to the layers, and let go of the device afterwards."""
+    """Around a whole sampling: get the identities ready to be bound, and let go of the device afterwards."""
     guider = executor.class_obj
     options = guider.model_options["transformer_options"]
     identities = tuple(identity for identity in options[IDENTITIES] if identity.attention.strength)
@@ -98,11 +55,8 @@ def outer_sample(
         return executor(*args, **kwargs)
     model_sampling = guider.model_patcher.get_model_object("model_sampling")
     options[_RUN] = SamplingRun(guider, identities, model_sampling.percent_to_sigma, as_cond, tell, options.get(WHOLE))
-    replaced = options.setdefault("patches_replace", {})
-    replaced["attn2"] = patched_layers(identities, replaced.get("attn2", {}), text_attention)
-    patches = options.setdefault("patches", {})
-    if "attn2_patch" in patches:
-        patches["attn2_patch"] = [follow_rows(patch) for patch in patches["attn2_patch"]]
+    options[_LAYERS] = LayerPatches(identities[0].patch_keys, text_attention)
+    options.setdefault("patches", {}).setdefault("attn2_patch", []).append(never_past_the_model)
     wrapper = guider.model_options.get("model_function_wrapper")
     if cuts_only_the_latent(wrapper):
         guider.model_options["model_function_wrapper"] = with_places_in_the_latent(wrapper, MARKERS)
@@ -170,5 +124,5 @@ def apply_model(
     if run is not None:
         active = options[_ACTIVE] if _ACTIVE in options else run.active(t)
         ready = run.ready(markers, x, executor.class_obj.get_dtype_inference(), active)
-        options = {**options, _READY: ready}
+        options = {**options[_LAYERS].bound(options), READY: ready}
     return executor(x, t, concat, context, control, options, **conds)

@@ -19,6 +19,7 @@ from ...faceid_core.adapter.model import Adapter
 from ...faceid_core.adapter.rows import joined
 from ...faceid_core.errors import AdapterError
 from .. import patches
+from ..following import Options
 from ..sampling_run import IDENTITIES, Identity
 from .progress import status
 
@@ -123,9 +124,7 @@ def _tell_sampling_node(sentence: str) -> None:
         status(running.node_id, sentence)
 
 
-def _text_attention(
-    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, options: patches.Options
-) -> torch.Tensor:
+def _text_attention(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, options: Options) -> torch.Tensor:
     return optimized_attention(
         query, key, value, options["n_heads"], attn_precision=options["attn_precision"], transformer_options=options
     )

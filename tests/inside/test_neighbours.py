@@ -10,6 +10,8 @@ from __future__ import annotations
 import comfy.samplers
 import pytest
 import torch
+from faceid_tunes.faceid_core.adapter.layers import Base, layers
+from node_helpers import conditioning_set_values
 from support.comfy_model import apply, comfy_model, conditioning
 from support.fidelity import adapter_for, random_faces, saved_adapter
 from support.neighbours import neighbour
@@ -35,6 +37,7 @@ def models(request):
             return apply(model, adapter, random_faces(), lora_strength=0.0, **inputs)
 
         yield {
+            "family": family,
             "bare": lambda change: change(bare),
             "person": lambda change: change(on(bare)),
             "masked person": lambda change: change(on(bare, mask=torch.cat([left, 1 - left, 0 * left + 0.5]))),
@@ -51,9 +54,9 @@ def text(value: float) -> list:
     return conditioning(WIDTH, value, seed=int(8 + value))
 
 
-def draw(model, pictures: int = 1, scale: float = 3.0) -> torch.Tensor:
+def draw(model, pictures: int = 1, scale: float = 3.0, positive: list | None = None) -> torch.Tensor:
     guider = comfy.samplers.CFGGuider(model)
-    guider.set_conds(text(1.0), text(-1.0))
+    guider.set_conds(positive or text(1.0), text(-1.0))
     guider.set_cfg(scale)
     latent = torch.randn(pictures, 4, *SIZE, generator=torch.Generator().manual_seed(5))
     sampling = guider.model_patcher.get_model_object("model_sampling")
@@ -120,6 +123,67 @@ def test_attention_couple_of_a8r8(model, regions, pictures):
         return node().attention_couple(m, 0.3, text(1.0), 8 * SIZE[0], 8 * SIZE[1], parts, False)[0]
 
     assert relative_l2(draw(model(coupled), pictures), draw(model(plain), pictures)) <= BOUND
+
+
+@pytest.mark.parametrize("pictures", [1, 2])
+@pytest.mark.parametrize("regions", [2, 3])
+def test_attention_couple_of_prompt_control_which_is_a_hook_of_the_prompt(model, regions, pictures):
+    couple = neighbour("comfyui-prompt-control", "prompt_control.attention_couple_ppm")
+    parts = [
+        conditioning_set_values(text(1.0), {"mask": mask[None], "mask_strength": 1.0})[0] for mask in stripes(regions)
+    ]
+    positive = couple.set_cond_attnmask(parts[:1], parts[1:])
+    drawn = draw(model(plain), pictures, positive=positive)
+    assert relative_l2(drawn, draw(model(plain), pictures)) <= BOUND
+
+
+def of_ipadapter_plus(weight: float, mask: torch.Tensor | None = None):
+    """What IPAdapter_plus does to a model with a random plain IP-Adapter."""
+    nodes = neighbour("ComfyUI_IPAdapter_plus").NODE_CLASS_MAPPINGS
+    draws = torch.Generator().manual_seed(3)
+
+    def random(*shape: int) -> torch.Tensor:
+        return torch.randn(*shape, generator=draws) * shape[-1] ** -0.5
+
+    widths = (32, 32, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 32, 32, 32, 64)  # of the model above
+    adapter = {
+        "image_proj": {
+            "proj.weight": random(4 * WIDTH, 1024),
+            "proj.bias": random(4 * WIDTH),
+            "norm.weight": torch.ones(WIDTH),
+            "norm.bias": torch.zeros(WIDTH),
+        },
+        "ip_adapter": {
+            f"{layer.index}.to_{kind}_ip.weight": random(width, WIDTH)
+            for layer, width in zip(layers(Base.SD15), widths, strict=True)
+            for kind in "kv"
+        },
+    }
+    seen, nothing = random(1, 1024) * 32, torch.zeros(1, 1024)
+
+    def change(m):
+        node = nodes["IPAdapterEmbeds"]()
+        return node.apply_ipadapter(m, adapter, seen, weight, "linear", 0.0, 1.0, neg_embed=nothing, attn_mask=mask)[0]
+
+    return change
+
+
+@pytest.mark.parametrize("pictures", [1, 2])
+@pytest.mark.parametrize("masked", [False, True], ids=["everywhere", "masked"])
+def test_ipadapter_plus_adds_its_picture_and_we_add_ours_in_any_order(models, pictures, masked):
+    if models["family"] == "sdxl":
+        pytest.skip("IPAdapter_plus knows SDXL by a text of width 2048, which a model of this size does not have.")
+    mask = stripes(2)[0][None] if masked else None
+    theirs, without = of_ipadapter_plus(1.0, mask), of_ipadapter_plus(0.0, mask)
+
+    def drawn(model: str, change) -> torch.Tensor:
+        return draw(models[model](change), pictures)
+
+    before, after = drawn("person", theirs), drawn("person applied after", theirs)
+    assert relative_l2(before, after) <= BOUND
+    assert relative_l2(drawn("person", without), drawn("person", plain)) <= BOUND
+    assert relative_l2(before, drawn("person", plain)) > 100 * BOUND, "theirs acts"
+    assert relative_l2(before, drawn("bare", theirs)) > 100 * BOUND, "ours acts"
 
 
 @pytest.mark.parametrize("closed", [False, True], ids=["standard", "looped"])

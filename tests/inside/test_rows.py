@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 
 import comfy.context_windows
+import comfy.hooks
 import comfy.model_patcher
 import comfy.samplers
 import comfy_extras.nodes_custom_sampler as custom_sampler
@@ -17,7 +18,9 @@ import comfy_extras.nodes_model_downscale as deep_shrink
 import comfy_extras.nodes_perpneg as perpneg
 import pytest
 import torch
+from comfy.ldm.modules.attention import optimized_attention
 from faceid_tunes.faceid_core.errors import AdapterError
+from node_helpers import conditioning_set_values
 from support.comfy_model import apply, comfy_model, conditioning
 from support.fidelity import adapter_for, random_faces, saved_adapter
 from support.oracle import relative_l2
@@ -97,6 +100,13 @@ def three_conds(model):
     return guider
 
 
+def real_perp_neg(model):
+    guider = perpneg.Guider_PerpNeg(model)
+    guider.set_conds(text(POSITIVE), text(NEGATIVE), text(THIRD))
+    guider.set_cfg(3.0, 1.0)
+    return guider
+
+
 GUIDERS = {"cfg 1": cfg_1, "cfg": cfg, "DualCFG": dual_cfg, "PerpNeg": three_conds}
 
 
@@ -136,6 +146,25 @@ def test_every_picture_of_a_batch_is_the_one_drawn_alone_with_its_mask(alice, mo
             for number in range(pictures):
                 error = relative_l2(together[number], alone[number][0])
                 assert error <= BOUND, f"{pictures} pictures, {masks} masks, picture {number}"
+
+
+@pytest.mark.parametrize("split", [False, True], ids=["joined", "split"])
+def test_the_real_perp_neg_where_its_projection_is_made_picture_by_picture(alice, monkeypatch, split):
+    if split:
+        monkeypatch.setattr(comfy.model_patcher.ModelPatcher, "get_free_memory", lambda *_: 0)
+    over_the_batch = perpneg.perp_neg
+
+    def by_picture(x, positive, negative, empty, *scales):
+        rows = zip(*(each.split(1) for each in (x, positive, negative, empty)), strict=True)
+        return torch.cat([over_the_batch(*row, *scales) for row in rows])
+
+    monkeypatch.setattr(perpneg, "perp_neg", by_picture)
+    mask = halves(3, (16, 16))
+    together = draw(real_perp_neg(alice(mask=mask)), noise(5, (16, 16)))
+    for number in range(5):
+        shown = alice(mask=mask[number % 3 : number % 3 + 1])
+        alone = draw(real_perp_neg(shown), noise(5, (16, 16))[number : number + 1])
+        assert relative_l2(together[number], alone[0]) <= BOUND
 
 
 def test_one_picture_with_more_masks_than_pictures_takes_the_first(alice):
@@ -292,6 +321,51 @@ def test_two_extensions_that_repeat_rows_are_followed_through_both(alice):
     assert relative_l2(draw(cfg(both), noise(2)), draw(cfg(alice(mask=halves(2))), noise(2))) <= BOUND
 
 
+def hooked(positive: list, transformer_options: dict) -> list:
+    """The prompt with a hook that patches the UNet for the calls that run this prompt only."""
+    hook = comfy.hooks.TransformerOptionsHook(transformer_options, comfy.hooks.EnumHookScope.HookedOnly)
+    group = comfy.hooks.HookGroup()
+    group.add(hook)
+    return comfy.hooks.set_hooks_for_conditioning(positive, group)
+
+
+@pytest.mark.parametrize("pictures", [1, 2])
+def test_regions_by_a_hook_of_the_prompt_are_followed_too(bare, alice, pictures):
+    couples = couple(3)(bare).model_options["transformer_options"]["patches"]
+    shown = alice(mask=halves(2))
+    by_hook = draw(cfg(shown, positive=hooked(text(POSITIVE), {"patches": couples})), noise(pictures))
+    assert relative_l2(by_hook, draw(cfg(shown), noise(pictures))) <= BOUND
+
+
+@pytest.mark.parametrize("address", [("middle", 0), ("middle", 0, 0)], ids=["short address", "long address"])
+def test_a_layer_that_a_hook_of_the_prompt_replaces_is_called(alice, bare, address):
+    calls = []
+
+    def doubled(q, k, v, options):
+        calls.append(options["cond_or_uncond"])
+        return 2 * optimized_attention(q, k, v, options["n_heads"])
+
+    def positive(model):
+        replaced = {"patches_replace": {"attn2": {address: doubled}}}
+        return draw(cfg(model, positive=hooked(text(POSITIVE), replaced)), noise(1))
+
+    both = positive(alice())
+    assert calls == [[0]]
+    assert relative_l2(both, draw(cfg(alice()), noise(1))) > 100 * BOUND, "the hook acts"
+    assert relative_l2(both, positive(bare)) > 100 * BOUND, "the person shows"
+
+
+def test_a_unet_that_is_called_past_the_model_stops_with_a_sentence(alice):
+    def past_the_model(run, call):
+        unet = shown.model.diffusion_model
+        context = torch.zeros(len(call["input"]), 77, WIDTH)
+        return unet(call["input"], call["timestep"], context, transformer_options=call["c"]["transformer_options"])
+
+    shown = wrapped(alice(), past_the_model)
+    with pytest.raises(AdapterError, match="calls the UNet itself"):
+        draw(cfg(shown), noise(1))
+
+
 # -- windows over frames -----------------------------------------------------------------------------------------------
 
 
@@ -339,25 +413,40 @@ def test_two_positives_split_over_windows_both_show_the_person(alice):
 # -- areas and grids ---------------------------------------------------------------------------------------------------
 
 
-def test_each_half_of_a_picture_shows_its_own_person(bare, adapter):
+def sides(by: str) -> list[list]:
+    """Two prompts, one for each half of the picture."""
+    prompts = [text(POSITIVE), text(THIRD)]
+    if by == "area":
+        return [
+            conditioning_set_values(prompt, {"area": (16, 12, 0, at), "strength": 1.0, "set_area_to_bounds": False})
+            for prompt, at in zip(prompts, (0, 12), strict=True)
+        ]
+    return [
+        conditioning_set_values(prompt, {"mask": mask[None], "mask_strength": 1.0, "set_area_to_bounds": True})
+        for prompt, mask in zip(prompts, halves(2), strict=True)
+    ]
+
+
+@pytest.mark.parametrize("by", ["area", "mask bounds"])
+@pytest.mark.parametrize("scale", [1.0, 3.0])
+@pytest.mark.parametrize("pictures", [1, 2])
+def test_each_half_of_a_picture_shows_its_own_person(bare, adapter, by, scale, pictures):
     left, right = halves(2)[:1], halves(2)[1:]
-
-    def show(model, faces, mask):
-        return apply(model, adapter, faces, lora_strength=0.0, mask=mask)
-
-    sides = [text(POSITIVE, area=(16, 12, 0, at), strength=1.0, set_area_to_bounds=False) for at in (0, 12)]
     everywhere = torch.ones_like(left)
+    positive = sides(by)
 
-    def positive_alone(model):
-        guider = cfg(model, positive=sides[0] + sides[1])
-        guider.set_cfg(1.0)
-        return draw(guider, noise(1))
+    def drawn(alices, bobs):
+        model = bare
+        for faces, mask in ((ALICE, alices), (BOB, bobs)):
+            model = apply(model, adapter, faces, lora_strength=0.0, mask=mask)
+        guider = cfg(model, positive=positive[0] + positive[1])
+        guider.set_cfg(scale)
+        return draw(guider, noise(pictures))
 
-    both = positive_alone(show(show(bare, ALICE, left), BOB, right))
-    alice_alone = positive_alone(show(show(bare, ALICE, everywhere), BOB, 0 * left))
-    bob_alone = positive_alone(show(show(bare, ALICE, 0 * left), BOB, everywhere))
+    both, alice_alone, bob_alone = drawn(left, right), drawn(everywhere, 0 * left), drawn(0 * left, everywhere)
     assert relative_l2(both[..., :12], alice_alone[..., :12]) <= BOUND
     assert relative_l2(both[..., 12:], bob_alone[..., 12:]) <= BOUND
+    assert relative_l2(both[..., 12:], alice_alone[..., 12:]) > 100 * BOUND
 
 
 @pytest.mark.parametrize("factor", [1.5, 2.0, 1.7, 3.0])
