@@ -85,11 +85,13 @@ def read_photo(source: str | PathLike[str] | bytes) -> np.ndarray:
     # A decoder that is fed damaged bytes raises whatever Python does: RuntimeError (AVIF), NotImplementedError (DDS),
     # struct.error (EXIF), IndexError and more. benchmarks/photo_files.py feeds them all.
     except Exception as error:
-        if _is_unknown(error):
+        if _is_unknown(error) and not (_is_heic(data) and _reads_heic()):
             raise PhotoError(f"{name} is {_what_it_is(data)}: give a JPEG, PNG or WebP photo.") from error
         if _is_bomb(error):
             raise PhotoError(f"{name} is larger than {MAX_PIXELS // 1_000_000} megapixels: scale it down.") from error
-        raise PhotoError(f"{name} is damaged or cut short ({error}): download or export it again.") from error
+        # libheif ends its sentences with a line break; Pillow's about an unknown file names an object in memory.
+        reason = "" if _is_unknown(error) else f" ({' '.join(str(error).split())})"
+        raise PhotoError(f"{name} is damaged or cut short{reason}: download or export it again.") from error
 
 
 def _decoded(data: bytes, name: str) -> np.ndarray:
@@ -136,6 +138,14 @@ def _readable() -> list[str]:
     except ImportError:
         pass  # the message of a refused HEIC photo names the package
     return [name for name in FORMATS if name in Image.OPEN]
+
+
+def _is_heic(data: bytes) -> bool:
+    return data[4:8] == b"ftyp" and data[8:12] in _HEIF_BRANDS
+
+
+def _reads_heic() -> bool:
+    return "HEIF" in _readable()
 
 
 def _is_unknown(error: Exception) -> bool:
@@ -205,7 +215,7 @@ def _what_it_is(data: bytes) -> str:
         return "a web page or drawing in text form (HTML, XML), not a picture"
     if kind is Impostor.LFS_POINTER:
         return f"{kind.value}, not the picture itself"
-    if data[4:8] == b"ftyp" and data[8:12] in _HEIF_BRANDS:
+    if _is_heic(data):
         return 'a HEIC photo, which needs the package pillow-heif ("pip install pillow-heif")'
     if data[4:8] == b"ftyp":
         return "an AVIF or video file this installation cannot read"

@@ -16,14 +16,16 @@ if TYPE_CHECKING:
     from PIL import Image
 
 _BAND = 4_000_000  # pixels converted at once: 32 MB in float64
-_DEPTHS = (8, 10, 12, 14, 16)  # bits of the samples that cameras put into 16
+# Bits of samples: what cameras put into 16, what programs put into 32; 31 are the signed samples of a 32-bit TIFF.
+_DEPTHS = (8, 10, 12, 14, 16, 24, 31)
+_FLOAT_WHITES = (1.0, *(float(2**bits - 1) for bits in _DEPTHS[:5]))
 
 
 def rgb_array(picture: Image.Image, name: str) -> np.ndarray:
     """[H, W, 3] uint8 RGB; transparency over white. Samples of more than 8 bits are scaled: convert() would clip them.
 
-    Greys of 16 bits whose samples need fewer are read as 8, 10, 12 or 14 bits. Raises PhotoError, with ``name``, for
-    floating point samples that are no picture.
+    Greys of 16 or 32 bits whose samples need fewer are read as what holds them: 8, 10, 12, 14, 16, 24 or 31 bits.
+    Raises PhotoError, with ``name``, for floating point samples that are no picture.
     """
     width, height = picture.size
     full = _full_scale(picture, name) if picture.mode == "F" or picture.mode.startswith("I") else 0.0
@@ -58,7 +60,7 @@ def _full_scale(picture: Image.Image, name: str) -> float:
         if not np.isfinite(samples).all():
             raise PhotoError(f"{name} holds NaN or infinite samples: save it as an 8-bit PNG or JPEG.")
     if picture.mode == "F":
-        white = next((white for white in (1.0, 255.0, 65535.0) if highest <= white), None)
+        white = next((white for white in _FLOAT_WHITES if highest <= white), None)
         if white is None or lowest < 0.0:
             raise PhotoError(f"{name} holds floating point samples outside 0 to 1: save it as an 8-bit PNG or JPEG.")
         return white

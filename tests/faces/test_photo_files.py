@@ -15,7 +15,7 @@ import pytest
 from faceid_tunes.faceid_core.errors import PhotoError
 from faceid_tunes.faceid_core.faces import photo, read_photo
 from PIL import Image
-from support.photo_files import damaged, photo_files
+from support.photo_files import damaged, photo_file, photo_files, reads_heif
 from support.photos import encoded, rgb, single_faces
 
 FILES = photo_files(cv2.resize(single_faces()["astronaut"], (96, 80)))
@@ -65,7 +65,7 @@ def test_fewer_bits_in_16_are_not_darker(bits, astronaut):
     np.testing.assert_array_equal(read_photo(buffer.getvalue()), rgb(grey))
 
 
-@pytest.mark.parametrize("white", [255, 65535, 2**31 - 1])
+@pytest.mark.parametrize("white", [255, 4095, 65535, 2**24 - 1, 2**31 - 1])
 def test_32_bit_tiffs_are_read(white, astronaut):
     grey = astronaut[..., 1]
     kind = np.int32 if white > 65535 else np.float32
@@ -74,9 +74,29 @@ def test_32_bit_tiffs_are_read(white, astronaut):
     read = read_photo(buffer.getvalue())
     assert np.corrcoef(read[..., 0].ravel(), grey.ravel())[0, 1] > 0.99
     assert read.max() >= 127
+    np.testing.assert_array_equal(read, rgb(grey))
 
 
-def test_heic_names_the_package_that_reads_it():
+@pytest.mark.skipif(not reads_heif(), reason="pillow-heif is not installed (the extra heif)")
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_a_heic_photo_is_read_the_right_way_up(mode, astronaut):
+    data = photo_file(np.ascontiguousarray(np.rot90(astronaut)), "HEIF", mode)  # its EXIF data turns it back
+    assert data[4:12] == b"ftypheic"
+    read = read_photo(data)
+    assert read.shape == astronaut.shape
+    assert abs(read.astype(int) - astronaut).mean() < 8
+
+
+@pytest.mark.skipif(not reads_heif(), reason="pillow-heif is not installed (the extra heif)")
+def test_a_heic_photo_that_is_cut_short_is_refused_in_one_line():
+    with pytest.raises(PhotoError, match="damaged or cut short") as error:
+        read_photo(FILES["HEIF RGB"][:-2])
+    assert "\n" not in str(error.value)
+
+
+def test_heic_names_the_package_that_reads_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)  # an import of it fails
+    monkeypatch.delitem(Image.OPEN, "HEIF", raising=False)
     heic = struct.pack(">I", 24) + b"ftypheic" + bytes(4) + b"mif1heic" + bytes(400)
     with pytest.raises(PhotoError, match=r"a HEIC photo, which needs the package pillow-heif"):
         read_photo(heic)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
+from importlib.util import find_spec
 
 import numpy as np
 from PIL import Image
 
-# Kind -> modes it is written in, with the options of each variant: 44 files.
+# Kind -> modes it is written in, with the options of each variant: 47 files, and two of HEIC where pillow-heif is.
 _WRITTEN: tuple[tuple[str, str, dict[str, object]], ...] = (
     *(
         (kind, "RGB", {})
@@ -21,24 +22,49 @@ _WRITTEN: tuple[tuple[str, str, dict[str, object]], ...] = (
     ("JPEG", "RGB", {"progressive": True}),
     ("PNG", "I;16", {}),
     ("TIFF", "I;16", {}),
+    ("TIFF", "I", {}),
     ("TIFF", "F", {}),
     ("TIFF", "RGB", {"compression": "tiff_lzw"}),
     ("TIFF", "RGB", {"compression": "jpeg"}),
     ("WEBP", "RGB", {"lossless": True}),
+    ("MPO", "RGB", {"save_all": True}),
+    ("GIF", "RGB", {"save_all": True}),
 )
 
 
+def reads_heif() -> bool:
+    """Whether HEIC photos can be read and written: the extra ``heif``."""
+    return find_spec("pillow_heif") is not None
+
+
 def photo_files(photo: np.ndarray) -> dict[str, bytes]:
-    """The photo ([H, W, 3] uint8 RGB) as files, by kind, mode and options; JPEG, PNG, WebP and TIFF carry EXIF data."""
-    files = {}
-    for kind, mode, options in _WRITTEN:
-        exif = Image.Exif()
-        exif[0x0112], exif[0x010F] = 6, "A camera"
-        extra = {"exif": exif} if kind in ("JPEG", "PNG", "WEBP", "TIFF") else {}
-        buffer = io.BytesIO()
-        _in_mode(photo, mode).save(buffer, kind, **options, **extra)
-        files[" ".join([kind, mode, *map(str, options.values())])] = buffer.getvalue()
-    return files
+    """The photo ([H, W, 3] uint8 RGB) as files, by kind, mode and options."""
+    return {
+        " ".join([kind, mode, *map(str, options.values())]): photo_file(photo, kind, mode, **options)
+        for kind, mode, options in (*_WRITTEN, *_heif())
+    }
+
+
+def photo_file(photo: np.ndarray, kind: str, mode: str, **options: object) -> bytes:
+    """One of them. JPEG, PNG, WebP, TIFF and HEIC carry EXIF data: turn it by 90 degrees clockwise."""
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010F] = 6, "A camera"
+    if kind in ("JPEG", "PNG", "WEBP", "TIFF", "HEIF"):
+        options["exif"] = exif.tobytes()
+    if "save_all" in options:
+        options["append_images"] = [_in_mode(255 - photo, mode)]
+    buffer = io.BytesIO()
+    _in_mode(photo, mode).save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def _heif() -> tuple[tuple[str, str, dict[str, object]], ...]:
+    if not reads_heif():
+        return ()
+    import pillow_heif
+
+    pillow_heif.register_heif_opener()
+    return ("HEIF", "RGB", {}), ("HEIF", "RGBA", {})
 
 
 def damaged(data: bytes, seed: int) -> bytes:
@@ -66,6 +92,8 @@ def damaged(data: bytes, seed: int) -> bytes:
 def _in_mode(photo: np.ndarray, mode: str) -> Image.Image:
     if mode == "I;16":
         return Image.fromarray(photo[..., 1].astype(np.uint16) * 257)
+    if mode == "I":
+        return Image.fromarray(photo[..., 1].astype(np.int32) * 2**23)
     if mode == "F":
         return Image.fromarray(photo[..., 1].astype(np.float32) / 255.0)
     return Image.fromarray(photo).convert(mode)
