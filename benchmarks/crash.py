@@ -7,7 +7,7 @@ tells each that was committed; between them it renames, adds a photo, imports a 
 moment drawn evenly over the time that twelve creations take; every fourth time from before a new store is made until
 its first tune is in it. Finding the faces writes nothing, so it is done once, ahead.
 
-Target: 0 committed tunes lost (or back from the dead), 0 half tunes, 0 bytes of orphans after ``purge``.
+Target: 0 committed tunes lost (or deleted ones back), 0 half tunes, 0 bytes of orphans after ``purge``.
 """
 
 from __future__ import annotations

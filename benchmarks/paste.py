@@ -1,6 +1,6 @@
 """Six swapped faces back into a 4K picture, next to insightface's full-frame paste: python benchmarks/paste.py
 
-Both paste what one and the same swapper painted into one and the same crops, in the same run. insightface has no paste
+Both paste what the same swapper painted into the same crops, in the same run. insightface has no paste
 of its own to call, so its time is ``INSwapper.get(paste_back=True)`` less ``get(paste_back=False)``; ours is what
 ``swap_faces`` does between the model and the finished picture. Target: at least 10 times faster.
 """

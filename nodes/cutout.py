@@ -44,7 +44,7 @@ def cutout(latent: Tensor, declared: object) -> Cutout:
     """What ``latent`` [B, C, H, W] is of, by what an extension left under ``faceid_whole``, if anything.
 
     Raises:
-        AdapterError: what it left there cannot be.
+        AdapterError: what it left there is not possible.
     """
     size = (latent.shape[-2], latent.shape[-1])
     if declared is None:
@@ -52,15 +52,15 @@ def cutout(latent: Tensor, declared: object) -> Cutout:
     found = _read(declared, len(latent), size) if isinstance(declared, Mapping) else None
     if found is None:
         raise AdapterError(
-            f"An extension says under {WHOLE!r} of {len(latent)} x {size[1]}x{size[0]}: {declared!r}, which cannot be. "
-            f"{', '.join(_PLACE)} belong together, in cells of the latent, and pictures has a number for each latent. "
-            "Remove that extension, or FaceID."
+            f"An extension says under {WHOLE!r} of {len(latent)} x {size[1]}x{size[0]}: {declared!r}, which is not "
+            f"possible. {', '.join(_PLACE)} belong together, in cells of the latent, and pictures has a number for "
+            "each latent. Remove that extension, or FaceID."
         )
     return found
 
 
 def _read(given: Mapping[str, Any], count: int, size: tuple[int, int]) -> Cutout | None:
-    """What an extension says of ``count`` latents of that size; None where that cannot be."""
+    """What an extension says of ``count`` latents of that size; None where that is not possible."""
     place: list[Any] = [given.get(name) for name in _PLACE] if set(given) & set(_PLACE) else [*size, 0, 0]
     pictures = given.get("pictures", range(count))
     if not given or set(given) - {*_PLACE, "pictures"} or not isinstance(pictures, Sequence) or len(pictures) != count:

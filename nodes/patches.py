@@ -108,7 +108,7 @@ def calc_cond_batch(
     """Around one evaluation of conds: mark those that are new, and tell the layers who is active."""
     options = model_options["transformer_options"]
     run = options.get(_RUN)
-    if run is None:  # nobody shows, or the sampling did not start with a guider
+    if run is None:  # no person is shown, or the sampling did not start with a guider
         return executor(model, conds, x, sigmas, model_options)
     conds = [run.marked(cond, x) for cond in conds]
     options = {**options, _ACTIVE: run.active(sigmas)}

@@ -73,7 +73,7 @@ class FaceIDBaseModel(io.ComfyNode):
             display_name="FaceID Base Model",
             category="FaceID",
             description="One choice for both sides of the switch: the base model of the remote API, and the checkpoint "
-            "here that looks the same. Which belong together stands in a table you can edit.",
+            "here that looks the same. A table that you can edit says which belong together.",
             search_aliases=["base tune", "astria gallery", "checkpoint"],
             inputs=[
                 io.Combo.Input(

@@ -180,7 +180,7 @@ class FaceIDCorrectFace(io.ComfyNode):
                     "How much of the restored face is shown; lowered where it would cost the likeness.",
                     default=0.8,
                 ),
-                TuneSocket.Input("tune", optional=True, tooltip="Whom the faces are to go on showing."),
+                TuneSocket.Input("tune", optional=True, tooltip="The person that the faces must keep showing."),
             ],
             outputs=[io.Image.Output(display_name="images", tooltip="The pictures with sharp faces.")],
             hidden=[io.Hidden.unique_id],

@@ -96,7 +96,7 @@ def retouched(images: Tensor, retouch: Callable[[np.ndarray, int], Retouched]) -
 
 
 def _scaled(transparency: Tensor, like: Tensor) -> Tensor:
-    """[B, H, W, 1] of the height, width, number type and device of [B, h, w, C]; of the same size, to the bit."""
+    """[B, H, W, 1] of the height, width, number type and device of [B, h, w, C]; bit for bit at the same size."""
     if transparency.shape[1:3] != like.shape[1:3]:
         moved = transparency.movedim(-1, 1).to(torch.float32)
         moved = torch.nn.functional.interpolate(moved, like.shape[1:3], mode="bilinear", antialias=True)

@@ -87,7 +87,7 @@ class SamplingRun:
         """Mark every member of the guider's conds; ``latent`` [B, C, H, W] is the whole of what is sampled.
 
         Raises:
-            AdapterError: an extension says of it what cannot be.
+            AdapterError: what an extension says of it is not possible.
         """
         self._cutout = cutout(latent, self._declared)
         if not self._cutout.is_declared:
@@ -121,7 +121,7 @@ class SamplingRun:
         """(attention, what its layers read) of each identity that acts in a UNet call on ``x`` [B, C, h, w].
 
         Raises:
-            AdapterError: nobody can say which row of the call shows what.
+            AdapterError: it is unknown which row of the call shows what.
         """
         rows = self._rows(markers, x)
         return tuple(
@@ -145,14 +145,16 @@ class SamplingRun:
         return self._as_cond(marker(sampled.pictures, size, sampled.corner, positive=positive))
 
     def _tell_of_counts(self, pictures: int) -> None:
-        """A value for each picture that is not there for each, or is there for more, is never silent."""
+        """Tell it when a list with a value for each picture is shorter or longer than the batch."""
         for identity in self.identities:
             for name, count in identity.attention.per_picture.items():
                 if count > pictures:
                     served = f"the first {pictures} of them" if pictures > 1 else "the first of them"
                     self._tell_once(f"FaceID: {name}: {count} for {_count(pictures, 'picture')}; only {served} count.")
                 elif count < pictures:
-                    self._tell_once(f"FaceID: {name}: {count} for {pictures} pictures; they are counted anew.")
+                    self._tell_once(
+                        f"FaceID: {name}: {count} for {pictures} pictures; they start again from the first."
+                    )
 
     @property
     def _needs_places(self) -> bool:
@@ -180,8 +182,8 @@ class SamplingRun:
         is_whole = len(x) == len(sampled.pictures) and tuple(x.shape[-2:]) == sampled.size
         if not is_whole and self._needs_pictures:
             raise AdapterError(
-                "An extension samples a prompt of its own on a part of the picture (a tile or a window), and nobody "
-                "can say which part: the masks or frames of FaceID cannot follow. Remove that extension, or the mask."
+                "An extension samples a prompt of its own on a part of the picture (a tile or a window), and does not "
+                "say which part: the masks or frames of FaceID cannot follow. Remove that extension, or the mask."
             )
         if is_whole:
             return self._marks(positive=positive)

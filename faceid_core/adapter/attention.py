@@ -111,13 +111,14 @@ def identity_kv(adapter: Adapter, tokens: IdentityTokens, heads: Sequence[int]) 
 
 @dataclass(frozen=True, eq=False)
 class ReadyIdentity:
-    """One identity made ready for one make-up of a UNet call: all that a layer reads, and nothing it has to look up.
+    """One identity made ready for UNet calls with the same rows of the same pictures: all that a layer reads.
 
     Attributes:
         layers: K and V of each layer, [B, heads, S, head width], in adapter-key order: views of one copy, not repeated
             for the B rows.
         bias: [B, 1, 1, S], 0 at the tokens a row looks at and -inf at the others; None where all rows look at all.
-        weights: [B, N, 1] of each grid of the UNet, finest first: what of the identity is shown where; () everywhere.
+        weights: [B, N, 1] of each grid of the UNet, finest first: how much of the identity is
+            shown at each place; () for all of it everywhere.
         grids: (height, width) of each of ``weights``.
     """
 
@@ -155,14 +156,14 @@ class IdentityAttention:
     dropped by ``release``. However many rows a call has, they share that copy.
     """
 
-    # Make-ups of a call that alternate within one step: [-, +], [-] and [+] apart, tiles, windows. Each holds views and
+    # Calls with different rows alternate within one step: [-, +], [-] and [+], tiles, windows. Each holds views and
     # its masks' weights, 0.2 MB for a picture of 1024x1024; limited by those bytes.
     _READY_BYTES = 64 << 20
 
     def __init__(
         self, kv: IdentityKV, strength: float, mask: RegionMask | None = None, strengths: tuple[float, ...] = ()
     ) -> None:
-        """``strengths``: a factor on the strength for each picture of the batch, counted anew where there are more."""
+        """``strengths``: a factor on the strength for each picture of the batch; the first follows the last."""
         self.kv = kv
         self.strength = strength
         self.mask = mask
@@ -208,7 +209,7 @@ class IdentityAttention:
     def ready(
         self, rows: Rows, dtype: torch.dtype, device: torch.device, whole: tuple[int, int] | None = None
     ) -> ReadyIdentity:
-        """What the layers of a UNet call with these rows read; made once for each make-up.
+        """What the layers of a UNet call with these rows read; made once for calls with the same rows.
 
         Args:
             whole: (height, width) of the whole picture's latent; needed by a mask.

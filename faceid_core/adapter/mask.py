@@ -15,8 +15,8 @@ _LEVELS = 4  # of a UNet of SD 1.5 or SDXL: each halves the grid, rounding up
 class RegionMask:
     """Where an identity may appear: weights 0 to 1 over the whole picture.
 
-    Picture i of a batch has mask i; with fewer masks than pictures they are counted anew, and masks beyond the last
-    picture are not used.
+    Picture i of a batch has mask i; with fewer masks than pictures they start again from the first, and masks
+    beyond the last picture are not used.
     """
 
     def __init__(self, mask: Tensor) -> None:

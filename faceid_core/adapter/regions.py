@@ -43,7 +43,7 @@ def around(centres: Sequence[Centre], width: int, height: int) -> np.ndarray:
 
 
 def feathered(masks: np.ndarray, pixels: int) -> np.ndarray:
-    """The masks with borders that fade over about so many pixels; together they still make 1 everywhere."""
+    """The masks with borders that fade over about so many pixels; their sum is still 1 everywhere."""
     if not pixels:
         return masks
     import cv2

@@ -99,7 +99,7 @@ def tokens_per_face(
     """The same with each face by itself, for pictures that take turns with them: ``positive`` is [F, T, C].
 
     Raises:
-        AdapterError: as ``identity_tokens``; or a photo gave no face, so that nobody can say whose picture is whose.
+        AdapterError: as ``identity_tokens``; or a photo gave no face, so that faces and pictures cannot be matched.
     """
     if absent := sorted({*faces.skipped, *(left.photo for left in faces.left_out)}):
         numbers = ", ".join(str(photo + 1) for photo in absent)

@@ -1,1 +1,1 @@
-"""What draws a picture: ComfyUI's queue, diffusers in this process. See engine.py."""
+"""What draws a picture: ComfyUI's queue, diffusers in this process, the remote API. See engine.py."""

@@ -7,7 +7,7 @@ lora_tags.py       the LoRA files a prompt's tags name
 notes.py           what a person is told of what cannot be drawn here
 embedded/          draws here, over a single-file checkpoint
 comfyui/           draws in a running ComfyUI, through its queue
-astria/            has the remote API draw
+remote/            has the remote API draw
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ OnProgress = Callable[[str, int, int], None]  # (stage, done, total): ("loading 
 Step = Callable[[str, int, int], None]  # OnProgress that looks at the cancel event first, and raises if it is set
 
 
-class Cancelled(FaceIDError):  # noqa: N818, it is no mistake of anybody
+class Cancelled(FaceIDError):  # noqa: N818, it is not an error of anybody
     """Somebody asked the engine to stop, and it has."""
 
 
@@ -78,7 +78,7 @@ class Engine(Protocol):
 
 
 def report(on_progress: OnProgress | None, cancel: Event | None, stage: str, done: int, total: int) -> None:
-    """One step of an engine's work is done: tell it, and stop here if nobody wants the rest.
+    """Tell that one step of an engine's work is done, and stop here when the work was cancelled.
 
     Raises:
         Cancelled: ``cancel`` is set.

@@ -55,7 +55,7 @@ def _ambiguous(tag: Tag, prompt: Prompt, found: Sequence[str]) -> PromptError:
     named = [repr(_plain(name)) for name in found[:_MOST_NAMED]]
     more = f", and {len(found) - _MOST_NAMED} more" if len(found) > _MOST_NAMED else ""
     problem = f"{len(found)} LoRAs are called {tag.ref!r}: {', '.join(named)}{more}"
-    remedy = f"Write the one that is meant in full, as in <lora:{_plain(found[0])}:1>."
+    remedy = f"Write the full name of the one you want, as in <lora:{_plain(found[0])}:1>."
     return error_at(prompt.text, tag.start, problem, remedy)
 
 

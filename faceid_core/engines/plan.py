@@ -70,10 +70,10 @@ def make_plan(
         prompt: what was asked for.
         base: of the checkpoint.
         lora_names: lists the LoRA folder; called when a LoRA is needed.
-        find_people: finds whom the tags name; called when the text names somebody.
+        find_people: finds the people that the tags name; called when the text names any.
 
     Raises:
-        PromptError: a parameter cannot be used here, or a tag names nobody or no LoRA; says where in the prompt.
+        PromptError: a parameter cannot be used here, or a tag names no tune or no LoRA; says where in the prompt.
     """
     settings = resolve(prompt, TRAINED_SIDE[base])
     needs_lcm = settings.scheduler.needs_lcm

@@ -91,7 +91,7 @@ class ModelFile:
             dtype: of the floating-point ones; left out: as in the file.
 
         Raises:
-            FaceIDError: the room's own: the file cannot be read any more, is another one by now, or holds NaN.
+            FaceIDError: the room's own: the file cannot be read any more, was replaced by another, or holds NaN.
         """
         keys = list(self.tensors if keys is None else keys)
         try:

@@ -1,4 +1,4 @@
-"""The one table of how each kind of model file is told, by keys that only it has and by shapes.
+"""The one table of how each kind of model file is recognised, by keys that only it has and by shapes.
 
 The first line that holds decides, so what contains another kind's keys stands above it. Sources: each project's own
 loader and published key lists (docs/facts/identity-models.md 1 to 6; spandrel's detection for restorers).

@@ -253,7 +253,7 @@ def _known_global(name: str) -> _Global:
 
 def _call(function: Any, arguments: Any) -> Any:
     if not isinstance(function, _Global) or not isinstance(arguments, tuple):
-        raise CodeInFileError("a call of what is no function")
+        raise CodeInFileError("a call of something that is not a function")
     name = function.name.split()[-1]
     if name == "OrderedDict":
         found: dict[Any, Any] = {}

@@ -102,7 +102,7 @@ def _as_cond(markers: torch.Tensor) -> comfy.conds.CONDRegular:
 
 
 class _Memory(ControlBase):
-    """Asks for memory while sampling, as a ControlNet does, and is none."""
+    """Asks for memory while sampling, as a ControlNet does, without being one."""
 
     def __init__(self, needed: int) -> None:
         super().__init__()

@@ -63,7 +63,7 @@ def test_odd_values_become_none_instead_of_a_crash():
 
 
 @pytest.mark.parametrize("value", [None, [], [{"id": 1}], {"title": "x"}, {"id": None}, "OK", {"id": True}])
-def test_what_is_no_object_is_refused(value: object):
+def test_a_value_that_is_not_an_object_is_refused(value: object):
     with pytest.raises(UnexpectedObjectError, match="not a tune"):
         tune_from_json(value)
 

@@ -117,7 +117,9 @@ def tiff() -> bytes:
         (Fault(status=503), "cannot be downloaded: http://127.0.0.1:.* answers 503"),
     ],
 )
-def test_what_stays_no_image_is_named(api: FakeAstria, addresses: tuple[str, ...], fault: Fault, words: str):
+def test_an_answer_that_is_still_not_an_image_is_named(
+    api: FakeAstria, addresses: tuple[str, ...], fault: Fault, words: str
+):
     api.will(fault, "GET", f"/blobs/{addresses[2].rsplit('/')[-1]}$", times=99)
     with pytest.raises(ResultError, match=f"Image 3 of 8 {words}"):
         ask(api, lambda client: download_images(client, addresses))
@@ -134,7 +136,7 @@ def test_a_server_that_is_gone_is_named():
 
 
 @pytest.mark.parametrize("address", ["file:///etc/passwd", "nonsense", "http://"])
-def test_an_address_that_is_none_is_named(api: FakeAstria, address: str):
+def test_an_address_that_is_not_one_is_named(api: FakeAstria, address: str):
     with pytest.raises(AstriaTransportError, match=r"Image 1 of 1: .*is not an address"):
         ask(api, lambda client: download_images(client, [address]))
 

@@ -102,7 +102,7 @@ def test_another_machine_needs_tls_unless_allowed(base_url: str):
         ("https://api.astria.ai?key=1", "without a user, password"),
     ],
 )
-def test_an_address_that_is_none_is_refused(base_url: str, words: str):
+def test_an_address_that_is_not_one_is_refused(base_url: str, words: str):
     with pytest.raises(AstriaSettingsError, match=f"ASTRIA_BASE_URL.*{words}") as caught:
         AstriaSettings(Secret(KEY), base_url)
     assert "pass@" not in str(caught.value)

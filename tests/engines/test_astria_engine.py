@@ -91,7 +91,7 @@ def test_a_picture_has_a_seed_where_that_seed_draws_it_again_alone(api, store, e
     assert [picture.seed for picture in batch.pictures] == [None, None]
 
 
-def test_the_seed_of_a_batch_that_nobody_chose_is_told(api, store, engine):
+def test_the_seed_of_a_batch_that_nobody_chose_is_reported(api, store, engine):
     drawn = engine.draw(Prompt("<faceid:1:1> woman", num_images=2), store)
     (sent,) = api.prompts.values()
     assert f"seed {sent.seed} draws these 2 pictures again, together" in drawn.notes

@@ -156,7 +156,7 @@ NO_PICKLES = {
 
 
 @pytest.mark.parametrize("name", NO_MODELS)
-def test_a_file_that_is_no_model_is_told_for_what_it_is(tmp_path, name):
+def test_a_file_that_is_not_a_model_is_called_what_it_is(tmp_path, name):
     content, message = NO_MODELS[name]
     path = tmp_path / "model.safetensors"
     path.write_bytes(content)

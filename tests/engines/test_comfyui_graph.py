@@ -328,7 +328,7 @@ def test_an_address_may_be_written_as_people_do(written: str, read: str):
 
 
 @pytest.mark.parametrize("written", ["", "ftp://host", "http://", "http://host:port", "http://host:99999"])
-def test_what_is_no_address_is_refused(written: str):
+def test_a_text_that_is_not_an_address_is_refused(written: str):
     with pytest.raises(ComfyUIError, match=r"is not ComfyUI's address\. Write it as in"):
         comfyui_url(written)
 

@@ -195,7 +195,7 @@ def test_layers_that_sd15_does_not_have_are_left_out_with_a_warning(pipeline, tm
     expected = merged(pipeline, seed=0, strength=1.0)
     with loaded(pipeline, [Lora(tmp_path / "style.safetensors", 1.0, 1.0)]):
         assert relative_l2(unet_output(pipeline), unet_output(expected)) < 1e-5
-    assert "style.safetensors: 1 of its layers are none of SD 1.5, such as lora_unet_single_blocks_0" in caplog.text
+    assert "style.safetensors: 1 of its layers are not in SD 1.5, such as lora_unet_single_blocks_0" in caplog.text
 
 
 def test_identities_are_shown_through_layers_that_carry_a_lora(pipeline, adapter, tmp_path):

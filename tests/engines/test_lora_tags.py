@@ -76,7 +76,7 @@ def test_a_name_of_two_files_is_an_error_that_names_both(names, ref, named):
     assert raised.value.position == len("a cat ")
 
 
-def test_two_files_that_differ_in_case_only_are_told_apart_by_case_and_never_guessed():
+def test_of_two_files_that_differ_in_case_only_the_case_decides_and_nothing_is_guessed():
     names = ("x/Ink.safetensors", "y/ink.safetensors")
     assert found("ink", names) == "y/ink.safetensors"
     with pytest.raises(PromptError, match="2 LoRAs are called 'INK'"):

@@ -47,7 +47,7 @@ def test_escaped_and_unmatched_parentheses_are_text():
 
 
 @pytest.mark.parametrize("text", ["(red:)", "(red:much)", "(red:nan)", "(red:inf)", "(:1.5)"])
-def test_what_is_no_weight_is_text(text):
+def test_a_number_that_is_not_a_weight_is_text(text):
     assert words(text) == [(text[1:-1], 1.1)]
 
 

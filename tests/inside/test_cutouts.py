@@ -127,5 +127,5 @@ def test_a_mask_larger_than_what_is_sampled_is_told(show, caplog, size):
     ids=str,
 )
 def test_what_cannot_be_stops_with_a_sentence(show, whole):
-    with pytest.raises(AdapterError, match=r"'faceid_whole' of 1 x 24x16: .*, which cannot be"):
+    with pytest.raises(AdapterError, match=r"'faceid_whole' of 1 x 24x16: .*, which is not possible"):
         draw(show(), latent(), whole)

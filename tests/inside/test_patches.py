@@ -186,7 +186,7 @@ def test_a_range_follows_a_model_sampling_patched_in_afterwards(model, adapter):
     assert torch.equal(draw(shown), draw(model))
 
 
-def test_a_mask_of_ones_is_no_mask_and_a_mask_of_zeros_is_nobody(model, adapter):
+def test_a_mask_of_ones_changes_nothing_and_a_mask_of_zeros_shows_nobody(model, adapter):
     plain = draw(apply(model, adapter, ALICE))
     assert torch.equal(draw(apply(model, adapter, ALICE, mask=torch.ones(1, 128, 192))), plain)
     nobody = apply(model, adapter, ALICE, mask=torch.zeros(1, 128, 192))

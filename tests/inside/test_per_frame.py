@@ -110,7 +110,9 @@ def test_more_faces_strengths_and_masks_than_frames_serve_the_first(show):
     assert_each_is(draw(shown, count=2), served(show, 6)[:2])
 
 
-@pytest.mark.parametrize(("frames", "message"), [(2, "only the first 2 of them count"), (8, "counted anew")])
+@pytest.mark.parametrize(
+    ("frames", "message"), [(2, "only the first 2 of them count"), (8, "start again from the first")]
+)
 def test_another_number_of_faces_than_frames_is_told(show, caplog, frames, message):
     draw(show(frames_of(4), faces_per_frame=True), count=min(frames, FRAMES))
     assert f"faces: 4 for {min(frames, FRAMES)} pictures" in caplog.text and message in caplog.text

@@ -22,7 +22,7 @@ def like_a_pickle(tmp_path):
     raise AssertionError("no header of such a length")
 
 
-def test_each_container_is_told_from_the_others(tmp_path, like_a_pickle):
+def test_each_container_is_recognised(tmp_path, like_a_pickle):
     zipped, legacy = tmp_path / "zip.pth", tmp_path / "legacy.pth"
     torch.save({"weight": torch.ones(1)}, zipped)
     torch.save({"weight": torch.ones(1)}, legacy, _use_new_zipfile_serialization=False)

@@ -76,7 +76,7 @@ CASES = [(kind, shapes) for kind, layouts in LAYOUTS.items() for shapes in layou
 
 
 @pytest.mark.parametrize(("kind", "shapes"), CASES, ids=[kind.name for kind, _ in CASES])
-def test_each_published_layout_is_told(tmp_path, kind, shapes):
+def test_each_published_layout_is_recognised(tmp_path, kind, shapes):
     path = hollow_safetensors(tmp_path / "model.safetensors", shapes)
     assert open_model_file(path, READER).kind is kind
 
@@ -130,7 +130,7 @@ FULL, HALF = torch.float32, torch.float16
 @pytest.mark.slow
 @pytest.mark.parametrize("write", [write_bin, write_safetensors])
 @pytest.mark.parametrize("name", ["ip-adapter.bin", "ip-adapter-faceid-portrait_sdxl_unnorm.bin"])
-def test_instantids_file_is_told_by_its_full_precision_whatever_its_name(tmp_path, write, name):
+def test_instantids_file_is_recognised_by_its_full_precision_whatever_its_name(tmp_path, write, name):
     (tmp_path / "ipadapter").mkdir()  # the folder pytest makes is named after this test
     path = write(tmp_path / "ipadapter" / name, unnorm_tensors(FULL, FULL))
     with pytest.raises(AdapterError, match=r"this is the adapter of InstantID, not a FaceID model.*antelopev2"):
@@ -140,7 +140,7 @@ def test_instantids_file_is_told_by_its_full_precision_whatever_its_name(tmp_pat
 
 
 @pytest.mark.parametrize("place", ["instantid/ip-adapter.bin", "ipadapter/InstantID_fp16.bin", "x/instant-id.bin"])
-def test_a_half_precision_instantid_is_told_by_its_folder_or_name(tmp_path, place):
+def test_a_half_precision_instantid_is_recognised_by_its_folder_or_name(tmp_path, place):
     path = tmp_path / place
     path.parent.mkdir()
     with pytest.raises(AdapterError, match="this is the adapter of InstantID, not a FaceID model"):
@@ -156,7 +156,7 @@ def test_the_published_unnorm_is_taken_under_any_name_and_a_conversion_under_its
     assert load_adapter(named).spec.variant is Variant.PORTRAIT_UNNORM
 
 
-def test_where_nothing_tells_the_two_the_user_is_asked(tmp_path):
+def test_where_nothing_distinguishes_the_two_the_user_is_asked(tmp_path):
     path = write_bin(tmp_path / "model.bin", unnorm_tensors(HALF, HALF))
     with pytest.raises(
         AdapterError, match=r"Portrait unnorm and InstantID have the same tensors.*draws somebody else.*Rename"

@@ -169,13 +169,13 @@ OF_FACES = {"face_swap": True, "face_correct": True, "inpaint_faces": True}
 
 
 @pytest.mark.slow
-def test_a_picture_without_a_face_comes_back_to_the_bit_with_a_note_for_each_step(cat, six, tools):
+def test_a_picture_without_a_face_comes_back_bit_for_bit_with_a_note_for_each_step(cat, six, tools):
     done = retouch_picture(cat, asking(super_resolution=True, **OF_FACES), six[:1], tools, 42, preview=True)
     np.testing.assert_array_equal(done.picture, repeat_pixels(cat))
     assert {note.split(":")[0] for note in done.notes} == set(OF_FACES)
 
 
-def test_faces_too_small_come_back_to_the_bit_with_a_note(t1, six, tools):
+def test_faces_that_are_too_small_come_back_bit_for_bit_with_a_note(t1, six, tools):
     small = cv2.resize(t1, None, fx=0.12, fy=0.12, interpolation=cv2.INTER_AREA)
     assert find_faces([small], tools.pack).photos[0].faces, "there are faces, they are small"
     done = retouch_picture(small, asking(face_swap=True, face_correct=True), six[:1], tools, 42, preview=True)

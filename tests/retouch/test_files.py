@@ -141,7 +141,7 @@ def test_swappers_of_other_embeddings_are_refused_by_name(tmp_path, name, nothin
         load_swapper(file)
 
 
-def test_a_swapper_nobody_knows_is_refused(tmp_path, nothing_heavy):
+def test_an_unknown_swapper_is_refused(tmp_path, nothing_heavy):
     with pytest.raises(RetouchError, match="an unknown swapper of 128 pixels and no embedding map"):
         load_swapper(write_swapper(tmp_path / "mine.onnx"))
     with pytest.raises(RetouchError, match="an unknown swapper of 512 pixels"):

@@ -141,7 +141,7 @@ def test_a_picture_without_a_face_comes_back_as_it_was(cat, same_restored):
     assert result.notes == ("no face to restore",)
 
 
-def test_no_visibility_is_no_change(t1, found, same_restored):
+def test_a_visibility_of_zero_changes_nothing(t1, found, same_restored):
     result = restore_faces(t1, found, same_restored, visibility=0.0)
     assert result.picture is t1
     assert result.notes == ("visibility is 0: the restored faces are not visible",)
@@ -165,7 +165,7 @@ def unit_of_full(picture, face, restorer, pack):
     return unit(restore_faces(picture, [face], restorer, visibility=1.0).picture, face, pack)
 
 
-def test_a_face_of_nobody_known_is_compared_with_itself(t1, found, six, pack):
+def test_a_face_of_an_unknown_person_is_compared_with_itself(t1, found, six, pack):
     morph = Morph(t1, found[3]).restorer()
     for people in ([], [six[5]]):
         result = restore_faces(t1, [found[2]], morph, visibility=1.0, people=people, pack=pack)

@@ -320,7 +320,7 @@ def test_people_and_picture_have_to_be_read_with_one_pack(t1, six, painter, pack
 
 
 @pytest.mark.parametrize("bad", [np.full((886, 1280), 255.0), np.full((886, 1280), np.nan), np.ones((886, 1280, 3))])
-def test_a_mask_that_is_none_is_refused(t1, six, painter, pack, bad):
+def test_a_mask_that_is_not_one_is_refused(t1, six, painter, pack, bad):
     with pytest.raises(RetouchError, match=r"mask: (its values must go from 0|one number per pixel)"):
         swapped(t1, six, painter, pack, mask=bad)
 

@@ -41,14 +41,14 @@ def test_equal_bytes_are_kept_once(blobs: Blobs) -> None:
     assert len(list(blobs.older_than(ALL))) == 1
 
 
-def test_removing_tells_the_bytes_freed_and_may_be_repeated(blobs: Blobs) -> None:
+def test_removing_returns_the_bytes_freed_and_may_be_repeated(blobs: Blobs) -> None:
     name = blobs.put(b"a photo")
     assert [blobs.remove(name), blobs.remove(name)] == [7, 0]
     with pytest.raises(TuneError, match="cannot be read"):
         blobs.get(name)
 
 
-def test_only_old_files_are_old(blobs: Blobs) -> None:
+def test_only_files_older_than_the_limit_are_listed(blobs: Blobs) -> None:
     name = blobs.put(b"a photo")
     assert list(blobs.older_than(timedelta(hours=1))) == []
     assert list(blobs.older_than(ALL)) == [name]

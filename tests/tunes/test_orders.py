@@ -29,7 +29,7 @@ def test_orders_are_read(text: str, orders: dict) -> None:
     ["2", "ignore", "2 ignore 3", "2 face", "2 face x", "2 face -1", "2 face 1.5", "1 weight 0", "1 weight nan",
      "1 weight 1e9", "1 at 0.5", "1 at 2 0", "1 use, 2 ignore", "1 delete", "2ignore"],
 )  # fmt: skip
-def test_what_is_no_order_is_quoted(text: str) -> None:
+def test_words_that_are_not_an_order_are_quoted(text: str) -> None:
     with pytest.raises(TuneError, match=r"says nothing about a photo\..*Write the image number") as caught:
         parse_orders(f"1 use; {text}")
     assert repr(text) in str(caught.value)

@@ -127,7 +127,7 @@ def test_a_title_is_found_however_it_was_typed(store: TuneStore, create: Callabl
     ["Anna\u00a02026", " Anna  2026 ", "Anna\u20032026", "An\u200bna 2026", "\ufeffAnna 2026", "Anna \u200e2026\u200f"],
     ids=ascii,
 )
-def test_spaces_and_what_nobody_sees_make_no_other_title(store: TuneStore, create, typed: str) -> None:
+def test_spaces_and_invisible_characters_make_no_other_title(store: TuneStore, create, typed: str) -> None:
     tune = create("Anna 2026")
     assert store.find(typed) == tune
     assert check_title(typed) == "Anna 2026"

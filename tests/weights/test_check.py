@@ -61,12 +61,12 @@ def test_another_revision_differs_and_is_not_called_damaged(placed, folders, rec
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n", "a Git LFS pointer"),
     ],
 )
-def test_what_is_no_model_is_called_by_its_name(placed, folders, content, says):
+def test_a_file_that_is_not_a_model_is_called_what_it_is(placed, folders, content, says):
     check = verify(placed(content), folders)
     assert check.state is State.DAMAGED and check.detail == f"it is {says} saved under the model's name"
 
 
-def test_an_unknown_hash_is_told(placed, folders, detector):
+def test_an_unknown_hash_is_reported(placed, folders, detector):
     check = verify(placed(detector, sha256=None), folders)
     assert check.state is State.FOUND and check.detail == "no published sha256 is known"
     assert check.sha256 == hashlib.sha256(detector).hexdigest()

@@ -137,7 +137,7 @@ def test_a_damaged_part_of_an_earlier_download_is_thrown_away_and_downloaded_ane
     assert "damaged" in told[-1]
 
 
-def test_anew_is_tried_once(server, model, detector, folders, get):
+def test_a_damaged_part_is_downloaded_again_only_once(server, model, detector, folders, get):
     entry = model(server.serve("/model.onnx", detector, corrupts(7), corrupts(7)), detector)
     folders.of("ipadapter")[0].mkdir(parents=True)
     folders.target(entry).with_name("model.onnx.part").write_bytes(b"?" * 100_000)
@@ -275,7 +275,7 @@ def test_a_name_that_cannot_be_resolved_is_the_same(model, detector, get):
         get(model("http://models.invalid/model.onnx", detector))
 
 
-def test_an_address_that_is_none_leads_nowhere(model, detector, get):
+def test_an_address_that_is_not_one_is_refused(model, detector, get):
     with pytest.raises(DownloadError, match=r"models\.example/model\.onnx cannot be followed"):
         get(model("models.example/model.onnx", detector))
 

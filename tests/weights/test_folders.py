@@ -153,7 +153,7 @@ def test_comfyuis_desktop_application_keeps_its_models_apart_from_the_program(tm
     assert model_folders(tmp_path).of("loras") == (tmp_path / "models" / "loras",)
 
 
-def test_the_lists_of_comfyui_itself_will_do(tmp_path):
+def test_the_folder_lists_of_comfyui_itself_are_taken(tmp_path):
     folders = ModelFolders({"ipadapter": [str(tmp_path / "a"), str(tmp_path / "b")]})
     assert folders.of("ipadapter") == (tmp_path / "a", tmp_path / "b")
     with pytest.raises(WeightsError, match='No folder is known for "loras"'):

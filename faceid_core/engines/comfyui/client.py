@@ -71,7 +71,7 @@ class ComfyUI:
         self.address = address(url)
 
     async def check(self) -> None:
-        """Make sure that this is a ComfyUI. A redirect, as from http to https, is followed for good."""
+        """Make sure that this is a ComfyUI. A redirect, as from http to https, is followed once for all."""
         status, landed, body = await self._request("GET", "system_stats")
         if status in (401, 403):
             remedy = "Put its user name and password into the address: https://NAME:PASSWORD@HOST."

@@ -64,7 +64,7 @@ def find_comfyui(urls: Sequence[str] = (DEFAULT_URL,)) -> str | None:
 class ComfyUIEngine:
     """Draws in the ComfyUI at a URL.
 
-    People come along: a tune the prompt names is kept in that ComfyUI too, once, under a title that is its own
+    People are sent along: a tune that the prompt names is kept in that ComfyUI too, once, under a title of its own
     (``title_there``). The photos go through its temporary folder; pictures are fetched from there, nothing is put into
     its output folder.
 
@@ -203,7 +203,7 @@ def _notes_of_retouching(prompt: Prompt, said: str) -> list[str]:
 
 
 def _teller(on_progress: OnProgress | None, cancel: Event | None) -> Tell:
-    """``report``, which tells nobody the same twice."""
+    """``report`` that does not repeat what it said last."""
     told: tuple[str, int, int] | None = None
 
     def tell(stage: str, done: int, total: int) -> None:

@@ -208,7 +208,7 @@ def _batch(members: Sequence[str]) -> dict[str, Any]:
 
 
 def _once(unique: str) -> dict[str, str]:
-    """An input that the node does not have: ComfyUI passes it to nobody, but takes the node for another one by it."""
+    """An input that the node does not have. ComfyUI ignores it, but takes the node for a new one because of it."""
     return {"job": unique}
 
 

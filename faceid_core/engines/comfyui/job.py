@@ -26,7 +26,7 @@ from .graph import Job, Stage
 Tell = Callable[[str, int, int], None]
 
 WAITING = "waiting in the queue"
-_TICK = 0.1  # seconds between two looks at what the websocket told, and at the caller's wish to stop
+_TICK = 0.1  # seconds between two looks at the websocket's messages, and at whether the caller stops the job
 _LOOK = 1.0  # seconds between two looks at queue and history while the websocket says nothing ...
 _LOOK_LISTENING = 5.0  # ... and while it does
 _FAILED_LOOKS = 4  # in a row, until ComfyUI is given up
@@ -243,6 +243,6 @@ def raise_failure(status: dict[str, Any], address: str) -> None:
 
 def _our_errors() -> dict[str, type[FaceIDError]]:
     """The errors of our nodes by name."""
-    from ...retouch import RetouchError  # loads torch, which sending a prompt away needs nothing of
+    from ...retouch import RetouchError  # imports torch, which sending a prompt does not need
 
     return {kind.__name__: kind for kind in (*_OURS, RetouchError)}

@@ -37,7 +37,7 @@ class ComfyModels:
 
 
 def check_nodes(info: NodeInfo, address: str) -> None:
-    """Raises ComfyUIError when ComfyUI lacks our nodes, or is too old to have those of its own that we use."""
+    """Raises ComfyUIError when ComfyUI lacks our nodes, or is too old for the nodes of its own that are used here."""
     if missing := [kind for kind in OURS if kind not in info]:
         some = "these" if len(missing) < len(OURS) else "the"
         raise ComfyUIError(

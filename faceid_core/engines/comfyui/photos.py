@@ -1,7 +1,7 @@
 """The photos of a tune as ComfyUI can take them: PNG files of one size.
 
 ComfyUI's IMAGE is a batch, so all photos of one node have one size; its own nodes make them so by stretching and
-cutting. And its LoadImage reads a JPEG a little otherwise than Pillow does (up to 0.33: 1 of 255 on average, mirrored
+cutting. And its LoadImage reads a JPEG a little differently from Pillow (up to 0.33: 1 of 255 on average, mirrored
 EXIF orientations not at all, transparency not over white). So the photos are decoded here, as everywhere in this
 package, and sent as the pixels themselves.
 
@@ -34,7 +34,7 @@ _MARGIN = 0.75  # of the face's larger side, on each side
 def sendable_photos(tune: Tune, store: TuneStore) -> Iterator[tuple[str, bytes]]:
     """(file name, PNG) of each photo that is used, in order; all PNGs have the same size.
 
-    Photos of several people are sent as the face that is meant, unless it is the only photo and the largest face.
+    A photo of several people is sent as the tune's face alone, unless it is the only photo and the largest face.
 
     Raises:
         TuneError: a kept photo is missing; names tune and image.

@@ -105,7 +105,7 @@ class DiffusersEngine:
             lora_names=files,
             find_people=partial(self._find_people, prompt, store, step),
         )
-        # CLIP ViT-H, where it is needed, is as large as the other parts; it is gone again when they come.
+        # CLIP ViT-H, where it is needed, is as large as the other parts; it is released before they are read.
         tokens = tuple(self._identity_tokens(person.faces, step) for person in plan.people)
         from .loaded_model import LoadedModel, Order
 

@@ -1,7 +1,7 @@
 """LoRA files on a diffusers UNet and its text encoder for one drawing, and the adapter's own LoRA in the UNet.
 
 LoRA files are computed beside the layers they change, so the weights stay as they are and nothing has to be taken back.
-diffusers' own loader is not used: with transformers from 5.6 on it drops a LoRA's text encoder part without a word.
+diffusers' own loader is not used: with transformers from 5.6 on it drops a LoRA's text encoder part silently.
 Source: Hu et al., "LoRA", 2021; the file layouts of kohya-ss/sd-scripts, diffusers and PEFT.
 """
 
@@ -187,7 +187,7 @@ def _deltas(lora: Lora, layers: Mapping[str, Layer]) -> dict[str, _Delta]:
     if not found:
         raise CheckpointError(f"{file.name}: none of its layers is one of SD 1.5 (the first is {strange[0]!r}).")
     if strange:
-        log.warning("%s: %d of its layers are none of SD 1.5, such as %s.", file.name, len(strange), strange[0])
+        log.warning("%s: %d of its layers are not in SD 1.5, such as %s.", file.name, len(strange), strange[0])
     return {name: delta for name, delta in found.items() if delta}
 
 

@@ -1,6 +1,6 @@
 """Denoising on a diffusers UNet with a diffusers scheduler, one picture at a time.
 
-Not diffusers' own pipeline call, which does otherwise what makes a prompt the same picture here and in ComfyUI: all
+Not diffusers' own pipeline call, which differs in what makes a prompt the same picture here and in ComfyUI. Here all
 noise is drawn on the CPU from the picture's own seed (the same on every device and in every batch), everything but the
 UNet is computed in float32, and guidance below 1 still weighs the negative prompt.
 """
@@ -89,7 +89,7 @@ def draw_latent(
         on_step(done, total)
     if not latent.isfinite().all():
         raise FaceIDError(
-            "The picture came out as numbers that are none (NaN): a weight in the text or a strength is far too high, "
+            "The picture came out as NaN instead of numbers: a weight in the text or a strength is far too high, "
             "or the checkpoint is damaged."
         )
     return latent

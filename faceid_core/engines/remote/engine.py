@@ -197,7 +197,7 @@ async def money_notes(client: AstriaClient, prompt: RemotePrompt) -> tuple[str, 
 
 
 def _batch_seed_note(asked: Prompt, made: RemotePrompt) -> list[str]:
-    """The seed of a batch that was asked for without one: no picture of it has a seed of its own to say so."""
+    """The seed of a batch that was ordered without one: its pictures have no seed that could say so."""
     if asked.seed is not None or asked.num_images == 1 or made.seed is None:
         return []
     return [f"seed {made.seed} draws these {asked.num_images} pictures again, together"]

@@ -195,7 +195,7 @@ def _read(told: Any) -> Pending:
         raise ValueError("no time")
     text = told.get("text")
     if not isinstance(text, str | None):
-        raise TypeError("the text is none")
+        raise TypeError("there is no text")
     return Pending(
         seed=_number(told["seed"]),
         began=began,

@@ -173,7 +173,7 @@ def remote_title(tune: Tune) -> str:
 
 
 def surroundings(photo: TunePhoto) -> tuple[int, int, int, int] | None:
-    """What of a photo of several people is sent: left, top, right, bottom around the one who is meant. None: all."""
+    """What is sent of a photo of several people: left, top, right, bottom around the tune's person. None: all."""
     face = photo.face
     if face is None or not face.others:
         return None
