@@ -39,7 +39,7 @@ HUGE = 750_000_000_000  # float32 numbers: 3 TB
 ROOMS = {
     "adapter": load_adapter,
     "checkpoint": open_checkpoint,
-    "LoRA": lambda path: _deltas(Lora(path, 1.0), {"lora_unet_a": torch.nn.Linear(8, 8)}),
+    "LoRA": lambda path: _deltas(Lora(path, 1.0, 1.0), {"lora_unet_a": torch.nn.Linear(8, 8)}),
     "restorer": load_restorer,
     "swapper": load_swapper,
     "upscaler": load_upscaler,
