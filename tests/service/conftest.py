@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import shutil
 import threading
 from collections.abc import Iterator
@@ -25,6 +26,18 @@ from support.drawing import TestPictures
 __all__ = ["migrated"]
 
 
+class Kept(logging.Handler):
+    """Keeps what is logged as an error."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.records: list[logging.LogRecord] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        logging.Formatter().format(record)
+        self.records.append(record)
+
+
 class Served:
     """A service that runs: its address, and what is behind it."""
 
@@ -35,8 +48,14 @@ class Served:
         self.service = Service(self.store, self.jobs, embedded_pack(), base_models(SHIPPED), settings)
         self.worker = Worker(self.jobs, self.store, lambda job: self.engine)
         self.url = ""
+        self._log = Kept()
+        logging.getLogger("faceid.service").addHandler(self._log)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+
+    def errors(self) -> list[str]:
+        """What the service has logged as its own faults."""
+        return [record.getMessage() + "\n" + str(record.exc_text or record.exc_info) for record in self._log.records]
 
     def start(self) -> None:
         self._thread.start()

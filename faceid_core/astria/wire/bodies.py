@@ -109,7 +109,8 @@ def _read_urlencoded(body: bytes, limits: BodyLimits) -> list[tuple[str, Nested]
 
 
 async def _read_multipart(request: web.BaseRequest, limits: BodyLimits) -> AsyncIterator[tuple[str, Nested]]:
-    from aiohttp import BodyPartReader
+    from aiohttp import BodyPartReader, ClientPayloadError
+    from aiohttp.http_exceptions import HttpProcessingError
 
     parts = files = size = 0
     try:
@@ -139,6 +140,8 @@ async def _read_multipart(request: web.BaseRequest, limits: BodyLimits) -> Async
         LookupError,
         EOFError,
         RuntimeError,
+        ClientPayloadError,
+        HttpProcessingError,
     ) as error:  # aiohttp's reader raises these, depending on its version
         raise MalformedRequestError(f"The form cannot be read: {str(error)[:200]}.") from None
 

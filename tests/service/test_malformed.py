@@ -1,0 +1,125 @@
+"""Bodies that no client should send: answered with 4xx, never with 5xx, whatever they are."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+
+from .conftest import Served
+from .test_page import BASE, PHOTO, tune
+
+COUNT = int(os.environ.get("FACEID_TEST_BODIES", "300"))
+TEXTS = [
+    *(
+        "",
+        "a lake",
+        "<faceid:1:1> man",
+        "<faceid:1",
+        "\ud800",
+        "\x00",
+        "a" * 70_000,
+        "--brand_new_flag",
+        "(((",
+        "{{x}}",
+    ),
+    *(
+        "NaN",
+        "1e999",
+        "-1",
+        "9" * 5000,
+        "²",
+        "true",
+        "null",
+        "[]",
+        "\u202e",
+        "http://[::1",
+        "data:,",
+        "data:image/png;base64,!",
+    ),
+]
+VALUES = [None, True, -1, 2**70, 1e308, float("nan"), [], {}, [[]], {"a": {"b": [None]}}, *TEXTS]
+FIELDS = """text negative_prompt num_images seed steps cfg_scale scheduler w h aspect_ratio ar style super_resolution
+    color_grading input_image input_image_url input_image_base64 mask_image callback denoising_strength controlnet
+    backend_version title name images image_urls model_type base_tune_id branch token characteristics
+    prompts_attributes unknown""".split()
+FILE_NAMES = [None, "x.jpg", "\u202e"]
+ENDS = ["", "[]", "[0]", "[x][y]", "["]
+JSON = {"Content-Type": "application/json"}
+
+
+def bodies(seed: int) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(path, what requests sends)."""
+    dice = random.Random(seed)
+    while True:
+        kind = dice.choice(["prompt", "tune"])
+        given = {dice.choice(FIELDS): dice.choice(VALUES) for _ in range(dice.randint(0, 5))}
+        make = dice.choice([as_json, as_fields, as_files, damaged, damaged])
+        yield f"/tunes/{BASE}/prompts" if kind == "prompt" else "/tunes", make(dice, kind, given)
+
+
+def as_json(dice: random.Random, kind: str, given: dict[str, Any]) -> dict[str, Any]:
+    return {"data": json.dumps({kind: given} if dice.random() < 0.8 else given), "headers": JSON}
+
+
+def as_fields(dice: random.Random, kind: str, given: dict[str, Any]) -> dict[str, Any]:
+    return {"data": {raw(f"{kind}[{name}]{dice.choice(ENDS)}"): raw(value) for name, value in given.items()}}
+
+
+def as_files(dice: random.Random, kind: str, given: dict[str, Any]) -> dict[str, Any]:
+    files = [(f"{kind}[{name}]", (dice.choice(FILE_NAMES), raw(value))) for name, value in given.items()]
+    return {"files": [*files, (f"{kind}[images][]", ("1.png", PHOTO.read_bytes()[: dice.randrange(2000)]))]}
+
+
+def damaged(dice: random.Random, kind: str, given: dict[str, Any]) -> dict[str, Any]:
+    """A good form, with some bytes changed, cut somewhere."""
+    files = {f"{kind}[text]": (None, "a lake"), f"{kind}[images][]": ("1.png", PHOTO.read_bytes()[:500])}
+    whole = bytearray(requests.Request("POST", "http://x", files=files).prepare().body)
+    boundary = whole[2:34].decode("latin-1") if dice.random() < 0.5 else "x"
+    for _ in range(dice.randint(1, 20)):
+        whole[dice.randrange(len(whole))] = dice.randrange(256)
+    content_type = {"Content-Type": f"multipart/form-data; boundary={boundary}"}
+    return {"data": bytes(whole[: dice.randrange(len(whole))]), "headers": content_type}
+
+
+def raw(value: Any) -> bytes:
+    return str(value).encode("utf-8", "surrogatepass")[:300]
+
+
+@pytest.mark.slow
+def test_no_body_is_answered_with_a_fault_of_ours(served: Served) -> None:
+    served.engine.gate.clear()
+    tune(served)
+    session = requests.Session()
+    for (path, options), number in zip(bodies(1), range(COUNT), strict=False):
+        answer = session.post(served.url + path, **options)
+        assert answer.status_code < 500, (number, path, options, served.errors())
+        if answer.status_code >= 400:
+            assert isinstance(answer.json(), dict) and answer.json()
+
+
+ODD = [
+    b'{"prompt":' * 10_000,
+    b"[" * 100_000,
+    b'{"prompt":{"text":"\\ud800"}}',
+    b'{"prompt":{"text":"\\u0000"}}',
+    b"[]",
+    b"1",
+    b'{"prompt":{"text":"a","seed":1e400}}',
+    b'{"prompt":{"text":"a","seed":NaN}}',
+    b'{"prompt":[1]}',
+    b"\xff\xfe",
+    b'{"tune":"x"}',
+    b'{"prompt":{"text":"a","num_images":' + b"9" * 5000 + b"}}",
+]
+
+
+@pytest.mark.parametrize("body", ODD, ids=range(len(ODD)))
+def test_odd_json_is_refused_in_a_sentence(served: Served, body: bytes) -> None:
+    answer = requests.post(f"{served.url}/tunes/{BASE}/prompts", data=body, headers=JSON)
+    assert 400 <= answer.status_code < 500 and answer.json(), answer.text
