@@ -22,7 +22,7 @@ ROWS = (
     {"tunes", "adapter", "pictures"},
     {"prompts", "faces", "weights"},
     {"model_files"},
-    {"errors", "cache"},
+    {"errors", "cache", "disk"},
 )
 COMFYUI = {"comfy", "comfy_api", "comfy_extras", "comfy_execution", "folder_paths", "server", "execution", "nodes"}
 HEAVY = {

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 
+from ..disk import sync_folder
 from .errors import TuneError, TuneStorageError
 
 _INCOMING = "incoming"  # half-written files; a file elsewhere is always complete
@@ -127,15 +128,4 @@ class Blobs:
                 os.unlink(unfinished)
             raise
         for directory in (folder, self._root, os.path.dirname(self._root)):
-            _sync_directory(directory)
-
-
-def _sync_directory(path: str) -> None:
-    """Make renames in a directory durable. Windows does not need it and has no such call."""
-    if os.name == "nt":
-        return
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+            sync_folder(directory)

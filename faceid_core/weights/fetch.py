@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
+from ..disk import sync_folder
 from .check import Bar, Check, State, file_sha256, look
 from .errors import DownloadError, StorageError
 from .folders import ModelFolders
@@ -212,11 +213,6 @@ def _put_in_place(part: Path, target: Path) -> None:
     """Rename, safe from a power cut; the content is on the disk already."""
     try:
         os.replace(part, target)
-        if os.name == "posix":
-            folder = os.open(target.parent, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+        sync_folder(target.parent)
     except OSError as error:
         raise StorageError(f"{part} is complete but cannot be renamed to {target}: {error.strerror}.") from error

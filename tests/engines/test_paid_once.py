@@ -440,7 +440,7 @@ def test_a_full_disk_after_it_was_sent_and_a_stop_pay_once(api, store, engine, m
 
 def test_the_rename_of_a_note_reaches_the_disk(tmp_path, monkeypatch):
     synced = []
-    monkeypatch.setattr(journal_module, "_sync", synced.append)
+    monkeypatch.setattr(journal_module, "sync_folder", synced.append)
     journal = Journal(tmp_path / "remote")
     journal.begin("key", 1)
     journal.finish("key")

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ...astria.wire.objects_json import read_time
+from ...disk import sync_folder
 from ...errors import FaceIDError
 from ...prompts import Prompt
 from .turns import turn
@@ -157,7 +158,7 @@ class Journal:
                 stream.flush()
                 os.fsync(stream.fileno())
             os.replace(part, file)
-            _sync(self._folder)
+            sync_folder(self._folder)
         except OSError as error:
             with suppress(OSError):
                 part.unlink()
@@ -169,7 +170,7 @@ class Journal:
     def _remove(self, file: Path) -> None:
         try:
             file.unlink(missing_ok=True)
-            _sync(self._folder)
+            sync_folder(self._folder)
         except OSError as error:
             # The pictures are here. A note too many costs nothing: the same prompt fetches the same pictures again.
             _log.warning("%s: cannot be removed (%s).", file, error.strerror or error)
@@ -216,14 +217,3 @@ def _number(value: object) -> int:
 
 def _number_or_none(value: object) -> int | None:
     return None if value is None else _number(value)
-
-
-def _sync(folder: Path) -> None:
-    """The folder's own entries to the disk: a rename is not safe before that (fsync(2))."""
-    if os.name == "nt":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
