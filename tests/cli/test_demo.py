@@ -1,4 +1,7 @@
-"""``faceid demo`` as a newcomer runs it: a new home, no models, nobody to ask. Full size, so it takes a minute."""
+"""``faceid demo`` as a newcomer runs it: a new home, no models, nobody to ask. Full size, so it takes a minute.
+
+One test has it write its weights; those of a later stage are given a checkpoint that is there.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,17 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from support.checkpoint import sd15_checkpoint
 
 pytestmark = pytest.mark.full_size
 
-DEMO = [sys.executable, "-c", "import sys; from faceid_tunes.cli import main; sys.exit(main(['demo']))"]
+RUN = "import sys; from faceid_tunes.cli import main; sys.exit(main(['demo']))"
+DEMO = [sys.executable, "-c", RUN]
+WITH_CHECKPOINT = """
+import os, sys
+from faceid_tunes.faceid_core.weights import placeholder
+placeholder.write_placeholder_checkpoint = lambda path, on_tensor: os.symlink(sys.argv[1], path)
+"""
 
 
 @pytest.fixture
@@ -45,7 +55,10 @@ def test_without_weights_the_whole_way_runs_on_placeholders_and_every_file_says_
 
 @pytest.mark.parametrize("stage", ["making a checkpoint", "loading the model", "drawing"])
 def test_ctrl_c_in_any_stage_ends_with_130_and_leaves_nothing(newcomer, stage):
-    run = subprocess.Popen(DEMO, **newcomer, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    demo = DEMO
+    if stage != "making a checkpoint":
+        demo = [sys.executable, "-c", WITH_CHECKPOINT + RUN, sd15_checkpoint()]
+    run = subprocess.Popen(demo, **newcomer, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     said = ""
     while stage not in said:
         character = run.stderr.read(1)

@@ -9,7 +9,7 @@ import subprocess
 import pytest
 from support.comfyui import REPOSITORY, Installation
 
-pytestmark = pytest.mark.comfyui
+pytestmark = [pytest.mark.comfyui, pytest.mark.xdist_group("inside")]  # needs no ComfyUI that runs
 
 
 def test_the_tests_inside_comfyui_pass(installation: Installation):

@@ -17,10 +17,10 @@ from typing import Any
 import pytest
 import skimage.data
 from PIL import Image
-from support.comfyui import ComfyUIServer, Installation, PromptError
+from support.comfyui import ComfyUIServer, PromptError
 from support.fake_astria import BASE, FakeAstria
 from support.fake_faults import Fault
-from support.running_comfyui import CHECKPOINT, FACEID, link_models, running
+from support.running_comfyui import CHECKPOINT
 from support.workflows import Prompt, api_form, inputs, node_id
 
 pytestmark = pytest.mark.comfyui
@@ -40,26 +40,15 @@ checkpoints = ["not_here.safetensors"]
 
 
 @pytest.fixture(scope="module")
-def api() -> Iterator[FakeAstria]:
-    with FakeAstria() as running:
-        yield running
+def api(api_of_comfyui: FakeAstria) -> FakeAstria:
+    return api_of_comfyui
 
 
-@pytest.fixture(scope="module")
-def comfyui(installation: Installation, api: FakeAstria, tmp_path_factory: pytest.TempPathFactory):
-    server = ComfyUIServer(installation, tmp_path_factory.mktemp("comfyui"))
-    user = user_folder(server)
-    user.mkdir(parents=True)
-    (user / "base_models.toml").write_text("[[base_models]\n")
-    link_models(server.base, CHECKPOINT, FACEID)
-    (server.base / "models" / "ipadapter" / NO_ADAPTER).write_bytes(b"noise")
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("ASTRIA_BASE_URL", api.url)
-        for name in ("ASTRIA_API_KEY", "ASTRIA_WORKSPACE_ID", "ASTRIA_ALLOW_INSECURE"):
-            environment.delenv(name, raising=False)
-        with running(server):
-            server.upload(skimage.data.astronaut(), "anna.png")
-            yield server
+@pytest.fixture(scope="module", autouse=True)
+def given(comfyui: ComfyUIServer) -> None:
+    """A photo of Anna, and a file that is no adapter."""
+    (comfyui.base / "models" / "ipadapter" / NO_ADAPTER).write_bytes(b"noise")
+    comfyui.upload(skimage.data.astronaut(), "anna.png")
 
 
 @pytest.fixture(autouse=True)

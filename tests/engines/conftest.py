@@ -1,4 +1,4 @@
-"""For the tests of the ComfyUI engine: a real ComfyUI a module, people to draw, and two pictures of one of them."""
+"""For the tests of the ComfyUI engine: a ComfyUI with an upscaler, people to draw, and two pictures of one of them."""
 
 from __future__ import annotations
 
@@ -15,24 +15,19 @@ from support import photos
 from support.comfyui import ComfyUIServer
 from support.drawing_in_comfyui import Told, small
 from support.retouch_models import write_upscaler
-from support.running_comfyui import (
-    CHECKPOINT,
-    CLIP_VISION,
-    FACEID,
-    PLUSV2,
-    installed_comfyui,
-    link_models,
-    running,
-)
+from support.running_comfyui import SDXL_FACEID
 
 
 @pytest.fixture(scope="module")
-def comfyui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComfyUIServer]:
-    base = tmp_path_factory.mktemp("comfyui")
-    link_models(base, CHECKPOINT, CLIP_VISION, FACEID, PLUSV2)
-    write_upscaler(base / "models" / "upscale_models" / "repeat_x4.safetensors")
-    with running(ComfyUIServer(installed_comfyui(), base)) as server:
-        yield server
+def comfyui(comfyui: ComfyUIServer) -> Iterator[ComfyUIServer]:
+    """With an upscaler, without the adapter of another base, and with nothing loaded or remembered."""
+    models = comfyui.base / "models"
+    write_upscaler(models / "upscale_models" / "repeat_x4.safetensors")
+    of_another_base = models / SDXL_FACEID
+    aside = of_another_base.rename(comfyui.base / of_another_base.name)
+    comfyui.free()
+    yield comfyui
+    aside.rename(of_another_base)
 
 
 @pytest.fixture(scope="session")

@@ -297,14 +297,3 @@ def test_a_picture_that_cannot_be_fetched_is_numbered(comfyui: ComfyUIServer, en
 
     with pytest.raises(ComfyUIError, match=r"Picture 2 of 2 was drawn but cannot be fetched: .*HTTP 404"):
         engine.draw(small("woman", num_images=2), store, on_progress)
-
-
-def test_a_comfyui_that_dies_while_drawing_is_given_up(comfyui: ComfyUIServer, engine: ComfyUIEngine, store: TuneStore):
-    """The last test: nothing runs afterwards."""
-
-    def on_progress(stage: str, *_: int) -> None:
-        if stage == "drawing":
-            comfyui.stop()
-
-    with pytest.raises(ComfyUIError, match="stopped answering while drawing"):
-        engine.draw(small("woman", steps=LONG), store, on_progress)

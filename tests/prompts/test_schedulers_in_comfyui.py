@@ -11,7 +11,7 @@ from faceid_tunes.faceid_core.prompts import SCHEDULERS
 from faceid_tunes.faceid_core.prompts.defaults import LCM_STEPS
 from support.comfyui import ComfyUIMissingError, find_comfyui
 
-pytestmark = pytest.mark.comfyui
+pytestmark = [pytest.mark.comfyui, pytest.mark.xdist_group("inside")]  # needs no ComfyUI that runs
 
 STEPS = 20
 LOCAL = [scheduler for scheduler in SCHEDULERS.values() if not scheduler.why_not_local]

@@ -14,7 +14,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,8 +87,8 @@ def _interpreter(path: Path) -> Path:
 
 
 def _environment() -> dict[str, str]:
-    """Without the developer's own tune store, which the tests must not fill."""
-    own = {name: value for name, value in os.environ.items() if not name.startswith("FACEID_")}
+    """Without the developer's own tune store, which the tests must not fill, and account, which they must not use."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith(("FACEID_", "ASTRIA_"))}
     return own | {"PYTHONUNBUFFERED": "1"}
 
 
@@ -96,10 +96,12 @@ class ComfyUIServer:
     """A ComfyUI process with this repository as its only custom node.
 
     ``base`` is its --base-directory: models, input, output and custom_nodes lie there, nothing is written elsewhere.
+    ``environment``: variables that it gets besides those of this process.
     """
 
-    def __init__(self, installation: Installation, base: Path):
+    def __init__(self, installation: Installation, base: Path, environment: Mapping[str, str] | None = None):
         self._installation = installation
+        self._environment = environment or {}
         self._log_path = base / "comfyui.log"
         self.base = base
         self.url = f"http://127.0.0.1:{_free_port()}"
@@ -125,7 +127,7 @@ class ComfyUIServer:
                 cwd=self._installation.path,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env=_environment(),
+                env=_environment() | self._environment,
                 start_new_session=True,  # a process group of its own, so that nothing it starts outlives it
             )
         try:

@@ -58,3 +58,19 @@ def running(server: ComfyUIServer) -> Iterator[ComfyUIServer]:
         yield server
     finally:
         server.stop()
+
+
+@contextmanager
+def folders_as_they_were(base: Path) -> Iterator[None]:
+    """Afterwards the models, inputs and outputs below the base directory are those of before."""
+    before = _files(base)
+    try:
+        yield
+    finally:
+        for path in _files(base) - before:
+            path.unlink()
+
+
+def _files(base: Path) -> set[Path]:
+    found = (path for folder in ("models", "input", "output") for path in (base / folder).rglob("*"))
+    return {path for path in found if path.is_symlink() or path.is_file()}
