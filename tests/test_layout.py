@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
+import runpy
 import subprocess
 import sys
 from graphlib import CycleError, TopologicalSorter
@@ -11,7 +13,14 @@ from pathlib import Path
 
 import pytest
 
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib  # pytest requires it there
+
 ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+DEV = runpy.run_path(str(ROOT / "dev"))
 # A room imports the rooms of the rows below its own, and itself; never its neighbours, never upwards.
 ROWS = (
     {"nodes", "cli"},
@@ -172,6 +181,31 @@ def test_importing_the_core_that_nodes_use_pulls_in_nothing_heavy():
 
 def test_continuous_integration_runs_the_readmes_test_command():
     assert "<!-- test command -->\n```bash\npython3 -m venv .venv && " in (ROOT / "README.md").read_text()
+
+
+def test_continuous_integration_fails_where_the_tests_or_the_check_do():
+    commands = [line.strip() for line in (ROOT / ".ci" / "run").read_text().splitlines()]
+    tests = commands.index('eval "$command" 2>&1 | tee "$scratch/tests.log" || status=$?')
+    check = commands.index("./dev check || status=1")
+    assert commands.index("status=0") < tests < check
+    assert commands[-1] == 'exit "$status"'
+
+
+def test_what_contributing_says_can_be_run_is_there():
+    contributing = (ROOT / "CONTRIBUTING.md").read_text()
+    commands = re.findall(r"\./dev (\w+)", contributing)
+    assert {"check", "test", "inside"} == set(commands)
+    assert all(callable(DEV[command]) for command in commands)
+    for path in ("dev", ".ci/run"):
+        assert os.access(ROOT / path, os.X_OK)
+    assert '.venv/bin/pip install -e ".[test]"' in contributing
+    assert "test" in PROJECT["project"]["optional-dependencies"]
+
+
+def test_every_mark_is_one_that_the_fast_suite_leaves_out_and_contributing_explains():
+    marks = {line.partition(":")[0] for line in PROJECT["tool"]["pytest"]["ini_options"]["markers"]}
+    assert marks == set(DEV["NOT_FAST"])
+    assert not [mark for mark in marks if f"`{mark}`" not in (ROOT / "CONTRIBUTING.md").read_text()]
 
 
 def test_every_node_has_a_help_page_and_a_line_in_the_readme():
