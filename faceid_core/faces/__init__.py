@@ -6,7 +6,8 @@ models.py   FacePack                   -> two ONNX sessions
 detect.py   photo                      -> boxes and landmarks (detection.py; confirm.py looks at each again)
 turn.py     photo, turned              -> the same of faces that do not stand upright
 align.py    landmarks                  -> 112 and 224 pixel crops
-find.py     photo                      -> Face values        (embed.py makes one; trust.py tells what one is worth)
+find.py     photo                      -> Face values        (embed.py makes one)
+trust.py    Face                       -> what it is worth   (agreement.py, where its length does not say)
 extract.py  photos                     -> Faces             (choose.py picks one face per photo)
 person.py   several photos             -> whose they are    (clusters.py: faces by person)
 annotated.py, report.py                -> the picture and the line that the user sees

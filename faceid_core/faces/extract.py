@@ -11,6 +11,7 @@ import numpy as np
 
 from ..cache import LRUCache
 from ..errors import FaceIDError, NoFaceError, PhotoError
+from .agreement import with_agreement
 from .choose import choose, left_to_right
 from .detection import Detection
 from .face import Face, Faces
@@ -96,7 +97,7 @@ def choose_faces(found: FoundFaces, pick: str = "largest", index: int = 0, on_mi
     if missing and (on_missing == "error" or not present):
         raise NoFaceError(_no_face(missing, len(found.photos), on_missing))
     return Faces(
-        faces=tuple(present.values()),
+        faces=tuple(with_agreement(face, found.pack) for face in present.values()),
         space=found.pack.space,
         pack=found.pack.name,
         provider=next(photo.provider for photo in found.photos if photo.photo in present),

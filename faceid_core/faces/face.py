@@ -27,6 +27,7 @@ class Face:
     embedding: [512] float32, as the recogniser gives it, not normalised (its length indicates the photo's quality).
     crop: [224, 224, 3] uint8 RGB, aligned to the ArcFace template.
     weight: of this face in the person's mean, above 0.
+    agreement: the lowest cosine between the face and small alterations of it (agreement.py); None: not measured.
     """
 
     photo: int
@@ -36,6 +37,7 @@ class Face:
     embedding: np.ndarray
     crop: np.ndarray
     weight: float = 1.0
+    agreement: float | None = None
 
     @property
     def unit_embedding(self) -> np.ndarray:

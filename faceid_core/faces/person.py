@@ -12,10 +12,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..errors import UnclearPersonError
+from .agreement import with_agreement
 from .choose import choose
 from .clusters import clusters
 from .extract import FoundFaces, PhotoFaces, choose_faces
 from .face import Face, Faces, LeftOut
+from .packs import FacePack
 from .trust import doubt, is_junk
 from .verdict import thresholds_of
 
@@ -72,7 +74,7 @@ def judge_photos(found: FoundFaces, choices: Sequence[PhotoChoice] = ()) -> tupl
     limit = thresholds_of(space).probably
     person = _person(found.photos, choices, limit, space)
     return tuple(
-        _verdict(photo, choice, person, limit, space) for photo, choice in zip(found.photos, choices, strict=True)
+        _verdict(photo, choice, person, limit, found.pack) for photo, choice in zip(found.photos, choices, strict=True)
     )
 
 
@@ -160,8 +162,10 @@ def _person(photos: Sequence[PhotoFaces], choices: Sequence[PhotoChoice], limit:
     raise UnclearPersonError(_candidates(asked, people, limit))
 
 
-def _verdict(photo: PhotoFaces, choice: PhotoChoice, person: _Person | None, limit: float, space: str) -> PhotoVerdict:
-    readable = _readable(photo, space)
+def _verdict(
+    photo: PhotoFaces, choice: PhotoChoice, person: _Person | None, limit: float, pack: FacePack
+) -> PhotoVerdict:
+    readable = _readable(photo, pack.space)
     if not readable:
         return PhotoVerdict(None, False, "no face")
     others = len(photo.faces) - 1
@@ -181,7 +185,8 @@ def _verdict(photo: PhotoFaces, choice: PhotoChoice, person: _Person | None, lim
         else:
             reason = f"none of the {len(people)} people in it seems to be the person (cosine {cosine:.2f})"
         return PhotoVerdict(_weighed(face, choice), False, reason, others)
-    unclear = doubt(face, space)
+    face = with_agreement(face, pack)
+    unclear = doubt(face, pack.space)
     remark = _remark(photo, people, face, person, limit) or (unclear and f"{_DOUBT} ({unclear})")
     return PhotoVerdict(_weighed(face, choice), True, remark, others)
 

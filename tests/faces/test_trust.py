@@ -7,7 +7,15 @@ import numpy as np
 import pytest
 from faceid_tunes.faceid_core.adapter.variants import adapter_packs
 from faceid_tunes.faceid_core.errors import NoFaceError
-from faceid_tunes.faceid_core.faces import choose_faces, describe_faces, extract_faces, find_faces
+from faceid_tunes.faceid_core.faces import (
+    agreement,
+    choose_faces,
+    describe_faces,
+    extract_faces,
+    find_faces,
+    judge_photos,
+    trust,
+)
 from faceid_tunes.faceid_core.faces.trust import doubts
 from PIL import Image
 from support import photos
@@ -66,3 +74,25 @@ def test_a_face_that_tells_nothing_is_refused_with_the_reason(pack):
     assert find_faces([hanks], pack).photos[0].faces, "it is a face, and can be swapped"
     with pytest.raises(NoFaceError, match=r"image 1 \(112x112, the face in it is too unclear to tell whose it is"):
         extract_faces([hanks], pack)
+
+
+@pytest.fixture
+def unmeasured(monkeypatch):
+    """The embedded pack, as a pack whose lengths nobody measured."""
+    monkeypatch.setattr(trust, "_LENGTHS", {})
+
+
+def test_in_a_space_nobody_measured_a_face_that_small_alterations_change_is_told_of(unmeasured, astronaut, pack):
+    copies = [JUNK[kind](astronaut) for kind in ("very dark", "noisy", "dithered")]
+    assert set(doubts(extract_faces(copies, pack))) == {0, 1, 2}
+    assert doubts(extract_faces([astronaut, photos.single_faces()["Tom_Hanks"]], pack)) == {}
+
+
+def test_measured_lengths_cost_no_run_of_the_recogniser_more(astronaut, pack, monkeypatch):
+    monkeypatch.setattr(agreement, "embed", lambda *arguments: pytest.fail("the face was read again"))
+    assert extract_faces([astronaut], pack).faces[0].agreement is None
+
+
+def test_a_tune_of_a_space_nobody_measured_says_which_photo_is_unclear(unmeasured, astronaut, pack):
+    verdicts = judge_photos(find_faces([JUNK["noisy"](astronaut)], pack))
+    assert "blurred, noisy, turned away or altered" in verdicts[0].reason
