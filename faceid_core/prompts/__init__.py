@@ -9,6 +9,9 @@ seeds.py       which seed draws what
 schedulers.py  the API's scheduler names, in ComfyUI's and diffusers' terms
 styles.py      the API's styles, as words around a text
 lint.py        advice
+lookalikes.py  words that a person reads as a tag
+seen.py        text as a person sees it, in plain signs
+notations.py   notations of other programs that are plain words here
 errors.py      PromptError
 """
 

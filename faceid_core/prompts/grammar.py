@@ -33,7 +33,7 @@ from dataclasses import replace
 
 from .errors import PromptError, error_at, quoted, suggestion
 from .flags import FLAGS, FlagScalar, FlagSpec, is_decimal, unknown_flag
-from .lookalikes import refuse_lookalikes
+from .lookalikes import kind_of, refuse_lookalikes
 from .text import (
     BARE_WORD,
     FLAG_AHEAD,
@@ -53,6 +53,7 @@ _DASH = r"[-\u2013\u2014]"
 _MARK = re.compile(rf"<(?=\s*[A-Za-z_])|(?<!{_DASH})(?:{_DASH}{{2,}}|[\u2013\u2014])(?=[A-Za-z])")
 _TAG_NAME = re.compile(r"(\s*)([A-Za-z_][A-Za-z0-9_]*)")
 _TAG_BODY = re.compile(r"[^<>\r\n]*")
+_OTHER_TAG = re.compile(r":[^<>:\r\n]{1,120}:[-+]?[0-9.,]+[^<>\r\n]{0,40}>")  # after a name that is not known
 _UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
 _FLAG_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")  # without hyphens, because runs of a-a-a would be read many times
 _UNKNOWN_FLAG_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
@@ -164,12 +165,15 @@ def _read_tag(text: str, start: int) -> Tag | None:
     kind = next((known for known in TAG_KINDS if known == written.lower()), None)
     has_colon = text.startswith(":", name.end())
     if kind is None:
-        if spaces or not has_colon:
+        is_tag = has_colon and (_OTHER_TAG.match(text, name.end()) or kind_of(written))
+        if spaces or not is_tag:
             return None
         remedy = suggestion(written, TAG_KINDS).lstrip() or "The tags are <faceid:...> and <lora:...>."
         raise error_at(
             text, start + 1, f"unknown tag {quoted(written)}", f"{remedy} To use it as words, put a space after '<'."
         )
+    if spaces and not has_colon:
+        return None  # "a < faceid": advice, in lookalikes.py
     if spaces or written != kind:
         problem = "a space inside the tag" if spaces else f"tag names are lower case, not {quoted(written)}"
         raise error_at(text, start + 1, problem, f"Write <{kind}:...>.")

@@ -13,6 +13,9 @@ from types import MappingProxyType
 from typing import Protocol
 
 from .defaults import FACE_CFG_SCALE
+from .errors import quoted
+from .lookalikes import lookalikes
+from .notations import notations
 from .prompt import Prompt
 from .schedulers import SCHEDULERS
 from .text import Tag
@@ -32,6 +35,7 @@ _ANIMATION = re.compile(
 )
 _WORD = re.compile(r"[^\W_]+")
 _ARTICLES = ("a", "an", "the")
+_UNKNOWN_TAG = re.compile(r"<(?!(?:faceid|lora)\b)[A-Za-z_]\w{0,30}:[^<>\s][^<>\r\n]{0,120}>")
 _WEIGHT = re.compile(r"(?<![0-9]):\s*[0-9.]+\s*\)")  # "(word:1.2)", not "(16:9)"
 
 
@@ -139,7 +143,8 @@ def _size(prompt: Prompt, tunes: _Tunes) -> Iterator[Lint]:
 
 
 def _negative_tags(prompt: Prompt, tunes: _Tunes) -> Iterator[Lint]:
-    if re.search(r"<(?:faceid|lora):", prompt.negative_prompt):
+    negative = prompt.negative_prompt
+    if re.search(r"<(?:faceid|lora):", negative) or any(lookalikes(negative, 0, len(negative))):
         message = "Tags work in the text only; the negative prompt reads them as words."
         yield Lint("tag-in-negative-prompt", message, "negative_prompt")
 
@@ -174,6 +179,25 @@ def _lora_strengths(prompt: Prompt, tunes: _Tunes) -> Iterator[Lint]:
         elif tag.strength < 0:
             message = f"{tag} works on this machine and in ComfyUI; the remote API takes no strength below 0."
             yield Lint("negative-strength", message, start=tag.start, end=tag.end)
+
+
+def _words_like_tags(prompt: Prompt, tunes: _Tunes) -> Iterator[Lint]:
+    for start, end in prompt.parsed.word_spans:
+        for found in lookalikes(prompt.text, start, end):
+            yield Lint("looks-like-a-tag", found.message, start=found.start, end=found.end)
+        for other in _UNKNOWN_TAG.finditer(prompt.text, start, end):
+            message = f"{quoted(other.group())} is drawn as these words: the tags are <faceid:...> and <lora:...>."
+            yield Lint("unknown-tag", message, start=other.start(), end=other.end())
+    for tag in prompt.parsed.tags:
+        if prompt.text[tag.start - 1 : tag.start] == "<" or prompt.text[tag.end : tag.end + 1] == ">":
+            message = f"{tag} stands in another pair of brackets, which are drawn as words: remove them."
+            yield Lint("doubled-bracket", message, start=tag.start, end=tag.end)
+
+
+def _notations(prompt: Prompt, tunes: _Tunes) -> Iterator[Lint]:
+    for start, end in prompt.parsed.word_spans:
+        for code, advice, first, last in notations(prompt.text[start:end]):
+            yield Lint(code, advice, start=start + first, end=start + last)
 
 
 def _class_words(prompt: Prompt, tunes: _Tunes) -> Iterator[Lint]:
@@ -236,6 +260,8 @@ _RULES: tuple[Callable[[Prompt, _Tunes], Iterator[Lint]], ...] = (
     _face_swap,
     _super_resolution,
     _weights,
+    _words_like_tags,
+    _notations,
     _image_input,
     _size,
     _negative_tags,

@@ -111,6 +111,18 @@ class PromptText:
         return next((flag.value for flag in self.flags if flag.name == name), default)
 
     @cached_property
+    def word_spans(self) -> tuple[tuple[int, int], ...]:
+        """Start and end of each string of words, in the text they were read from."""
+        spans, position = [], 0
+        for piece in self.pieces:
+            if isinstance(piece, str):
+                spans.append((position, position + len(piece)))
+                position += len(piece)
+            else:
+                position = piece.end
+        return tuple(spans)
+
+    @cached_property
     def plain_text(self) -> str:
         """The words for the text encoder: no tags, no flags, every run of white space as one space, trimmed.
 

@@ -51,6 +51,18 @@ ADVICE = [
     ({"text": "<faceid:1:1> woman <lora:film:0:1>"}, "two-strengths"),
     ({"text": "<faceid:1:1> woman <lora:age:-2>"}, "negative-strength"),
     ({"text": "<faceid:1:1> trekking in the alps"}, "class-word"),
+    ({"text": "<faceid:1:1> woman, faceid:2"}, "looks-like-a-tag"),
+    ({"text": "<faceid:1:1> woman BREAK lake"}, "break"),
+    ({"text": "<faceid:1:1> woman in the alps\nBREAK\nlake"}, "break"),
+    ({"text": "a cat AND a dog"}, "and"),
+    ({"text": "a cat AND a dog :1.2 AND a bird"}, "and"),
+    ({"text": "a {red|blue} cat"}, "choices"),
+    ({"text": "a {red|{dark|light} blue} cat"}, "choices"),
+    ({"text": "a __colour__ cat"}, "wildcard"),
+    ({"text": "a __animals/cat*__"}, "wildcard"),
+    ({"text": "a [cat:dog:0.5]"}, "prompt-editing"),
+    ({"text": "a [cat|dog]"}, "prompt-editing"),
+    ({"text": "a cat [in a hat:12]"}, "prompt-editing"),
 ]
 
 
@@ -74,6 +86,12 @@ QUIET = [
     {"text": "<faceid:1:1> a man"},
     {"text": "<faceid:1:1><lora:film:0.5> Woman"},
     {"text": "closeup of a woman <faceid:1:1>"},
+    {"text": "a sign that says SALT AND PEPPER"},
+    {"text": "a sign: LUNCH BREAK ROOM"},
+    {"text": "coffee break and cake"},
+    {"text": "a {template}, {{key}}, [soft] light"},
+    {"text": "snake_case__name, __init"},
+    {"text": "a cat [16:9]"},
 ]
 
 
