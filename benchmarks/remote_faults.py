@@ -1,14 +1,18 @@
 """What a hostile network does to remote prompts: duplicates, losses, pace; and what the client itself costs.
 
-    python benchmarks/remote_faults.py [--prompts 1000] [--at-once 40] [--seed 0]
+    python benchmarks/remote_faults.py [--prompts 1000] [--at-once 40] [--processes 3] [--seed 0]
 
 The fake API of tests/support answers at random with 500, 502, 504 (before, after, and shortly before doing the work),
 429, resets before and after the body, half answers, stalls; its images come cut, truncated, as web pages and under a
 wrong type; its callbacks come never, once or twice. Every 20th prompt is sent twice on purpose, with one text and
 seed. The waits that RetryPolicy and PollPolicy state are scaled down, those of the fake with them.
 
-Target: every prompt ends with its images or one clear error; 0 duplicates, 0 lost; never polled faster than stated;
-upload + prompt + poll + download of 8 images < 150 ms of our own; memory flat.
+Then as many orders run in processes that are cancelled, killed and asked twice at once, with clocks that jump and notes
+that are garbled: remote_orders.py.
+
+Target: every prompt ends with its images or one clear error; 0 duplicates, 0 lost; 0 paid twice, 0 paid and not
+delivered; never polled faster than stated; upload + prompt + poll + download of 8 images < 150 ms of our own; memory
+flat.
 """
 
 from __future__ import annotations
@@ -43,6 +47,7 @@ from faceid_tunes.faceid_core.astria.wire.file import picture_file
 from faceid_tunes.faceid_core.astria.wire.tune_request import TuneRequest
 from faceid_tunes.faceid_core.prompts import Prompt
 from PIL import Image
+from remote_orders import run_orders
 from support.fake_astria import BASE, GALLERY, FakeAstria, picture
 from support.fake_faults import Fault
 
@@ -244,12 +249,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--prompts", type=int, default=1000)
     parser.add_argument("--at-once", type=int, default=40)
+    parser.add_argument("--processes", type=int, default=3)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     print(__doc__.splitlines()[0])
     holds = asyncio.run(run_drill(arguments))
     milliseconds = asyncio.run(overhead())
     growth = asyncio.run(memory(max(arguments.prompts, 200)))
+    print()
+    holds = run_orders(arguments.prompts, arguments.processes, arguments.seed) and holds
     if not holds or milliseconds >= 150 or growth > 1:
         raise SystemExit(1)
 

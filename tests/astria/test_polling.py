@@ -13,7 +13,7 @@ from faceid_tunes.faceid_core.astria.errors import (
     ResultError,
     ServerError,
 )
-from faceid_tunes.faceid_core.astria.polling import PollPolicy, wait_for_images
+from faceid_tunes.faceid_core.astria.polling import PollPolicy, pace, wait_for_images
 from faceid_tunes.faceid_core.prompts import Prompt
 from support.asking import QUICK_POLLS, ask
 from support.fake_astria import BASE, FakeAstria
@@ -139,3 +139,23 @@ def test_cancelling_ends_it_at_once(api: FakeAstria):
             await waiting
 
     ask(api, cancelled)
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:8188/faceid", "http://localhost:1", "http://[::1]:8188"])
+def test_a_server_on_this_machine_is_asked_every_half_to_one_second(url: str):
+    waits = [pace(url).wait(asked) for asked in range(60)]
+    assert waits[0] == 0.5 and max(waits) == 1.0
+
+
+def test_any_other_server_is_asked_as_slowly_as_it_advises():
+    assert pace("https://api.astria.ai") == PollPolicy()
+
+
+def test_without_a_policy_the_address_decides_the_pace(api: FakeAstria, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("faceid_tunes.faceid_core.astria.polling.HERE", QUICK_POLLS)
+    api.polls_until_done = 5
+
+    async def create_and_wait(client):
+        return await wait_for_images(client, await client.create_prompt(BASE, PROMPT))
+
+    assert len(ask(api, create_and_wait).images) == 2

@@ -166,3 +166,13 @@ def test_a_body_that_cannot_be_read_is_answered_with_400(api: FakeAstria, conten
     with caught.value as answer:
         assert answer.code == 400
         assert reason in json.load(answer)["error"]
+
+
+def test_prompts_that_come_with_a_tune_go_by_either_name():
+    def texts(**values: object) -> list[str]:
+        return [prompt.text for prompt in read_tune({"tune": {"title": "x", "name": "woman", **values}}).prompts]
+
+    lake, sea = {"text": "a lake"}, {"text": "a sea", "callback": "https://x.example/"}
+    assert texts(prompts_attributes=[lake], prompt_attributes=[sea]) == ["a lake", "a sea"]
+    assert texts(prompt_attributes=sea) == texts(prompt_attributes={"0": sea}) == ["a sea"]
+    assert texts(prompt_attributes={"callback": "https://x.example/"}) == [], "what a pack sets for its own prompts"

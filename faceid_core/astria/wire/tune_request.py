@@ -78,7 +78,7 @@ def read_tune(params: Mapping[str, Nested]) -> TuneRequest:
         images=tuple(_file(value) for value in as_list(values.get("images")) if not is_unset(value)),
         image_urls=tuple(_url(value) for value in as_list(values.get("image_urls")) if not is_unset(value)),
         characteristics=_read_characteristics(values.get("characteristics")),
-        prompts=tuple(_prompt(value) for value in as_list(values.get("prompts_attributes"))),
+        prompts=tuple(_prompt(value) for value in _prompts(values)),
     )
 
 
@@ -99,6 +99,19 @@ def _url(value: Nested) -> str:
     if not isinstance(value, str) or not value.startswith(("http://", "https://", "data:image/")):
         raise TuneError("tune[image_urls][] is not an address that starts with http(s)://.", "tune[image_urls][]")
     return value
+
+
+def _prompts(values: Mapping[str, Nested]) -> list[Nested]:
+    """Those of ``prompts_attributes``, and of ``prompt_attributes`` as some clients call it: one, or several.
+
+    Without a text ``prompt_attributes`` is what packs set for their own prompts, and no prompt.
+    """
+    alone = values.get("prompt_attributes")
+    several = [alone] if isinstance(alone, Mapping) and "text" in alone else as_list(alone)
+    return [
+        *as_list(values.get("prompts_attributes")),
+        *(value for value in several if not isinstance(value, Mapping) or value.get("text")),
+    ]
 
 
 def _prompt(value: Nested) -> Prompt:
