@@ -22,6 +22,7 @@ from ..faceid_core.prompts.prompt import (
 )
 from .engines import add_engine_options, chosen_engine, face_pack, model_roots
 from .home import add_home_option, opened_store, photo_bytes
+from .photo_options import remark_lines
 
 if TYPE_CHECKING:
     from ..faceid_core.engines.engine import Engine
@@ -85,6 +86,7 @@ def _generate(options: argparse.Namespace) -> Iterator[str]:
         if options.photos:
             tune = _kept_person(options, store)
             yield f"{tune.title} is <faceid:{tune.id}:1>"
+            yield from remark_lines(tune)
             text = _naming(text, tune)
         prompt = _prompt(options, text)
         yield from draw_and_save(chosen_engine(options), prompt, store, folder, _recognisers(options))

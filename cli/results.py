@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -89,12 +89,13 @@ def save_results(folder: Path, made: Provenance, drawn: Drawn, store: TuneStore)
     yield from (f"note: {note}" for note in notes)
     if measure.people:
         yield f"likeness by {measure}"
+    said = {"notes": [*drawn.notes, *notes], "photos": {tune.title: list(tune.notes) for tune in tunes if tune.notes}}
     first = _next_number(folder, made.prefix)
     results: list[Frame] = []
     for number, picture in enumerate(drawn.pictures, first):
         found = measure.of(picture.pixels)
         path = folder / f"{made.prefix}_{number:05}.png"
-        save_png(path, picture.pixels, _texts(made, picture, measure, found))
+        save_png(path, picture.pixels, _texts(made, picture, measure, found, said))
         yield "  ".join([str(path), *(describe_likeness(*each) for each in found)])
         label = f"picture {len(results) + 1}" if picture.seed is None else f"seed {picture.seed}"
         results.append(Frame(picture.pixels, label, found))
@@ -103,7 +104,7 @@ def save_results(folder: Path, made: Provenance, drawn: Drawn, store: TuneStore)
         sheets["likeness"] = _plot(photos, results, measure)
     for name, pixels in sheets.items():
         path = folder / f"{made.prefix}_{first:05}_{name}.png"
-        save_png(path, pixels, _about(made))
+        save_png(path, pixels, _about(made, **said))
         yield str(path)
 
 
@@ -151,9 +152,16 @@ def _plot(photos: Sequence[Frame], results: Sequence[Frame], measure: _Measure) 
 
 
 def _texts(
-    made: Provenance, picture: Picture, measure: _Measure, found: Sequence[tuple[str, Likeness]]
+    made: Provenance,
+    picture: Picture,
+    measure: _Measure,
+    found: Sequence[tuple[str, Likeness]],
+    said: Mapping[str, object],
 ) -> dict[str, str]:
-    """``parameters`` in the form that other programs write and read, and ``faceid``, everything as JSON."""
+    """``parameters`` in the form that other programs write and read, and ``faceid``, everything as JSON.
+
+    ``said`` is what a person was told of this run: doubts about who it is above all.
+    """
     settings = resolve(made.prompt, SD15_RESOLUTION)
     width, height = _sampled_size(made.prompt, settings, picture)
     negative = f"\nNegative prompt: {made.prompt.negative_prompt}" if made.prompt.negative_prompt else ""
@@ -170,7 +178,10 @@ def _texts(
         "embedding_space": measure.pack.space,
         "conditioned_too": measure.conditioned_too,
     }
-    return {"parameters": parameters, **_about(made, seed=picture.seed, likeness=likeness, measured_with=measured)}
+    return {
+        "parameters": parameters,
+        **_about(made, seed=picture.seed, likeness=likeness, measured_with=measured, **said),
+    }
 
 
 def _sampled_size(prompt: Prompt, settings: Settings, picture: Picture) -> tuple[int, int]:
@@ -187,7 +198,11 @@ def _sampled_size(prompt: Prompt, settings: Settings, picture: Picture) -> tuple
 def _about(made: Provenance, **more: object) -> dict[str, str]:
     asked = {field.name: getattr(made.prompt, field.name) for field in fields(made.prompt)}
     said = {name: value for name, value in asked.items() if value and not isinstance(value, bytes)}
-    about = {"prompt": said, "engine": made.engine, **more}
+    about = {
+        "prompt": said,
+        "engine": made.engine,
+        **{name: value for name, value in more.items() if value not in ([], {})},
+    }
     if made.placeholder:
         about["placeholder_weights"] = True
     return {"faceid": json.dumps(about, ensure_ascii=False)}

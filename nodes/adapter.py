@@ -9,10 +9,12 @@ from torch import Tensor
 
 from ..faceid_core.adapter.model import Adapter, load_adapter
 from ..faceid_core.adapter.strengths import strength_and_factors
+from ..faceid_core.adapter.tokens import preview_note
 from ..faceid_core.adapter.variants import Variant
 from ..faceid_core.errors import AdapterError
 from ..faceid_core.faces.face import Faces
 from .host import folders, progress
+from .host.metadata import keep_notes
 from .identity import Person, describe, show_person
 from .inputs import clip_vision, lora_strength, preview, slider, structure
 from .sockets import AdapterSocket, FacesSocket, FloatsSocket
@@ -124,7 +126,7 @@ class FaceIDApply(io.ComfyNode):
                 ),
             ],
             outputs=[io.Model.Output(tooltip="Draws the person: for a sampler, or for a second FaceID Apply.")],
-            hidden=[io.Hidden.unique_id],
+            hidden=[io.Hidden.unique_id, io.Hidden.extra_pnginfo],
         )
 
     @classmethod
@@ -160,4 +162,5 @@ class FaceIDApply(io.ComfyNode):
         )
         shown = show_person(model, adapter, person, clip_vision)
         progress.status(cls.hidden.unique_id, describe(adapter, person))
+        keep_notes(cls, [note] if (note := preview_note(adapter, [faces])) else [])
         return io.NodeOutput(shown)

@@ -10,6 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from ..faceid_core.adapter.model import Adapter
+from ..faceid_core.adapter.tokens import preview_note
 from ..faceid_core.engines.notes import retouch_note
 from ..faceid_core.engines.people import TaggedPerson, tagged_people
 from ..faceid_core.engines.plan import Plan, make_plan
@@ -30,6 +31,7 @@ class SamplerInputs:
     sigmas: Any
     latent: Any
     status: str
+    doubts: tuple[str, ...]  # whom it cannot vouch for, and why
 
 
 def draw_settings(
@@ -70,6 +72,7 @@ def draw_settings(
             strengths=strengths,
         )
         model = show_person(model, adapter, person, clip_vision)
+    preview_sentence = preview_note(adapter, (person.faces for person in plan.people))
     if settings.scheduler.needs_lcm:
         model = models.add_lcm(model, plan.lcm_lora)
     positive, negative = (models.encode_text(clip, text) for text in (plan.positive, plan.negative))
@@ -80,7 +83,8 @@ def draw_settings(
         sampler=sampling.sampler(settings.scheduler.comfy_sampler, settings.seeds),
         sigmas=sigmas,
         latent=sampling.empty_latent(model, settings.width, settings.height, len(settings.seeds)),
-        status=_status(plan),
+        status=", ".join(filter(None, [_status(plan), preview_sentence])),
+        doubts=tuple(filter(None, [*plan.doubts, preview_sentence])),
     )
 
 

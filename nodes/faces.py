@@ -11,6 +11,7 @@ from ..faceid_core.faces import (
     ON_MISSING,
     PICKS,
     annotated_photos,
+    describe_doubts,
     describe_faces,
     find_faces,
     find_pack,
@@ -20,6 +21,7 @@ from ..faceid_core.faces import (
     tensor_from_photos,
 )
 from .host import folders, progress
+from .host.metadata import keep_notes
 from .sockets import FacesSocket
 
 
@@ -68,7 +70,7 @@ class FaceIDExtractFace(io.ComfyNode):
                 io.Image.Output(display_name="crops", tooltip="The chosen faces, aligned, 224 x 224 pixels."),
                 io.Image.Output(display_name="preview", tooltip="The photos, with the faces that were found."),
             ],
-            hidden=[io.Hidden.unique_id],
+            hidden=[io.Hidden.unique_id, io.Hidden.extra_pnginfo],
         )
 
     @classmethod
@@ -78,6 +80,7 @@ class FaceIDExtractFace(io.ComfyNode):
         found = find_faces(photos, pack, on_photo=progress.bar(len(photos)))
         faces = one_person(found, pick, index, on_missing)
         progress.status(cls.hidden.unique_id, describe_faces(faces, found, adapter_packs()))
+        keep_notes(cls, describe_doubts(faces))
         crops = tensor_from_photos([face.crop for face in faces.faces])
         return io.NodeOutput(faces, crops, tensor_from_photos(annotated_photos(photos, found, faces)))
 

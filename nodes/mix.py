@@ -6,9 +6,28 @@ from comfy_api.latest import io
 
 from ..faceid_core.faces.face import Faces
 from ..faceid_core.faces.mix import mix_people
-from .host import progress
+from ..faceid_core.faces.packs import find_pack
+from ..faceid_core.tunes.tune import Tune
+from .host import folders, progress
 from .inputs import slider
-from .sockets import FacesSocket
+from .retouch_batch import person_of
+from .sockets import FacesSocket, TuneSocket
+
+
+def _person(name: str, tooltip: str) -> io.Input:
+    return io.MultiType.Input(name, types=[FacesSocket, TuneSocket], tooltip=tooltip)
+
+
+def _faces(*people: Faces | Tune) -> list[Faces]:
+    """The faces of both; a tune is read with the pack that the other person's faces were read with."""
+    packs = [person.pack for person in people if isinstance(person, Faces)]
+
+    def faces(person: Faces | Tune) -> Faces:
+        if isinstance(person, Faces):
+            return person
+        return person_of(person, find_pack(packs[0] if packs else "auto", folders.insightface_roots()))
+
+    return [faces(person) for person in people]
 
 
 class FaceIDMixPeople(io.ComfyNode):
@@ -21,8 +40,8 @@ class FaceIDMixPeople(io.ComfyNode):
             description="Somebody between two people, as a child is between its parents.",
             search_aliases=["parents", "blend faces", "merge faces", "average face", "morph"],
             inputs=[
-                FacesSocket.Input("faces_1", tooltip="The first person, from FaceID Extract Face."),
-                FacesSocket.Input("faces_2", tooltip="The second person, read with the same face pack."),
+                _person("faces_1", "The first person, from FaceID Extract Face or a tune."),
+                _person("faces_2", "The second person, read with the same face pack."),
                 slider(
                     "share", "How much of the second person: 0 is the first alone, 1 the second alone.", default=0.5
                 ),
@@ -32,7 +51,8 @@ class FaceIDMixPeople(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, faces_1: Faces, faces_2: Faces, share: float) -> io.NodeOutput:
-        mixed = mix_people(faces_1, faces_2, share)
+    def execute(cls, faces_1: Faces | Tune, faces_2: Faces | Tune, share: float) -> io.NodeOutput:
+        first, second = _faces(faces_1, faces_2)
+        mixed = mix_people(first, second, share)
         progress.status(cls.hidden.unique_id, f"{1 - share:.0%} of the first person, {share:.0%} of the second")
         return io.NodeOutput(mixed)

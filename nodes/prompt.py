@@ -23,6 +23,7 @@ from ..faceid_core.tunes.refs import tunes_by_ref, with_tune
 from ..faceid_core.tunes.tune import Tune
 from .drawing import draw_settings
 from .host import progress, storage
+from .host.metadata import keep_notes
 from .inputs import clip_vision, lora_strength, preview, slider, structure
 from .sockets import AdapterSocket, FloatsSocket, PromptSocket, TuneSocket
 
@@ -183,7 +184,7 @@ class FaceIDApplyPrompt(io.ComfyNode):
                 io.Latent.Output(tooltip="Empty latents of the prompt's size, one for each picture."),
                 PromptSocket.Output(display_name="prompt", tooltip="The same prompt, for FaceID Retouch."),
             ],
-            hidden=[io.Hidden.unique_id],
+            hidden=[io.Hidden.unique_id, io.Hidden.extra_pnginfo],
         )
 
     @classmethod
@@ -192,4 +193,5 @@ class FaceIDApplyPrompt(io.ComfyNode):
     ) -> io.NodeOutput:
         drawn = draw_settings(model, clip, prompt, adapter, strengths=strengths_of(strengths), **settings)
         progress.status(cls.hidden.unique_id, drawn.status)
+        keep_notes(cls, drawn.doubts)
         return io.NodeOutput(drawn.noise, drawn.guider, drawn.sampler, drawn.sigmas, drawn.latent, prompt)

@@ -12,6 +12,7 @@ from ..faceid_core.errors import FaceIDError
 from ..faceid_core.prompts import Prompt
 from .host import folders, progress, storage
 from .host.images import images_from_files
+from .host.metadata import keep_notes
 from .sockets import PromptSocket
 
 
@@ -57,6 +58,7 @@ class FaceIDRemotePrompt(io.ComfyNode):
             async def deliver(drawn: RemoteDrawn) -> None:
                 notes = (f"remote prompt {drawn.prompt.id}", *await money_notes(client, drawn.prompt), *drawn.notes)
                 progress.status(cls.hidden.unique_id, " · ".join(notes))
+                keep_notes(cls, drawn.notes)
                 output.append(io.NodeOutput(images_from_files(drawn.images), prompt_text(drawn.prompt)))
 
             store, journal = storage.tune_store(), storage.remote_journal()

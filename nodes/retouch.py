@@ -9,7 +9,7 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..faceid_core.errors import FaceIDError
-from ..faceid_core.faces import find_faces, find_pack
+from ..faceid_core.faces import describe_doubts, find_faces, find_pack
 from ..faceid_core.prompts import Prompt
 from ..faceid_core.retouch import (
     CHOICES,
@@ -25,6 +25,7 @@ from ..faceid_core.retouch import (
 from ..faceid_core.tunes.tune import Tune
 from .host import folders, progress
 from .host.folders import AUTO, NONE
+from .host.metadata import keep_notes
 from .host.retouch import run_parser, run_restorer
 from .inputs import preview, slider
 from .retouch_batch import person_of, retouch_images, retouched, status_of
@@ -81,7 +82,7 @@ class FaceIDRetouch(io.ComfyNode):
             outputs=[
                 io.Image.Output(display_name="images", tooltip="The pictures after everything the prompt asks for.")
             ],
-            hidden=[io.Hidden.unique_id],
+            hidden=[io.Hidden.unique_id, io.Hidden.extra_pnginfo],
         )
 
     @classmethod
@@ -109,6 +110,7 @@ class FaceIDRetouch(io.ComfyNode):
         )
         size = f"{finished.shape[2]}x{finished.shape[1]}"
         progress.status(cls.hidden.unique_id, "\n".join([size, *notes]))
+        keep_notes(cls, notes)
         return io.NodeOutput(finished)
 
 
@@ -134,7 +136,7 @@ class FaceIDSwapFace(io.ComfyNode):
                 preview(_PREVIEW),
             ],
             outputs=[io.Image.Output(display_name="images", tooltip="The pictures with the person's face.")],
-            hidden=[io.Hidden.unique_id],
+            hidden=[io.Hidden.unique_id, io.Hidden.extra_pnginfo],
         )
 
     @classmethod
@@ -159,6 +161,7 @@ class FaceIDSwapFace(io.ComfyNode):
         swapped, notes = retouched(images, swap)
         said = status_of(notes, f"{tune.title} with {swapper.name} ({swapper.licence})")
         progress.status(cls.hidden.unique_id, f"{said}\n{shape_note(parse)}")
+        keep_notes(cls, [*describe_doubts(people[0]), *notes])
         return io.NodeOutput(swapped)
 
 
@@ -183,7 +186,7 @@ class FaceIDCorrectFace(io.ComfyNode):
                 TuneSocket.Input("tune", optional=True, tooltip="The person that the faces must keep showing."),
             ],
             outputs=[io.Image.Output(display_name="images", tooltip="The pictures with sharp faces.")],
-            hidden=[io.Hidden.unique_id],
+            hidden=[io.Hidden.unique_id, io.Hidden.extra_pnginfo],
         )
 
     @classmethod
@@ -215,4 +218,5 @@ class FaceIDCorrectFace(io.ComfyNode):
         corrected, notes = retouched(images, restore)
         said = status_of(notes, f"{restorer.name} ({restorer.licence})")
         progress.status(cls.hidden.unique_id, f"{said}\n{shape_note(settings['parse'])}")
+        keep_notes(cls, notes)
         return io.NodeOutput(corrected)

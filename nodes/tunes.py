@@ -14,6 +14,7 @@ from ..faceid_core.faces import find_pack, photos_from_tensor
 from ..faceid_core.prompts.text import Tag
 from ..faceid_core.tunes.tune import Tune
 from .host import folders, progress, storage
+from .host.metadata import keep_notes
 from .remote import refuse_keys
 from .sockets import TuneSocket
 from .switch import LOCAL, REMOTE
@@ -95,7 +96,7 @@ class FaceIDLoadTune(io.ComfyNode):
             search_aliases=["load face", "load identity", "faceid tune"],
             inputs=[io.Combo.Input("tune", options=storage.tune_titles(), tooltip="Newest first.")],
             outputs=tune_outputs(),
-            hidden=[io.Hidden.unique_id],
+            hidden=[io.Hidden.unique_id, io.Hidden.extra_pnginfo],
         )
 
     @classmethod
@@ -137,8 +138,7 @@ def _png(photo: np.ndarray) -> bytes:
 def _output(node: type[io.ComfyNode], tune: Tune, note: str = "") -> io.NodeOutput:
     tag = str(Tag("faceid", str(tune.id)))
     text = f"{tag} is {tune.title!r}, {tune.name}, {len(tune.photos)} photo{'s' if len(tune.photos) > 1 else ''}"
-    if tune.photos_without_face:
-        text += f" · no face in image {', '.join(map(str, tune.photos_without_face))}"
-    text += "".join(f" · image {number}: {remark}" for number, remark in tune.remarks)
+    text += "".join(f" · {doubt}" for doubt in tune.notes)
     progress.status(node.hidden.unique_id, text + note)
+    keep_notes(node, [f"{tune.title}: {doubt}" for doubt in tune.notes])
     return io.NodeOutput(tune, tune.id, tag)

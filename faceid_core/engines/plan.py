@@ -57,6 +57,11 @@ class Plan:
     drawing_notes: tuple[str, ...]
     left_out: tuple[str, ...]
 
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """Why it is not sure whom the people's photos show, a sentence each."""
+        return tuple(doubt for person in self.people for doubt in _doubts(person))
+
 
 def make_plan(
     prompt: Prompt,
@@ -101,9 +106,13 @@ def _planned(tag: Tag, prompt: Prompt, names: Sequence[str]) -> PlannedLora:
     return PlannedLora(lora_file(tag, prompt, names), tag.strength, text_strength)
 
 
+def _doubts(person: TaggedPerson) -> Iterator[str]:
+    return (f"{person.title}: {doubt}" for doubt in describe_doubts(person.faces))
+
+
 def _people_notes(person: TaggedPerson) -> Iterator[str]:
     yield f"{person.title} at {person.tag.strength:g}"
-    yield from (f"{person.title}: {doubt}" for doubt in describe_doubts(person.faces))
+    yield from _doubts(person)
 
 
 def _drawing_notes(prompt: Prompt, needs_lcm: bool, lora: str | None) -> Iterator[str]:

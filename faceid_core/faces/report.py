@@ -20,14 +20,7 @@ def describe_faces(faces: Faces, found: FoundFaces, adapter_packs: Mapping[str, 
         f"{faces.pack} ({faces.space}) on {faces.provider.removesuffix('ExecutionProvider')}",
         f"{_count(total, 'face')} found in {_count(len(found.photos), 'photo')}, {len(faces.faces)} used",
     ]
-    if faces.skipped:
-        lines.append(f"skipped, no face: {_images(faces.skipped)}")
     lines += describe_doubts(faces)
-    lines += [f"left out: image {left.photo + 1}, {left.reason}" for left in faces.left_out]
-    lines += faces.remarks
-    outliers = faces.outliers()
-    if outliers:
-        lines.append(f"seems to be someone else: {_images(outliers)}")
     if faces.space not in adapter_packs:
         needed = " or ".join(sorted(set(adapter_packs.values())))
         lines.append(f"FaceID adapters need {needed} embeddings: these are for previews and comparing only")
@@ -35,12 +28,16 @@ def describe_faces(faces: Faces, found: FoundFaces, adapter_packs: Mapping[str, 
 
 
 def describe_doubts(faces: Faces) -> list[str]:
-    """One sentence when there are photos (counted from 1) whose face may be anybody's, with the reason; else none."""
-    found = doubts(faces)
-    if not found:
-        return []
-    reasons = ", ".join(f"image {photo + 1} ({reason})" for photo, reason in found.items())
-    return [f"cannot vouch for who it is: {reasons}"]
+    """A sentence for each reason to doubt who it is: photos without a face, unclear, left out, unlike the others."""
+    lines = [f"skipped, no face: {_images(faces.skipped)}"] if faces.skipped else []
+    if found := doubts(faces):
+        reasons = ", ".join(f"image {photo + 1} ({reason})" for photo, reason in found.items())
+        lines.append(f"cannot vouch for who it is: {reasons}")
+    lines += [f"left out: image {left.photo + 1}, {left.reason}" for left in faces.left_out]
+    lines += faces.remarks
+    if outliers := faces.outliers():
+        lines.append(f"seems to be someone else: {_images(outliers)}")
+    return lines
 
 
 def _count(number: int, noun: str) -> str:

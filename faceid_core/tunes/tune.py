@@ -84,6 +84,14 @@ class Tune:
         return tuple(number for number, photo in enumerate(self.photos, 1) if photo.face is None)
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What to know before this is taken for the person: photos without a face, ``remarks``."""
+        faceless = (
+            [f"no face in image {', '.join(map(str, self.photos_without_face))}"] if self.photos_without_face else []
+        )
+        return (*faceless, *(f"image {number}: {remark}" for number, remark in self.remarks))
+
+    @property
     def used_photos(self) -> tuple[TunePhoto, ...]:
         """The photos to hand on where faces are found anew: all but those left out."""
         return tuple(photo for photo in self.photos if photo.face is None or photo.face.counts is not False)

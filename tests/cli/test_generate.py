@@ -270,3 +270,27 @@ def test_no_photo_no_text_no_model_each_say_what_to_do(faceid, monkeypatch, tmp_
     assert status == 1 and "missing.jpg: cannot be read" in err
     status, _, err = faceid(str(PHOTO), "--text", TEXT, "--engine", "embedded")
     assert status == 1 and "faceid weights fetch --for generate" in err and "--checkpoint" in err
+
+
+def test_a_picture_says_which_photos_of_the_person_were_left_out_and_what_was_told(album, faceid, tmp_path):
+    """As its command line does: a picture goes further than a terminal."""
+    group = photos.single_faces()
+    for name in ("astronaut", "Tom_Hanks"):
+        Image.fromarray(group[name]).save(f"{name}.png")
+    Image.fromarray(group["astronaut"][:, ::-1]).save("mirrored.png")
+    Image.fromarray(photos.no_faces()["chelsea"]).save("cat.png")
+    given = ("astronaut.png", "Tom_Hanks.png", "mirrored.png", "cat.png")
+    status, out, err = faceid(*given, "--text", TEXT)
+    assert status == 0, err
+    assert "photo 2: left out, seems to be someone else" in out and "no face was found in photo 4" in out
+    for file in ("faceid_00001.png", "faceid_00001_sheet.png"):
+        about = said_in(file)
+        assert about["notes"] == ["taken from an album"]
+        faceless, stranger = about["photos"]["Eileen"]
+        assert faceless == "no face in image 4" and stranger.startswith("image 2: left out, seems to be someone else")
+
+
+def test_a_picture_of_which_nothing_needs_to_be_told_says_nothing(album, faceid, monkeypatch):
+    monkeypatch.setattr(Album, "draw", lambda self, *_: Drawn((Picture(self.pictures[0], 7),)))
+    faceid(str(PHOTO), "--text", TEXT)
+    assert not {"notes", "photos"} & set(said_in("faceid_00001.png"))

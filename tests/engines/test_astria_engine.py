@@ -400,3 +400,18 @@ def test_a_note_that_cannot_be_put_in_place_leaves_nothing_behind(tmp_path):
     with pytest.raises(FaceIDError, match="Nothing was sent"):
         Journal(tmp_path).begin("key", 1)
     assert [path.name for path in tmp_path.iterdir()] == ["key.json"]
+
+
+def test_what_is_doubtful_about_a_persons_photos_is_told(api, store, engine):
+    from support import photos
+
+    def png(pixels: np.ndarray) -> bytes:
+        file = io.BytesIO()
+        Image.fromarray(pixels).save(file, "PNG")
+        return file.getvalue()
+
+    group = photos.single_faces()
+    given = [png(group["astronaut"]), png(group["Tom_Hanks"]), png(group["astronaut"][:, ::-1])]
+    create_tune(store, given, "Eileen", "woman", embedded_pack())
+    drawn = engine.draw(Prompt("<faceid:Eileen:1> woman", seed=7), store)
+    assert [note for note in drawn.notes if note.startswith("Eileen: image 2: left out, seems to be someone else")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import io
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from functools import partial
 from threading import Event
@@ -22,6 +22,7 @@ from ...astria.settings import AstriaSettings
 from ...astria.wire.objects import MC_PER_USD, RemotePrompt
 from ...errors import FaceIDError
 from ...prompts import Prompt
+from ...tunes.refs import tunes_by_ref
 from ...tunes.store import TuneStore
 from ..engine import Cancelled, Drawn, OnProgress, Picture, report
 from ..lora_tags import refuse_remote_strengths
@@ -137,7 +138,7 @@ async def draw_remotely(
     fetched = await fetch_images(client, done.images[: prompt.num_images], _staged(on_progress, "downloading"))
     images, notes = _usable(fetched, journal, key, number)
     told = dataclasses.replace(done, text=_as_written(done.text, _there(prompt, refs).text, prompt.text, refs))
-    drawn = RemoteDrawn(images, told, (*notes, *_odd_notes(done, prompt.num_images)))
+    drawn = RemoteDrawn(images, told, (*notes, *_odd_notes(done, prompt.num_images), *_doubts(store, prompt)))
     if deliver is not None:
         await deliver(drawn)
     journal.finish(key, number)
@@ -174,6 +175,12 @@ def _as_written(answer: str | None, sent: str, written: str, refs: dict[str, str
         return with_refs(answer, {remote: ref for ref, remote in refs.items()})
     except FaceIDError:
         return answer  # decoration: the pictures are here
+
+
+def _doubts(store: TuneStore, prompt: Prompt) -> Iterator[str]:
+    """What to know of the photos that the people were uploaded from."""
+    for tune in {tune.id: tune for tune in tunes_by_ref(store, prompt.parsed).values()}.values():
+        yield from (f"{tune.title}: {note}" for note in tune.notes)
 
 
 def _odd_notes(done: RemotePrompt, ordered_images: int) -> list[str]:
