@@ -34,7 +34,9 @@ def follow_rows(patch: InputPatch) -> InputPatch:
         # A copy of the options: what the patch notes there must come from the real call, which is the last.
         numbered, _, _ = patch(_probe(x), context, value, dict(options))
         result = patch(x, context, value, options)
-        order = (numbered[:, 0, 0] + _DIGIT * numbered[:, 0, 1]).round().long()
+        order = numbered[:, 0, 0].long()
+        if len(x) > _DIGIT:
+            order = order + _DIGIT * numbered[:, 0, 1].long()
         if len(numbered) != len(result[0]):
             raise AdapterError(
                 "FaceID cannot tell which rows belong to the positive prompt: an attention patch of another extension "
@@ -48,7 +50,9 @@ def follow_rows(patch: InputPatch) -> InputPatch:
 
 
 def _probe(x: Tensor) -> Tensor:
-    """Like ``x`` [B, N, C], with each row's number in its first two channels as digits that half precision holds."""
+    """Like ``x`` [B, N, C], with each row's number in it; past what half precision holds, as digits in two channels."""
+    if len(x) <= _DIGIT:
+        return torch.arange(len(x), device=x.device, dtype=x.dtype).view(-1, 1, 1).expand_as(x)
     numbers = torch.zeros(len(x), 1, x.shape[2], device=x.device, dtype=x.dtype)
     counted = torch.arange(len(x), device=x.device)
     numbers[:, 0, 0], numbers[:, 0, 1] = counted % _DIGIT, counted // _DIGIT

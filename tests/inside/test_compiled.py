@@ -55,6 +55,7 @@ PEOPLE = {
     "two": ([{}, {}], 1),
     "masked": ([{"mask": LEFT}], 1),
     "two masked": ([{"mask": LEFT}, {"mask": 1 - LEFT}], 1),
+    "a strength for each frame": ([{"strengths": [0.5, 1.0], "mask": LEFT}], 1),
     "a range": ([{"end_at": 0.5}], 2),  # with the person and without
 }
 

@@ -20,6 +20,7 @@ import pytest
 import torch
 from comfy.ldm.modules.attention import optimized_attention
 from faceid_tunes.faceid_core.errors import AdapterError
+from faceid_tunes.nodes.following import follow_rows, order_of
 from node_helpers import conditioning_set_values
 from support.comfy_model import apply, comfy_model, conditioning
 from support.fidelity import adapter_for, random_faces, saved_adapter
@@ -319,6 +320,16 @@ def test_two_extensions_that_repeat_rows_are_followed_through_both(alice):
     both.set_model_attn2_patch(reverse)
     both.model_options["transformer_options"]["patches"]["attn2_output_patch"].insert(0, lambda n, options: n.flip(0))
     assert relative_l2(draw(cfg(both), noise(2)), draw(cfg(alice(mask=halves(2))), noise(2))) <= BOUND
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("rows", [1, 128, 129, 700])
+def test_rows_are_followed_however_many_there_are(rows, dtype):
+    x = torch.zeros(rows, 4, 8, dtype=dtype)
+    wanted = torch.randperm(3 * rows, generator=torch.Generator().manual_seed(1)) % rows
+    options = {}
+    follow_rows(lambda *given: (*(each[wanted] for each in given[:3]),))(x, x, x, options)
+    assert torch.equal(order_of(options), wanted)
 
 
 def hooked(positive: list, transformer_options: dict) -> list:
