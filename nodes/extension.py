@@ -10,8 +10,9 @@ from .mix import FaceIDMixPeople
 from .prompt import FaceIDApplyPrompt, FaceIDPrompt
 from .regions import FaceIDRegions
 from .remote import FaceIDBaseModel, FaceIDRemotePrompt
-from .retouch import FaceIDCorrectFace, FaceIDRetouch, FaceIDSwapFace
+from .retouch import FaceIDCorrectFace, FaceIDRetouch
 from .similarity import FaceIDSimilarity
+from .swap import FaceIDSwapFace
 from .switch import FaceIDSwitch
 from .tunes import FaceIDCreateTune, FaceIDLoadTune
 

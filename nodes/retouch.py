@@ -1,4 +1,4 @@
-"""Nodes that change the faces, the size and the colours of finished pictures."""
+"""Nodes that finish pictures: everything a prompt asks for, and sharp faces. Swapping alone: ``swap.py``."""
 
 from __future__ import annotations
 
@@ -9,18 +9,15 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..faceid_core.errors import FaceIDError
-from ..faceid_core.faces import describe_doubts, find_faces, find_pack
+from ..faceid_core.faces import find_faces, find_pack
 from ..faceid_core.prompts import Prompt
 from ..faceid_core.retouch import (
-    CHOICES,
     FLAGS,
     Retouched,
     load_restorer,
-    load_swapper,
     parsing,
     restore_faces,
     shape_note,
-    swap_faces,
 )
 from ..faceid_core.tunes.tune import Tune
 from .host import folders, progress
@@ -31,10 +28,10 @@ from .inputs import preview, slider
 from .retouch_batch import person_of, retouch_images, retouched, status_of
 from .sockets import PromptSocket, TuneSocket
 
-_PREVIEW = "Allow faces of another face pack than the swapper was trained on; shows somebody else."
+SWAP_PREVIEW = "Allow faces of another face pack than the swapper was trained on; shows somebody else."
 
 
-def _swap_model(*more: str) -> io.Combo.Input:
+def swap_model_input(*more: str) -> io.Combo.Input:
     return io.Combo.Input(
         "swap_model",
         options=[AUTO, *more, *folders.swapper_names()],
@@ -72,9 +69,9 @@ class FaceIDRetouch(io.ComfyNode):
             inputs=[
                 io.Image.Input("images", tooltip="Pictures drawn from the prompt."),
                 PromptSocket.Input("prompt", tooltip="The prompt that drew the pictures. Its flags say what is done."),
-                _swap_model(NONE),
+                swap_model_input(NONE),
                 _restore_model(NONE),
-                preview(_PREVIEW),
+                preview(SWAP_PREVIEW),
                 io.UpscaleModel.Input("upscale_model", optional=True, tooltip="For super_resolution."),
                 io.Guider.Input("guider", optional=True, tooltip="For hires_fix and inpaint_faces."),
                 io.Vae.Input("vae", optional=True, tooltip="For hires_fix and inpaint_faces."),
@@ -112,57 +109,6 @@ class FaceIDRetouch(io.ComfyNode):
         progress.status(cls.hidden.unique_id, "\n".join([size, *notes]))
         keep_notes(cls, notes)
         return io.NodeOutput(finished)
-
-
-class FaceIDSwapFace(io.ComfyNode):
-    @classmethod
-    def define_schema(cls) -> io.Schema:
-        return io.Schema(
-            node_id="FaceIDSwapFace",
-            display_name="FaceID Swap Face",
-            category="FaceID",
-            description="Paints a tune's person over a face of each picture. Pictures without a face pass as they are.",
-            search_aliases=["inswapper", "hyperswap", "reactor", "roop", "face swap"],
-            inputs=[
-                io.Image.Input("images", tooltip="The pictures to change."),
-                TuneSocket.Input("tune", tooltip="Whom to paint, the mean of all photos."),
-                _swap_model(),
-                io.Combo.Input(
-                    "choice", options=list(CHOICES), default=CHOICES[0], tooltip="Which faces become the person."
-                ),
-                io.Int.Input(
-                    "index", default=0, min=0, max=999, tooltip='For choice "index": the face, from left to right.'
-                ),
-                preview(_PREVIEW),
-            ],
-            outputs=[io.Image.Output(display_name="images", tooltip="The pictures with the person's face.")],
-            hidden=[io.Hidden.unique_id, io.Hidden.extra_pnginfo],
-        )
-
-    @classmethod
-    def execute(
-        cls, images: Tensor, tune: Tune, swap_model: str, choice: str, index: int, preview: bool
-    ) -> io.NodeOutput:
-        path = folders.swapper_path(swap_model)
-        if path is None:
-            raise FaceIDError(
-                "swap_model: there is no swapper. Put inswapper_128.onnx into models/insightface, for example with "
-                "`faceid weights fetch --for face-swap`."
-            )
-        pack = find_pack("auto", folders.insightface_roots())
-        swapper, people = load_swapper(path), [person_of(tune, pack)]
-        parse = parsing(folders.parser_path(), run_parser)
-        step = progress.bar(len(images))
-
-        def swap(picture: np.ndarray, number: int) -> Retouched:
-            step(number, len(images))
-            return swap_faces(picture, people, swapper, pack, choice=choice, index=index, preview=preview, parse=parse)
-
-        swapped, notes = retouched(images, swap)
-        said = status_of(notes, f"{tune.title} with {swapper.name} ({swapper.licence})")
-        progress.status(cls.hidden.unique_id, f"{said}\n{shape_note(parse)}")
-        keep_notes(cls, [*describe_doubts(people[0]), *notes])
-        return io.NodeOutput(swapped)
 
 
 class FaceIDCorrectFace(io.ComfyNode):

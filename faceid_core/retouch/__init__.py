@@ -5,6 +5,7 @@ face_parser.py  aligned crops      -> which part of a face each pixel shows
 face_mask.py picture, its faces     -> what is a face's own, and not in front of it
 paste.py     a changed crop         -> the face's rectangle of the picture, and nothing else
 swapper.py   an ONNX file           -> Swapper            (model_files/tells.py says what a file is)
+targets.py   places, photos         -> which face each person is painted over
 swap.py      picture, people        -> the picture with the people's faces
 restorer.py  a .pth or ONNX file    -> Restorer
 restore.py   picture, its faces     -> the picture with sharp faces of the same people
@@ -28,6 +29,7 @@ from .restore import restore_faces
 from .restorer import Restorer, load_restorer
 from .swap import BOOSTS, CHOICES, check_swap_space, swap_faces
 from .swapper import Swapper, load_swapper
+from .targets import POSITIONS, Target, all_targets, place_target, reference_target
 from .tools import Tools, changes_faces, load_tools, parsing, shape_note
 from .upscaler import Upscaler, load_upscaler, upscale
 
@@ -35,6 +37,7 @@ __all__ = [
     "BOOSTS",
     "CHOICES",
     "FLAGS",
+    "POSITIONS",
     "TEMPLATES",
     "FaceParser",
     "Parse",
@@ -43,8 +46,10 @@ __all__ = [
     "RetouchError",
     "Retouched",
     "Swapper",
+    "Target",
     "Tools",
     "Upscaler",
+    "all_targets",
     "changes_faces",
     "check_result_size",
     "check_swap_space",
@@ -60,6 +65,8 @@ __all__ = [
     "make_patch",
     "needs_people",
     "parsing",
+    "place_target",
+    "reference_target",
     "restore_faces",
     "retouch_picture",
     "shape_note",

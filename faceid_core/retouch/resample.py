@@ -11,7 +11,7 @@ from ..faces import Face, FacePack, Faces, find_faces
 from .crop import crop_matrix, warp
 from .paste import make_patch
 from .picture import Retouched, check_picture, large_enough
-from .swap import one_each
+from .targets import one_each
 
 # (picture, denoise, seed, people) -> the picture drawn again at its size, sides multiples of 8. denoise: 0 (keep) to 1
 # (draw new); people: the active identities, by their number among the prompt's people, anywhere in the picture;

@@ -16,6 +16,7 @@ from .face_parser import Parse
 from .paste import FaceMask, make_patch
 from .picture import MIN_SIDE, Retouched, check_mask, check_picture, large_enough
 from .swapper import TEMPLATE, Swapper, source_latent, swap_crop
+from .targets import Target, aim, best_matches, cosines_of
 
 CHOICES: tuple[str, ...] = ("best match", "all", "index")
 BOOSTS: tuple[int, ...] = (128, 256, 512, 1024)
@@ -30,6 +31,7 @@ def swap_faces(
     *,
     choice: str = "best match",
     index: int = 0,
+    targets: Sequence[Target | None] = (),
     boost: int | None = None,
     min_side: int = MIN_SIDE,
     mask: np.ndarray | None = None,
@@ -47,6 +49,8 @@ def swap_faces(
         choice: "best match" gives each person one face, so that the sum of likenesses is highest; "all" gives every
             face the person it is most like; "index" gives the first person face number ``index``, counted from 0 left
             to right as in the preview, the next person the next face, and so on.
+        targets: which face each person is painted over; None, for a person: by ``choice``, which "all" cannot be then.
+            Default: everybody by ``choice``.
         boost: pixels a side of the crops, a multiple of the swapper's own; None: as large as the face is in the
             picture, at most 512.
         min_side: faces whose box is smaller stay as they are.
@@ -64,12 +68,18 @@ def swap_faces(
     check_picture(picture)
     check_mask(mask, picture)
     _check_arguments(people, swapper, choice, index, boost, preview)
-    if _compares(choice, people):
+    targets = _targets(targets, people, choice, index)
+    if targets:
+        _check_comparable([person for person, target in zip(people, targets, strict=True) if target is None], pack)
+    elif _compares(choice, people):
         _check_comparable(people, pack)
     found = find_faces([picture], pack).photos[0]
     faces, notes = large_enough(found.faces, min_side)
     notes += _refused(found)
-    pairs, left_out = _pairs(faces, people, choice, index)
+    if targets and faces:
+        pairs, left_out = aim(found, faces, targets, people, pack.space)
+    else:
+        pairs, left_out = _pairs(faces, people, choice, index)
     notes += left_out
     if not pairs:
         return Retouched(picture, tuple(notes))
@@ -118,6 +128,18 @@ def _check_arguments(
         check_swap_space(swapper, person, preview=preview)
 
 
+def _targets(targets: Sequence[Target | None], people: Sequence[Faces], choice: str, index: int) -> list[Target | None]:
+    """One for each person where somebody has one; else none."""
+    if targets and len(targets) != len(people):
+        raise RetouchError(f"targets: {len(targets)} for {len(people)} people; give one each, or none at all.")
+    if not any(targets):
+        return []
+    if choice == "all":
+        raise RetouchError('choice: "all" paints every face; with a reference or a place take "best match" or "index".')
+    given = [Target(index + number) if choice == "index" else None for number in range(len(people))]
+    return [target or own for target, own in zip(targets, given, strict=True)]
+
+
 def _compares(choice: str, people: Sequence[Faces]) -> bool:
     return choice == "best match" or (choice == "all" and len(people) > 1)
 
@@ -143,33 +165,13 @@ def _pairs(
         return pairs, [f"there is no face number {index + number} for person {number + 1}" for number in missing]
     if choice == "all":
         return _most_alike(faces, people), []
-    pairs = one_each(faces, people)
-    return pairs, [
-        f"there is no face for person {number + 1} in a picture of {_count(len(faces))}"
-        for number in range(len(people))
-        if number not in pairs.values()
-    ]
+    return best_matches(faces, dict(enumerate(people)), people[0].space)
 
 
 def _most_alike(faces: Mapping[int, Face], people: Sequence[Faces]) -> dict[int, int]:
     if len(people) == 1:
         return dict.fromkeys(faces, 0)
-    return dict(zip(faces, _cosines(faces, people).argmax(axis=1).tolist(), strict=True))
-
-
-def one_each(faces: Mapping[int, Face], people: Sequence[Faces]) -> dict[int, int]:
-    """Each person at most one face, each face at most one person, the highest possible sum of cosines."""
-    from scipy.optimize import linear_sum_assignment
-
-    rows, columns = linear_sum_assignment(_cosines(faces, people), maximize=True)
-    numbers = list(faces)
-    return {numbers[row]: int(column) for row, column in zip(rows, columns, strict=True)}
-
-
-def _cosines(faces: Mapping[int, Face], people: Sequence[Faces]) -> np.ndarray:
-    """[faces, people]"""
-    units = np.stack([face.unit_embedding for face in faces.values()])
-    return units @ np.stack([person.mean_embedding() for person in people]).T
+    return dict(zip(faces, cosines_of(faces, people).argmax(axis=1).tolist(), strict=True))
 
 
 def _swap_face(
@@ -208,7 +210,3 @@ def _auto_boost(matrix: np.ndarray, size: int) -> int:
 
 def _refused(found: PhotoFaces) -> list[str]:
     return [f"a face is {refused.problem}: not changed" for refused in found.refused]
-
-
-def _count(number: int) -> str:
-    return "one face" if number == 1 else f"{number} faces"

@@ -149,7 +149,7 @@ def test_the_match_is_the_best_for_all_together(six, pack, t1, found, painter):
     """Two people alike compete for one face: the sum decides, not who comes first."""
     between = replace(six[1].faces[0], embedding=six[1].faces[0].unit_embedding + 0.9 * six[4].faces[0].unit_embedding)
     both = Faces((between,), pack.space, pack.name, "")
-    from faceid_tunes.faceid_core.retouch.swap import one_each
+    from faceid_tunes.faceid_core.retouch.targets import one_each
 
     faces = {1: found[1], 4: found[4]}
     assert one_each(faces, [both, six[1]]) == {1: 1, 4: 0}
