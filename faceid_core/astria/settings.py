@@ -65,12 +65,6 @@ def read_settings(environ: Mapping[str, str] | None = None, key_file: str | Path
     )
 
 
-def has_key(environ: Mapping[str, str] | None = None, key_file: str | Path | None = None) -> bool:
-    """Whether there is a key, usable or not."""
-    environ = os.environ if environ is None else environ
-    return bool(environ.get(KEY_VARIABLE, "").strip()) or bool(key_file and Path(key_file).exists())
-
-
 def read_key_file(path: str | Path) -> Secret:
     """The key in a file that only its owner may read. Raises AstriaSettingsError, with the command that corrects it."""
     try:

@@ -67,10 +67,20 @@ def extract_faces(
 ) -> Faces:
     """One face of each photo.
 
-    photos: [H, W, 3] uint8 RGB arrays. pick, index: see ``choose.choose``. on_missing: "error" raises when a photo has
-    no face, "skip" leaves such photos out and lists them in ``Faces.skipped``. on_photo(done, total) is called after
-    each photo; an exception from it (an interrupt) ends the work, and finished photos stay cached.
-    Raises NoFaceError naming the images (counted from 1), PhotoError, FacePackError, MissingDependencyError.
+    Args:
+        photos: [H, W, 3] uint8 RGB arrays.
+        pack: finds the faces.
+        pick, index: see ``choose.choose``.
+        on_missing: "error" raises when a photo has no face, "skip" leaves such photos out and lists them in
+            ``Faces.skipped``.
+        on_photo: called (done, total) after each photo; an exception from it (an interrupt) ends the work, and finished
+            photos stay cached.
+
+    Raises:
+        NoFaceError: names the images (counted from 1).
+        PhotoError: a photo is not such an array.
+        FacePackError: a file of the pack cannot be used.
+        MissingDependencyError: onnxruntime is not installed.
     """
     return choose_faces(find_faces(photos, pack, on_photo), pick, index, on_missing)
 

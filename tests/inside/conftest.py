@@ -7,6 +7,8 @@ import os
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 COMFYUI = Path(os.environ.get("COMFYUI_PATH", Path.home() / "comfy" / "ComfyUI"))
 
@@ -30,3 +32,28 @@ def _import_plugin() -> None:
 
 _import_comfyui()
 _import_plugin()
+
+
+@pytest.fixture(scope="module")
+def unet():
+    """A diffusers UNet with the blocks of SD 1.5, narrow, that reads text of width 64."""
+    from support.unet import sd15_unet
+
+    return sd15_unet((32, 64, 64, 64), context=64)
+
+
+@pytest.fixture(scope="module")
+def bare(unet):
+    """ComfyUI's MODEL of ``unet``."""
+    from support.comfy_model import comfy_model
+
+    return comfy_model(unet)
+
+
+@pytest.fixture(scope="module")
+def adapter(unet):
+    """An adapter that fits ``unet``."""
+    from support.fidelity import adapter_for, saved_adapter
+
+    with saved_adapter(adapter_for(unet, "faceid", "sd15", lora_rank=4), "faceid") as loaded:
+        yield loaded

@@ -31,12 +31,6 @@ def model(unet):
     return comfy_model(unet)
 
 
-@pytest.fixture(scope="module")
-def adapter(unet):
-    with saved_adapter(adapter_for(unet, "faceid", "sd15", lora_rank=4), "faceid") as loaded:
-        yield loaded
-
-
 def draw(model, steps: int = 1, size=(16, 24), batch: int = 1) -> torch.Tensor:
     guider = comfy.samplers.CFGGuider(model)
     guider.set_conds(conditioning(WIDTH, 1.0), conditioning(WIDTH, -1.0, seed=8))

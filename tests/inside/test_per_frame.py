@@ -11,10 +11,9 @@ import torch
 from faceid_tunes.faceid_core.adapter.tokens import ClipFeatures
 from faceid_tunes.faceid_core.errors import AdapterError
 from faceid_tunes.faceid_core.faces.face import Faces, LeftOut
-from support.comfy_model import apply, comfy_model, conditioning
+from support.comfy_model import apply, conditioning
 from support.fidelity import adapter_for, random_clip, random_faces, saved_adapter
 from support.oracle import relative_l2
-from support.unet import sd15_unet
 
 WIDTH = 64
 BOUND = 1e-5
@@ -35,22 +34,6 @@ def masks(count: int) -> torch.Tensor:
     for number in range(count):
         found[number, :, 128 * number // count : 128 * (number + 1) // count] = 1.0
     return found
-
-
-@pytest.fixture(scope="module")
-def unet():
-    return sd15_unet((32, 64, 64, 64), context=WIDTH)
-
-
-@pytest.fixture(scope="module")
-def bare(unet):
-    return comfy_model(unet)
-
-
-@pytest.fixture(scope="module")
-def adapter(unet):
-    with saved_adapter(adapter_for(unet, "faceid", "sd15", lora_rank=4), "faceid") as loaded:
-        yield loaded
 
 
 @pytest.fixture

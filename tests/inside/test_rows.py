@@ -22,32 +22,15 @@ from comfy.ldm.modules.attention import optimized_attention
 from faceid_tunes.faceid_core.errors import AdapterError
 from faceid_tunes.nodes.following import follow_rows, order_of
 from node_helpers import conditioning_set_values
-from support.comfy_model import apply, comfy_model, conditioning
-from support.fidelity import adapter_for, random_faces, saved_adapter
+from support.comfy_model import apply, conditioning
+from support.fidelity import random_faces
 from support.oracle import relative_l2
-from support.unet import sd15_unet
 
 WIDTH = 64
 BOUND = 1e-5
 SIZE = (16, 24)
 ALICE, BOB = random_faces(seed=1), random_faces(seed=2)
 POSITIVE, NEGATIVE, THIRD = 1.0, -1.0, 0.5
-
-
-@pytest.fixture(scope="module")
-def unet():
-    return sd15_unet((32, 64, 64, 64), context=WIDTH)
-
-
-@pytest.fixture(scope="module")
-def bare(unet):
-    return comfy_model(unet)
-
-
-@pytest.fixture(scope="module")
-def adapter(unet):
-    with saved_adapter(adapter_for(unet, "faceid", "sd15", lora_rank=4), "faceid") as loaded:
-        yield loaded
 
 
 @pytest.fixture

@@ -15,17 +15,11 @@ from faceid_tunes.nodes.host import folders, models, sampling
 from faceid_tunes.nodes.host import retouch as host_retouch
 from support.comfy_model import comfy_model
 from support.oracle import relative_l2
-from support.unet import sd15_unet
 
 WIDTH = 64
 LOCAL = [name for name, scheduler in SCHEDULERS.items() if not scheduler.why_not_local]
 # The noise levels between the ends are rounded to whole timesteps in one and not in the other.
 TOLERANCE = 2e-3
-
-
-@pytest.fixture(scope="module")
-def unet():
-    return sd15_unet((32, 64, 64, 64), context=WIDTH)
 
 
 @pytest.fixture(scope="module")
