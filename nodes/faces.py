@@ -10,6 +10,7 @@ from ..faceid_core.errors import FaceIDError
 from ..faceid_core.faces import (
     ON_MISSING,
     PICKS,
+    DetectorSettings,
     annotated_photos,
     describe_doubts,
     describe_faces,
@@ -20,6 +21,7 @@ from ..faceid_core.faces import (
     photos_from_tensor,
     tensor_from_photos,
 )
+from ..faceid_core.faces.detection import SIZE, SIZE_RANGE, STRIDE, THRESHOLD, THRESHOLD_RANGE
 from .host import folders, progress
 from .host.metadata import keep_notes
 from .sockets import FacesSocket
@@ -64,6 +66,27 @@ class FaceIDExtractFace(io.ComfyNode):
                     default="error",
                     tooltip="What to do with a photo that shows no face.",
                 ),
+                io.Int.Input(
+                    "detector_size",
+                    default=SIZE,
+                    min=SIZE_RANGE[0],
+                    max=SIZE_RANGE[1],
+                    step=STRIDE,
+                    optional=True,
+                    advanced=True,
+                    tooltip="Pixels of the detector's first input. Larger finds smaller faces, smaller finds close-ups "
+                    "at once; other sizes are tried where nothing is found.",
+                ),
+                io.Float.Input(
+                    "detector_threshold",
+                    default=THRESHOLD,
+                    min=THRESHOLD_RANGE[0],
+                    max=THRESHOLD_RANGE[1],
+                    step=0.05,
+                    optional=True,
+                    advanced=True,
+                    tooltip="The score that a face needs. Higher leaves doubtful faces out.",
+                ),
             ],
             outputs=[
                 FacesSocket.Output(display_name="faces", tooltip="The person's identity, for FaceID Apply."),
@@ -74,10 +97,20 @@ class FaceIDExtractFace(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, images: torch.Tensor, face_pack: str, pick: str, index: int, on_missing: str) -> io.NodeOutput:
+    def execute(
+        cls,
+        images: torch.Tensor,
+        face_pack: str,
+        pick: str,
+        index: int,
+        on_missing: str,
+        detector_size: int = SIZE,
+        detector_threshold: float = THRESHOLD,
+    ) -> io.NodeOutput:
+        settings = DetectorSettings(detector_size, detector_threshold)
         pack = find_pack(face_pack, folders.insightface_roots())
         photos = photos_from_tensor(images)
-        found = find_faces(photos, pack, on_photo=progress.bar(len(photos)))
+        found = find_faces(photos, pack, on_photo=progress.bar(len(photos)), settings=settings)
         faces = one_person(found, pick, index, on_missing)
         progress.status(cls.hidden.unique_id, describe_faces(faces, found, adapter_packs()))
         keep_notes(cls, describe_doubts(faces))

@@ -17,6 +17,7 @@ likeness.py pictures, a person         -> cosines           (verdict.py: what a 
 
 from .annotated import annotated_photos
 from .choose import PICKS
+from .detection import DetectorSettings
 from .extract import ON_MISSING, FoundFaces, PhotoFaces, choose_faces, extract_faces, find_faces
 from .face import Face, Faces
 from .packs import EMBEDDED_PACK, FacePack, find_pack, list_packs
@@ -28,6 +29,7 @@ __all__ = [
     "EMBEDDED_PACK",
     "ON_MISSING",
     "PICKS",
+    "DetectorSettings",
     "Face",
     "FacePack",
     "Faces",

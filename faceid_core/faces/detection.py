@@ -9,8 +9,8 @@ import numpy as np
 from ..errors import FaceIDError
 
 SIZE, THRESHOLD = 640, 0.5  # insightface's own (docs/facts/faces.md 2.1)
-_SIZES, _STRIDE = (128, 1920), 32  # pixels: the least and the largest; every size is a multiple of the last stride
-_THRESHOLDS = (0.1, 0.95)
+SIZE_RANGE, STRIDE = (128, 1920), 32  # pixels: the least and the largest; every size is a multiple of the last stride
+THRESHOLD_RANGE = (0.1, 0.95)
 LAST_THRESHOLD = 0.3
 
 CUT_OFF = "cut by the border"
@@ -29,13 +29,12 @@ class DetectorSettings:
     threshold: float = THRESHOLD
 
     def __post_init__(self) -> None:
-        lowest, highest = _SIZES
-        if not lowest <= self.size <= highest or self.size % _STRIDE:
+        lowest, highest = SIZE_RANGE
+        if not lowest <= self.size <= highest or self.size % STRIDE:
             raise FaceIDError(
-                f"detector_size: {self.size} is not a multiple of {_STRIDE} from {lowest} to {highest}. "
-                f"{SIZE} is usual."
+                f"detector_size: {self.size} is not a multiple of {STRIDE} from {lowest} to {highest}. {SIZE} is usual."
             )
-        low, high = _THRESHOLDS
+        low, high = THRESHOLD_RANGE
         if not low <= self.threshold <= high:
             raise FaceIDError(f"detector_threshold: {self.threshold:g} is not between {low} and {high}.")
 

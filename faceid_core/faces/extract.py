@@ -13,7 +13,7 @@ from ..cache import LRUCache
 from ..errors import FaceIDError, NoFaceError, PhotoError
 from .agreement import with_agreement
 from .choose import choose, left_to_right
-from .detection import Detection
+from .detection import USUAL, Detection, DetectorSettings
 from .face import Face, Faces
 from .find import find_in_photo
 from .models import load_models
@@ -85,13 +85,18 @@ def extract_faces(
     return choose_faces(find_faces(photos, pack, on_photo), pick, index, on_missing)
 
 
-def find_faces(photos: Sequence[np.ndarray], pack: FacePack, on_photo: OnPhoto | None = None) -> FoundFaces:
-    """All faces of each photo. Cached by the photo's content and the pack's files."""
+def find_faces(
+    photos: Sequence[np.ndarray],
+    pack: FacePack,
+    on_photo: OnPhoto | None = None,
+    settings: DetectorSettings = USUAL,
+) -> FoundFaces:
+    """All faces of each photo. Cached by the photo's content, the pack's files and the detector's settings."""
     if not photos:
         raise PhotoError("There is no photo: give at least one.")
     found = []
     for number, photo in enumerate(photos):
-        found.append(_renumbered(_find_in_photo(photo, pack), number))
+        found.append(_renumbered(_find_in_photo(photo, pack, settings), number))
         if on_photo is not None:
             on_photo(number + 1, len(photos))
     return FoundFaces(tuple(found), pack)
@@ -115,14 +120,14 @@ def choose_faces(found: FoundFaces, pick: str = "largest", index: int = 0, on_mi
     )
 
 
-def _find_in_photo(photo: np.ndarray, pack: FacePack) -> PhotoFaces:
-    key = (_content_hash(photo), file_identity(pack.detector), file_identity(pack.recogniser))
-    return _found.get_or_make(key, lambda: _look_for_faces(photo, pack))
+def _find_in_photo(photo: np.ndarray, pack: FacePack, settings: DetectorSettings) -> PhotoFaces:
+    key = (_content_hash(photo), file_identity(pack.detector), file_identity(pack.recogniser), settings)
+    return _found.get_or_make(key, lambda: _look_for_faces(photo, pack, settings))
 
 
-def _look_for_faces(photo: np.ndarray, pack: FacePack) -> PhotoFaces:
+def _look_for_faces(photo: np.ndarray, pack: FacePack, settings: DetectorSettings) -> PhotoFaces:
     models = load_models(pack)
-    faces, refused = find_in_photo(photo, models, pack.space)
+    faces, refused = find_in_photo(photo, models, pack.space, settings)
     size = (photo.shape[1], photo.shape[0])
     return PhotoFaces(0, size, left_to_right(faces), refused, models.provider)
 

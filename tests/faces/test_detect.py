@@ -5,7 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from faceid_tunes.faceid_core.faces import detect, find_faces
+from faceid_tunes.faceid_core.errors import FaceIDError
+from faceid_tunes.faceid_core.faces import DetectorSettings, detect, find_faces
 from faceid_tunes.faceid_core.faces.models import load_models
 from support import photos
 
@@ -180,3 +181,33 @@ def test_a_photo_of_8000_by_8000_pixels_is_searched_like_any_other(astronaut, pa
 def test_a_long_strip_is_searched_without_an_error(astronaut, pack):
     strip = np.full((16, 8000, 3), 128, np.uint8)
     assert not faces_in(strip, pack)
+
+
+@pytest.mark.parametrize(("size", "tried"), [(1280, [1280, 640, 512]), (640, [640, 512, 384]), (192, [192, 128, 192])])
+def test_the_first_size_is_the_users_and_the_ladder_goes_down_from_it(size, tried, watched):
+    texture = cv2.resize(photos.no_faces()["gravel"], (256, 256))
+    detect.detect(texture, watched, DetectorSettings(size))
+    assert [size for size in watched.sizes if size != 160][: len(tried)] == tried, "160 is the second look"
+
+
+@pytest.mark.parametrize(("threshold", "faces"), [(0.3, 6), (0.5, 6), (0.9, 4), (0.95, 0)])
+def test_a_higher_threshold_leaves_doubtful_faces_out(threshold, faces, t1, pack):
+    found = find_faces([t1], pack, settings=DetectorSettings(threshold=threshold)).photos[0].faces
+    assert len(found) == faces
+    assert all(face.score >= threshold for face in found)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"size": 700}, "detector_size: 700 is not a multiple of 32 from 128 to 1920"),
+        ({"size": 96}, "detector_size: 96 is not"),
+        ({"size": 4096}, "detector_size: 4096 is not"),
+        ({"threshold": 0.0}, "detector_threshold: 0 is not between 0.1 and 0.95"),
+        ({"threshold": 1.0}, "detector_threshold: 1 is not"),
+        ({"threshold": float("nan")}, "detector_threshold: nan is not"),
+    ],
+)
+def test_settings_that_no_detector_takes_are_refused(settings, message):
+    with pytest.raises(FaceIDError, match=message):
+        DetectorSettings(**settings)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from faceid_tunes.faceid_core.errors import NoFaceError
+from faceid_tunes.faceid_core.errors import FaceIDError, NoFaceError
 from faceid_tunes.nodes.faces import FaceIDExtractFace
 from faceid_tunes.nodes.host import folders, progress
 from support import photos
@@ -43,6 +43,17 @@ def test_one_photo_gives_a_face_a_crop_and_a_preview(node, astronaut, told):
         assert image.dtype == torch.float32
         assert 0.0 <= image.min() and image.max() <= 1.0
     assert "yunet_sface (sface) on CPU" in told[0]
+
+
+def test_the_detectors_size_and_threshold_reach_the_detector(node, astronaut):
+    given = {"face_pack": "auto", "pick": "largest", "index": 0, "on_missing": "error"}
+    faces = node.execute(astronaut, **given, detector_size=320, detector_threshold=0.7).result[0]
+    usual = run(node, astronaut)[0]
+    assert 0.9 < float(faces.faces[0].unit_embedding @ usual.faces[0].unit_embedding) < 0.9999
+    with pytest.raises(NoFaceError):
+        node.execute(astronaut, **given, detector_threshold=0.95)
+    with pytest.raises(FaceIDError, match="detector_size: 650 is not a multiple of 32"):
+        node.execute(astronaut, **given, detector_size=650)
 
 
 def test_a_skipped_photo_has_a_preview_but_no_crop(node, astronaut, told):
