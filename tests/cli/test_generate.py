@@ -92,6 +92,7 @@ def test_pictures_are_written_with_their_likeness_and_how_they_were_made(album, 
     assert parameters.startswith(TEXT) and "Seed: 8" in parameters and "Size: 112x112" in parameters
 
 
+@pytest.mark.slow
 def test_pictures_are_measured_with_another_recogniser_than_the_one_that_conditioned_them(album, faceid, tmp_path):
     install_pack(tmp_path / "models", "buffalo_l", "det_10g", "w600k_r50")
     _, out, _ = faceid(str(PHOTO), "--text", TEXT)
@@ -103,6 +104,7 @@ def test_pictures_are_measured_with_another_recogniser_than_the_one_that_conditi
     }
 
 
+@pytest.mark.slow
 def test_a_preview_is_measured_with_another_pack_where_there_is_one(album, faceid, tmp_path):
     install_pack(tmp_path / "models", "mine", "det_500m", "glintr100")
     _, out, _ = faceid(str(PHOTO), "--text", TEXT, "--preview")

@@ -48,6 +48,7 @@ def test_in_a_group_the_face_that_is_most_like_the_person_counts():
     assert found.verdict is Verdict.SAME and (found.space, found.pack) == ("sface", "yunet_sface")
 
 
+@pytest.mark.slow
 def test_a_picture_without_a_face_has_no_likeness(astronaut):
     found = measure_likeness(GREY, astronaut, PACK)
     assert found.cosine is None and found.face is None and found.verdict is Verdict.NO_FACE

@@ -12,7 +12,7 @@ from faceid_tunes.faceid_core.faces.trust import doubt, is_junk
 from support import photos
 
 ANGLES = range(30, 331, 30)
-EACH_ANGLE = [pytest.param(angle, marks=() if angle in (60, 180) else pytest.mark.slow) for angle in ANGLES]
+EACH_ANGLE = [pytest.param(angle, marks=() if angle == 180 else pytest.mark.slow) for angle in ANGLES]
 
 
 def largest(photo, pack):

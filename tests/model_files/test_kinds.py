@@ -139,6 +139,7 @@ def test_instantids_file_is_recognised_by_its_full_precision_whatever_its_name(t
         load_adapter(path, Variant.PORTRAIT_UNNORM)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["instantid/ip-adapter.bin", "ipadapter/InstantID_fp16.bin", "x/instant-id.bin"])
 def test_a_half_precision_instantid_is_recognised_by_its_folder_or_name(tmp_path, place):
     path = tmp_path / place

@@ -81,6 +81,7 @@ def test_a_photo_without_a_face_still_has_its_row():
     assert plot([[0.9, 0.8], [nan, nan]]).shape == plot([[0.9, 0.8], [0.7, 0.6]]).shape
 
 
+@pytest.mark.slow
 def test_long_titles_and_captions_are_cut_and_change_nothing_else():
     long = "a woman trekking in the alps " * 20
     matrix = LikenessMatrix(np.array([[0.9]], np.float32), "sface", "yunet_sface")

@@ -80,6 +80,7 @@ def test_grain_is_as_strong_at_the_border_as_in_the_middle():
     assert grain[:, -8:].std() == pytest.approx(grain[400:600].std(), rel=0.05)
 
 
+@pytest.mark.slow
 def test_bands_that_a_large_picture_is_worked_on_in_are_not_to_be_seen():
     """Rows next to each other are as alike where one band ends as anywhere else, and as strong."""
     grain = added(flat(128, 2048))[..., 1]

@@ -165,6 +165,7 @@ def unit_of_full(picture, face, restorer, pack):
     return unit(restore_faces(picture, [face], restorer, visibility=1.0).picture, face, pack)
 
 
+@pytest.mark.slow
 def test_a_face_of_an_unknown_person_is_compared_with_itself(t1, found, six, pack):
     morph = Morph(t1, found[3]).restorer()
     for people in ([], [six[5]]):

@@ -180,6 +180,7 @@ def test_the_second_of_two_people_is_missed_in_a_picture_of_one(six, painter, pa
     assert (result.picture != astronaut).any()
 
 
+@pytest.mark.slow
 def test_a_picture_without_a_face_comes_back_as_it_was(cat, six, painter, pack):
     before = cat.copy()
     result = swapped(cat, six, painter, pack)
