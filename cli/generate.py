@@ -102,11 +102,12 @@ def draw_and_save(
     placeholder: bool = False,
 ) -> Iterator[str]:
     """Draw with progress bars and write everything into ``folder``; yields lines for the user."""
-    from ..faceid_core.tunes.refs import tunes_by_ref
+    from ..faceid_core.tunes.refs import double_meanings, tunes_by_ref
     from .progress import Bars
     from .results import Provenance, save_results
 
     yield from (f"advice: {found.message}" for found in lint(prompt, tunes_by_ref(store, prompt.parsed)))
+    yield from (f"advice: {sentence}" for sentence in double_meanings(store, prompt.parsed))
     yield f"drawing with {engine.name}"
     with Bars() as bars:
         drawn = engine.draw(prompt, store, bars)

@@ -19,12 +19,14 @@ def add_to(subjects: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 def _check_prompt(options: argparse.Namespace) -> Iterator[str]:
     from ..faceid_core.prompts import Prompt, lint
-    from ..faceid_core.tunes.refs import named_tune
+    from ..faceid_core.tunes.refs import double_meanings, named_tune
 
     prompt = Prompt(options.text)
     with opened_store(options) as store:
         tunes = {tag.ref: named_tune(store, tag, prompt.text) for tag in prompt.parsed.faces}
+        doubles = list(double_meanings(store, prompt.parsed))
     for ref, tune in tunes.items():
         yield f"<faceid:{ref}:...> is {tune.title!r} ({tune.name})"
     yield f"text: {prompt.parsed.plain_text}"
     yield from (f"advice: {found.message}" for found in lint(prompt, tunes))
+    yield from (f"advice: {sentence}" for sentence in doubles)

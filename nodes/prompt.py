@@ -19,7 +19,7 @@ from ..faceid_core.prompts.prompt import (
     STYLES,
 )
 from ..faceid_core.prompts.schedulers import SCHEDULERS
-from ..faceid_core.tunes.refs import tunes_by_ref, with_tune
+from ..faceid_core.tunes.refs import double_meanings, tunes_by_ref, with_tune
 from ..faceid_core.tunes.tune import Tune
 from .drawing import draw_settings
 from .host import progress, storage
@@ -114,8 +114,10 @@ class FaceIDPrompt(io.ComfyNode):
         if tune is not None:
             text = with_tune(text, tune)
         prompt = Prompt(text=text, **_as_api(fields))
-        advice = lint(prompt, tunes_by_ref(storage.tune_store(), prompt.parsed))
-        progress.status(cls.hidden.unique_id, "\n".join([text, *(f"⚠ {found.message}" for found in advice)]))
+        store = storage.tune_store()
+        advice = [found.message for found in lint(prompt, tunes_by_ref(store, prompt.parsed))]
+        advice += double_meanings(store, prompt.parsed)
+        progress.status(cls.hidden.unique_id, "\n".join([text, *(f"⚠ {sentence}" for sentence in advice)]))
         return io.NodeOutput(prompt)
 
     @classmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ..prompts.errors import error_at
@@ -30,6 +31,18 @@ def tunes_by_ref(store: TuneStore, text: PromptText) -> dict[str, Tune]:
         except TuneNotFoundError:
             continue
     return found
+
+
+def double_meanings(store: TuneStore, text: PromptText) -> Iterator[str]:
+    """A sentence for each number in a tag that is a tune's id and another's title, as older stores may have it."""
+    for tag in text.faces:
+        by_number = None if tag.tune_id is None else store.find_id(tag.tune_id)
+        by_title = None if by_number is None else store.find(tag.ref)
+        if by_number is not None and by_title is not None and by_title.id != by_number.id:
+            yield (
+                f"<faceid:{tag.ref}:...> is tune {by_number.id} ({by_number.title!r}); tune {by_title.id}, whose title "
+                f"is {by_title.title!r}, is not meant. `faceid tunes rename {by_title.id} TITLE` gives it another."
+            )
 
 
 def named_tune(store: TuneStore, tag: Tag, text: str) -> Tune:

@@ -139,3 +139,31 @@ def assert_key_is_nowhere(api: FakeAstria, folder: Path, said: str) -> None:
     written = [path for path in folder.rglob("*") if path.is_file()]
     assert any(path.name == "tunes.sqlite3" for path in written)
     assert [path for path in written if api.key.encode() in path.read_bytes()] == []
+
+
+def test_a_person_is_deleted_on_the_remote_side_too_and_first(api, faceid, capsys):
+    assert faceid(str(PHOTO), "--text", TEXT)[0] == 0
+    (there,) = api.tunes
+    api.will(Fault(status=500), "DELETE", "/tunes", times=9)
+    assert main(["tunes", "--home", "home", "delete", "Eileen", "--remote"]) == 1
+    assert capsys.readouterr().err.startswith("faceid: ") and there in api.tunes
+    assert main(["tunes", "--home", "home", "show", "Eileen"]) == 0, "what is not deleted there is kept here"
+    api._ordered.clear()
+    capsys.readouterr()
+    assert main(["tunes", "--home", "home", "delete", "Eileen", "--remote"]) == 0
+    out = capsys.readouterr().out
+    assert f"tune {there} is deleted at {api.url}" in out and "is still there" not in out
+    assert not api.tunes
+    assert main(["tunes", "--home", "home", "show", "Eileen"]) == 1
+
+
+def test_a_remote_tune_that_is_gone_or_elsewhere_is_told_of(api, faceid, capsys, monkeypatch):
+    faceid(str(PHOTO), "--text", TEXT)
+    (there,) = api.tunes
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv("ASTRIA_BASE_URL", "http://127.0.0.1:1")
+        assert main(["tunes", "--home", "home", "delete", "Eileen", "--remote"]) == 1
+        assert "Nothing was deleted" in capsys.readouterr().err and api.tunes
+    api.tunes.clear()
+    assert main(["tunes", "--home", "home", "delete", "Eileen", "--remote"]) == 0
+    assert f"tune {there} was not at {api.url} any more" in capsys.readouterr().out

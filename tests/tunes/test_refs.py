@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import pytest
 from faceid_tunes.faceid_core.prompts import PromptError, parse
-from faceid_tunes.faceid_core.tunes.refs import named_tune, tunes_by_ref, with_tune
+from faceid_tunes.faceid_core.tunes.refs import double_meanings, named_tune, tunes_by_ref, with_tune
+from faceid_tunes.faceid_core.tunes.schema import tunes
 from faceid_tunes.faceid_core.tunes.store import open_store
 
 
@@ -55,3 +56,12 @@ def test_an_expired_tune_is_pointed_at_and_says_when(tmp_path, analysis):
 def test_lint_gets_the_tunes_that_exist(store, create):
     alice = create("alice")
     assert tunes_by_ref(store, parse("<faceid:alice:1> woman and <faceid:99:1> man")) == {"alice": alice}
+
+
+def test_a_number_that_is_also_a_title_in_an_older_store_is_told_of(store, create):
+    first, second = create("alice"), create("bob")
+    with store.database.writing() as connection:  # as versions did that took any title
+        connection.execute(tunes.update().where(tunes.c.id == second.id).values(title=str(first.id)))
+    (sentence,) = double_meanings(store, parse(f"<faceid:{first.id}:1> woman and <faceid:{second.id}:1> man"))
+    assert f"is tune {first.id} ('alice'); tune {second.id}, whose title is '{first.id}', is not meant" in sentence
+    assert not list(double_meanings(store, parse("<faceid:alice:1> woman")))

@@ -7,7 +7,6 @@ import json
 import random
 import zipfile
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from faceid_tunes.faceid_core.errors import FaceIDError
@@ -30,12 +29,6 @@ def exported(tmp_path_factory, photos, pack) -> bytes:
         file = io.BytesIO()
         export_tune(store, tune, file)
     return file.getvalue()
-
-
-@pytest.fixture
-def store(tmp_path: Path):
-    with open_store(tmp_path / "here") as opened:
-        yield opened
 
 
 def changed(exported: bytes, change: Callable[[dict[str, bytes]], None], kind: int = zipfile.ZIP_STORED) -> io.BytesIO:
