@@ -71,7 +71,7 @@ def test_a_tag_means_one_file_however_it_is_spelled(names, ref, number):
     ],
 )
 def test_a_name_of_two_files_is_an_error_that_names_both(names, ref, named):
-    with pytest.raises(PromptError, match=f"2 LoRAs are called .*: {named}.\n(.*\n)+Write .*in full") as raised:
+    with pytest.raises(PromptError, match=f"2 LoRAs are called .*: {named}.\n(.*\n)+Write the full name") as raised:
         found(ref, names)
     assert raised.value.position == len("a cat ")
 
