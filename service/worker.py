@@ -9,18 +9,23 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from ..faceid_core.engines.comfyui.client import UnreachableError
 from ..faceid_core.engines.engine import Cancelled, Drawn, Engine
 from ..faceid_core.errors import FaceIDError
 from ..faceid_core.jobs.fields import prompt_from_json
 from ..faceid_core.jobs.job import Claim, FinishedPicture, Job
 from ..faceid_core.jobs.queue import LEASE, Jobs
 from ..faceid_core.pictures.png import png_bytes
+from ..faceid_core.tunes.errors import TuneStorageError
 
 if TYPE_CHECKING:
     from ..faceid_core.tunes.store import TuneStore
 
+LONGEST = timedelta(minutes=10)  # for one job
 _IDLE = 0.25  # seconds between two looks for a job; wake() ends it at once
 _RENEWALS = 4  # in one lease
+_FAULTS, _OUT = 3, 10.0  # after so many faults in a row, the worker tries once in so many seconds
+_HAND_IN_AGAIN = 1.0  # seconds, while the database is away
 
 log = logging.getLogger("faceid.service")
 
@@ -35,11 +40,13 @@ class Worker:
         engine_for: Callable[[Job], Engine],
         name: str = "worker",
         lease: timedelta = LEASE,
+        longest: timedelta = LONGEST,
     ) -> None:
         """``engine_for`` gives the engine for a job: it may depend on the base model, and on the attempt."""
         self._jobs, self._store, self._engine_for = jobs, store, engine_for
-        self._name, self._lease = name, lease
+        self._name, self._lease, self._longest = name, lease, longest
         self._loaded: int | None = None
+        self._faults = 0
         self._stopping, self._giving_up, self._awake = threading.Event(), threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"faceid-{name}", daemon=True)
 
@@ -61,7 +68,9 @@ class Worker:
     def _run(self) -> None:
         while not self._stopping.is_set():
             try:
-                claim = self._jobs.claim(self._name, self._loaded, self._lease)
+                if self._faults >= _FAULTS:
+                    self._stopping.wait(_OUT)
+                claim = None if self._stopping.is_set() else self._jobs.claim(self._name, self._loaded, self._lease)
             except FaceIDError as error:  # the database is away: it may come back
                 log.warning("%s", error)
                 claim = None
@@ -72,50 +81,91 @@ class Worker:
             self._draw(claim)
 
     def _draw(self, claim: Claim) -> None:
-        job = claim.job
+        watch = _Watch(self._jobs, claim, self._lease, self._longest, self._giving_up)
         try:
-            with _lease_kept(self._jobs, claim, self._lease, self._giving_up) as dropped:
-                prompt = prompt_from_json(job.fields, self._store.blobs.get)
-                drawn = self._engine_for(job).draw(prompt, self._store, cancel=dropped)
-            self._loaded = job.tune_id
-            self._jobs.finish(claim, _encoded(drawn), drawn.notes)
-        except Cancelled:
-            if self._giving_up.is_set():
-                self._jobs.give_back(claim)
+            with watch.kept():
+                prompt = prompt_from_json(claim.job.fields, self._store.blobs.get)
+                drawn = self._engine_for(claim.job).draw(prompt, self._store, cancel=watch.dropped)
+                self._loaded, self._faults = claim.job.tune_id, 0
+                pictures = _encoded(drawn)
+                self._hand_in(lambda: self._jobs.finish(claim, pictures, drawn.notes))
+        except Cancelled as error:
+            self._end_cancelled(claim, watch, str(error))
+        except UnreachableError as error:  # the machine's fault, not the job's: another worker may draw it
+            log.warning("%s", error)
+            self._faults += 1
+            self._hand_in(lambda: self._jobs.give_back(claim))
         except FaceIDError as error:
-            self._jobs.fail(claim, str(error))
+            sentence = str(error)
+            self._hand_in(lambda: self._jobs.fail(claim, sentence))
         except Exception:
-            log.exception("prompt %d failed", job.id)
-            self._jobs.fail(claim, "The picture could not be drawn: the program failed. Its log says where.")
+            log.exception("prompt %d failed", claim.job.id)
+            self._hand_in(lambda: self._jobs.fail(claim, "The program failed while it drew this. Its log says where."))
+
+    def _end_cancelled(self, claim: Claim, watch: _Watch, said: str) -> None:
+        if watch.is_too_long:
+            sentence = f"It was not drawn within {self._longest.total_seconds():.0f} seconds."
+            self._hand_in(lambda: self._jobs.fail(claim, sentence))
+        elif self._giving_up.is_set():
+            self._hand_in(lambda: self._jobs.give_back(claim))
+        elif not watch.dropped.is_set():  # somebody stopped it where it was drawn
+            self._hand_in(lambda: self._jobs.fail(claim, said))
+
+    def _hand_in(self, write: Callable[[], object]) -> None:
+        """Write a result; while the database is away, until another worker may have the job."""
+        for _ in range(int(self._lease.total_seconds() / _HAND_IN_AGAIN) + 1):
+            try:
+                write()
+                return
+            except TuneStorageError as error:
+                log.warning("%s", error)
+                if self._giving_up.wait(_HAND_IN_AGAIN):
+                    return
 
 
 def _encoded(drawn: Drawn) -> list[FinishedPicture]:
     return [FinishedPicture(png_bytes(picture.pixels), "image/png") for picture in drawn.pictures]
 
 
-@contextmanager
-def _lease_kept(jobs: Jobs, claim: Claim, lease: timedelta, giving_up: threading.Event) -> Iterator[threading.Event]:
-    """An event that is set when the work is to be dropped: the job is another's or deleted, or the worker stops."""
-    dropped, over = threading.Event(), threading.Event()
+class _Watch:
+    """Keeps a job's lease. ``dropped`` is set when the work is to end: it is another's, deleted, or takes too long."""
 
-    def keep() -> None:
-        waited, step = 0.0, min(0.2, lease.total_seconds() / _RENEWALS)
-        while not over.wait(step):
-            waited += step
-            if giving_up.is_set():
-                dropped.set()
-            elif waited >= lease.total_seconds() / _RENEWALS:
-                waited = 0.0
-                try:
-                    if not jobs.renew(claim, lease):
-                        dropped.set()
-                except FaceIDError as error:  # the fence decides in the end
-                    log.warning("%s", error)
+    def __init__(
+        self, jobs: Jobs, claim: Claim, lease: timedelta, longest: timedelta, giving_up: threading.Event
+    ) -> None:
+        self._jobs, self._claim, self._lease = jobs, claim, lease
+        self._longest, self._giving_up = longest, giving_up
+        self._over = threading.Event()
+        self.dropped = threading.Event()
+        self.is_too_long = False
 
-    thread = threading.Thread(target=keep, name=f"faceid-lease-{claim.job.id}", daemon=True)
-    thread.start()
-    try:
-        yield dropped
-    finally:
-        over.set()
-        thread.join()
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        thread = threading.Thread(target=self._keep, name=f"faceid-lease-{self._claim.job.id}", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            self._over.set()
+            thread.join()
+
+    def _keep(self) -> None:
+        renewal = self._lease.total_seconds() / _RENEWALS
+        step = min(0.2, renewal)
+        passed, since = 0.0, 0.0
+        while not self._over.wait(step):
+            passed, since = passed + step, since + step
+            if passed >= self._longest.total_seconds():
+                self.is_too_long = True
+            if self.is_too_long or self._giving_up.is_set():
+                self.dropped.set()
+            elif since >= renewal:
+                since = 0.0
+                self._renew()
+
+    def _renew(self) -> None:
+        try:
+            if not self._jobs.renew(self._claim, self._lease):
+                self.dropped.set()
+        except FaceIDError as error:  # the fence decides in the end
+            log.warning("%s", error)
