@@ -153,7 +153,9 @@ async def jump() -> None:
 class Worker:
     process: subprocess.Popen
     working: set[int] = field(default_factory=set)
-    dies: float | None = None  # when it is killed; None: it is still starting
+    is_ready: bool = False
+    lives: int = 0  # so many orders more, then it is killed within a second
+    dies: float | None = None
 
 
 @dataclass
@@ -171,7 +173,7 @@ class Drill:
     def start_worker(self) -> None:
         command = [sys.executable, __file__, "--draw", self.api.url, str(self.folder)]
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        worker = Worker(process)
+        worker = Worker(process, lives=self.chance.randint(5, 50))
         threading.Thread(target=self._listen, args=(worker,), daemon=True).start()
         self.workers.append(worker)
 
@@ -188,7 +190,7 @@ class Drill:
     def give(self) -> None:
         """Queued prompts to processes that have room; every eighth to two of them."""
         while self.waiting:
-            free = [worker for worker in self.workers if worker.dies and len(worker.working) < AT_ONCE]
+            free = [worker for worker in self.workers if worker.is_ready and len(worker.working) < AT_ONCE]
             if not free:
                 return
             number = self.waiting.pop(self.chance.randrange(len(self.waiting)))
@@ -206,6 +208,9 @@ class Drill:
     def ended(self, worker: Worker, number: int, end: str) -> None:
         worker.working.discard(number)
         self.ends[end] += 1
+        worker.lives -= 1
+        if worker.lives == 0:
+            worker.dies = time.monotonic() + self.chance.uniform(0.0, 1.0)
         self.again(number)
 
     def again(self, number: int) -> None:
@@ -239,7 +244,7 @@ class Drill:
             try:
                 worker, words = self.said.get(timeout=0.1)
                 if words[0] == "ready":
-                    worker.dies = time.monotonic() + self.chance.uniform(1.0, 10.0)
+                    worker.is_ready = True
                 elif worker in self.workers:
                     self.ended(worker, int(words[0]), words[1])
             except queue.Empty:

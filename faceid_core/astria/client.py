@@ -35,7 +35,7 @@ from .wire.tune_request import TuneRequest, tune_params
 
 Object = TypeVar("Object", RemoteTune, RemotePrompt)
 T = TypeVar("T")
-OnSend = Callable[[datetime | None], None]  # (the server's time)
+OnSend = Callable[[datetime | None], object]  # (the server's time)
 
 PAGE = 120  # the API's maximum
 

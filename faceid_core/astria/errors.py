@@ -71,6 +71,11 @@ class AstriaTransportError(AstriaError):
 class OutcomeUnknownError(AstriaTransportError):
     """The answer was lost and the search for the work failed: it may exist and must not be sent again."""
 
+    @property
+    def is_answered(self) -> bool:
+        """Whether the server said yes, in an answer that cannot be read."""
+        return self.status is not None and 200 <= self.status < 300
+
 
 class AuthenticationError(AstriaError):
     """The API does not accept the key."""

@@ -7,6 +7,8 @@ import json
 import multiprocessing
 import os
 import re
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -488,6 +490,50 @@ def test_after_a_yes_nothing_is_sent_again_however_often_it_is_run(api, store, e
         r"remove the note (\S+)\.$", str(_raised(lambda: replace(engine, retrying=QUICK).draw(PROMPT, store)))
     )
     assert note and Path(note[1]).exists()
+
+
+def test_a_yes_to_an_upload_is_not_asked_for_again_either(api, store, engine):
+    create_tune(store, [ASTRONAUT], "Anna", "woman", embedded_pack())
+    api.will(Fault(status=201, body=b"{}"), "POST", "/tunes", times=9)
+    for words in ("It said yes, and the tune", "said yes to the tune"):
+        with pytest.raises(OutcomeUnknownError, match=words):
+            replace(engine, retrying=QUICK).draw(Prompt("<faceid:Anna:1> woman", seed=1), store)
+    assert posts(api, "/tunes") == 1
+
+
+_ON_A_FULL_DISK = """
+import pathlib, sys
+from faceid_tunes.faceid_core.engines.remote.journal import Journal
+from faceid_tunes.faceid_core.errors import FaceIDError
+folder = pathlib.Path(sys.argv[1])
+journal = Journal(folder / "remote")
+pending = journal.begin("key", 7, text="a lake")
+(folder / "rest").open("wb", 0).write(bytes(2**20))  # as much as fits
+print(journal.sent("key", pending, 901).prompt_id, journal.find("key") is not None)
+for call in (journal.check, lambda: journal.begin("other", 1)):
+    try:
+        call()
+    except FaceIDError as error:
+        print(error)
+journal.finish("key", 901)
+print(sorted(path.name for path in (folder / "remote").iterdir()))
+"""
+
+
+@pytest.mark.slow
+def test_on_a_disk_that_is_really_full_every_sentence_is_true(tmp_path):
+    """A tmpfs of 64 kB, in a mount namespace of its own."""
+    disk = f"mount -t tmpfs -o size=64k tmpfs {tmp_path}"
+    command = ["unshare", "-rm", "sh", "-c", f'{disk} && exec "$@"', "sh", sys.executable, "-c", _ON_A_FULL_DISK]
+    try:
+        subprocess.run(["unshare", "-rm", "sh", "-c", disk], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("no mount namespaces here")
+    run = subprocess.run([*command, str(tmp_path)], capture_output=True, text=True)
+    said = run.stdout.splitlines()
+    assert said[0] == "901 True" and "It was sent all the same" in run.stderr, run.stderr
+    assert all("No space left on device" in line and line.endswith("Nothing was sent.") for line in said[1:3])
+    assert said[3] == "[]"
 
 
 def _raised(call: Callable[[], object]) -> Exception:

@@ -60,7 +60,7 @@ async def _send(
     try:
         made = await client.create_prompt(base_tune_id, sent, after_id=pending.after_id, on_send=note)
     except OutcomeUnknownError as error:
-        if error.status is not None and 200 <= error.status < 300:
+        if error.is_answered:
             journal.answered(key, pending)
         raise
     except AstriaError:

@@ -20,7 +20,7 @@ from ...tunes.errors import TuneNotFoundError
 from ...tunes.refs import named_tune, tune_of
 from ...tunes.store import TuneStore, default_home
 from ...tunes.tune import Tune, TunePhoto
-from .journal import DamagedNoteError, Journal, upload_key
+from .journal import DamagedNoteError, Journal, Pending, upload_key
 
 REALISTIC_VISION = 690204  # Realistic Vision v5.1, the base tune of the FaceID page
 
@@ -112,9 +112,15 @@ async def _find_usable(
         may_come = noted is not None
         sent = noted.server_sent if noted else None
     except DamagedNoteError:
-        may_come, sent = True, None
+        noted, may_come, sent = None, True, None
     if found is None and may_come and (rest := client.policy.unsettled(client.server_time(), sent)):
         found = await look(find, rest)
+    if found is None and noted is not None and noted.is_answered:
+        raise OutcomeUnknownError(
+            f'The remote API said yes to the tune "{title}" before, and it is not found there. It is not sent again, '
+            f"so that it is not paid twice. Look at it on the API's site; to upload it anew, remove "
+            f"{journal.where(key)}."
+        )
     return found, newest.id if newest else None
 
 
@@ -135,12 +141,14 @@ async def _upload(
         remote_title(tune), tune.name, files, model_type="faceid", base_tune_id=base_tune_id, branch=tune.branch
     )
 
-    def note(now: datetime | None) -> None:
-        journal.begin(key, 0, _UNSENT, text=request.title, server_sent=now)
+    def note(now: datetime | None) -> Pending:
+        return journal.begin(key, 0, _UNSENT, text=request.title, server_sent=now)
 
     try:
         return await client.create_tune(request, after_id=after_id, on_send=note)
-    except OutcomeUnknownError:
+    except OutcomeUnknownError as error:
+        if error.is_answered:
+            journal.answered(key, note(client.server_time()))
         raise
     except AstriaError:
         journal.finish(key)  # refused, or looked up and not there

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import zlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from ...errors import FaceIDError
+
+_log = logging.getLogger(__name__)
 
 _FILES = 256  # so that the folder does not grow; two orders that share a file only wait for one another's sending
 _LOOK = 0.05  # seconds between two looks
@@ -24,6 +27,7 @@ async def turn(folder: Path, key: str) -> AsyncIterator[None]:
     from filelock import FileLock, Timeout
 
     # Each holder has a lock object of its own: flock(2) then also tells tasks of one process apart.
+    has_told = False
     lock = FileLock(folder / f"{zlib.crc32(key.encode()) % _FILES:03d}.lock", thread_local=False)
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -32,6 +36,9 @@ async def turn(folder: Path, key: str) -> AsyncIterator[None]:
                 lock.acquire(timeout=0)
                 break
             except Timeout:
+                if not has_told:
+                    _log.info("Another run of the same order is sending it. Waiting for its end (%s).", lock.lock_file)
+                    has_told = True
                 await asyncio.sleep(_LOOK)
     except OSError as error:
         raise FaceIDError(
