@@ -37,7 +37,6 @@ def models(request):
             return apply(model, adapter, random_faces(), lora_strength=0.0, **inputs)
 
         yield {
-            "family": family,
             "bare": lambda change: change(bare),
             "person": lambda change: change(on(bare)),
             "masked person": lambda change: change(on(bare, mask=torch.cat([left, 1 - left, 0 * left + 0.5]))),
@@ -50,13 +49,15 @@ def model(request, models):
     return models[request.param]
 
 
-def text(value: float) -> list:
-    return conditioning(WIDTH, value, seed=int(8 + value))
+def text(value: float, width: int = WIDTH) -> list:
+    return conditioning(width, value, seed=int(8 + value))
 
 
-def draw(model, pictures: int = 1, scale: float = 3.0, positive: list | None = None) -> torch.Tensor:
+def draw(
+    model, pictures: int = 1, scale: float = 3.0, positive: list | None = None, negative: list | None = None
+) -> torch.Tensor:
     guider = comfy.samplers.CFGGuider(model)
-    guider.set_conds(positive or text(1.0), text(-1.0))
+    guider.set_conds(positive or text(1.0), negative or text(-1.0))
     guider.set_cfg(scale)
     latent = torch.randn(pictures, 4, *SIZE, generator=torch.Generator().manual_seed(5))
     sampling = guider.model_patcher.get_model_object("model_sampling")
@@ -137,53 +138,56 @@ def test_attention_couple_of_prompt_control_which_is_a_hook_of_the_prompt(model,
     assert relative_l2(drawn, draw(model(plain), pictures)) <= BOUND
 
 
-def of_ipadapter_plus(weight: float, mask: torch.Tensor | None = None):
-    """What IPAdapter_plus does to a model with a random plain IP-Adapter."""
-    nodes = neighbour("ComfyUI_IPAdapter_plus").NODE_CLASS_MAPPINGS
+@pytest.fixture(scope="module", params=["sd15", "sdxl"])
+def beside_a_picture(request):
+    """A bare model with the text width by which IPAdapter_plus knows SDXL, Alice on it, and a random IP-Adapter."""
+    family = request.param
+    width = WIDTH if family == "sd15" else 2048
+    unet = sd15_unet((32, 64, 64, 64), context=width) if family == "sd15" else sdxl_unet((32, 64, 64), context=width)
     draws = torch.Generator().manual_seed(3)
 
     def random(*shape: int) -> torch.Tensor:
         return torch.randn(*shape, generator=draws) * shape[-1] ** -0.5
 
-    widths = (32, 32, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 32, 32, 32, 64)  # of the model above
-    adapter = {
+    blocks = {layer.index: unet.get_submodule(f"{layer.diffusers}.attn2") for layer in layers(Base(family))}
+    picture = {
         "image_proj": {
-            "proj.weight": random(4 * WIDTH, 1024),
-            "proj.bias": random(4 * WIDTH),
-            "norm.weight": torch.ones(WIDTH),
-            "norm.bias": torch.zeros(WIDTH),
+            "proj.weight": random(4 * width, 1024),
+            "proj.bias": random(4 * width),
+            "norm.weight": torch.ones(width),
+            "norm.bias": torch.zeros(width),
         },
         "ip_adapter": {
-            f"{layer.index}.to_{kind}_ip.weight": random(width, WIDTH)
-            for layer, width in zip(layers(Base.SD15), widths, strict=True)
+            f"{index}.to_{kind}_ip.weight": random(block.to_q.out_features, width)
+            for index, block in blocks.items()
             for kind in "kv"
         },
     }
-    seen, nothing = random(1, 1024) * 32, torch.zeros(1, 1024)
-
-    def change(m):
-        node = nodes["IPAdapterEmbeds"]()
-        return node.apply_ipadapter(m, adapter, seen, weight, "linear", 0.0, 1.0, neg_embed=nothing, attn_mask=mask)[0]
-
-    return change
+    with saved_adapter(adapter_for(unet, "faceid", family, lora_rank=4), "faceid") as adapter:
+        yield comfy_model(unet), lambda model: apply(model, adapter, random_faces(), lora_strength=0.0), picture, width
 
 
 @pytest.mark.parametrize("pictures", [1, 2])
 @pytest.mark.parametrize("masked", [False, True], ids=["everywhere", "masked"])
-def test_ipadapter_plus_adds_its_picture_and_we_add_ours_in_any_order(models, pictures, masked):
-    if models["family"] == "sdxl":
-        pytest.skip("IPAdapter_plus knows SDXL by a text of width 2048, which a model of this size does not have.")
+def test_ipadapter_plus_adds_its_picture_and_we_add_ours_in_any_order(beside_a_picture, pictures, masked):
+    bare, alice, picture, width = beside_a_picture
+    node = neighbour("ComfyUI_IPAdapter_plus").NODE_CLASS_MAPPINGS["IPAdapterEmbeds"]()
+    seen, nothing = 32 * torch.randn(1, 1024, generator=torch.Generator().manual_seed(4)), torch.zeros(1, 1024)
     mask = stripes(2)[0][None] if masked else None
-    theirs, without = of_ipadapter_plus(1.0, mask), of_ipadapter_plus(0.0, mask)
 
-    def drawn(model: str, change) -> torch.Tensor:
-        return draw(models[model](change), pictures)
+    def theirs(model, weight=1.0):
+        return node.apply_ipadapter(
+            model, picture, seen, weight, "linear", 0.0, 1.0, neg_embed=nothing, attn_mask=mask
+        )[0]
 
-    before, after = drawn("person", theirs), drawn("person applied after", theirs)
-    assert relative_l2(before, after) <= BOUND
-    assert relative_l2(drawn("person", without), drawn("person", plain)) <= BOUND
-    assert relative_l2(before, drawn("person", plain)) > 100 * BOUND, "theirs acts"
-    assert relative_l2(before, drawn("bare", theirs)) > 100 * BOUND, "ours acts"
+    def drawn(model) -> torch.Tensor:
+        return draw(model, pictures, positive=text(1.0, width), negative=text(-1.0, width))
+
+    both, ours = drawn(theirs(alice(bare))), drawn(alice(bare))
+    assert relative_l2(drawn(alice(theirs(bare))), both) <= BOUND
+    assert relative_l2(drawn(theirs(alice(bare), 0.0)), ours) <= BOUND
+    assert relative_l2(both, ours) > 100 * BOUND, "theirs acts"
+    assert relative_l2(both, drawn(theirs(bare))) > 100 * BOUND, "ours acts"
 
 
 @pytest.mark.parametrize("closed", [False, True], ids=["standard", "looped"])
