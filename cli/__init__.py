@@ -1,4 +1,4 @@
-"""Commands: ``faceid generate``, ``swap``, ``tunes``, ``prompt``, ``weights``, ``demo``, ``serve``, each a module.
+"""The command line, a module for each subject: ``faceid generate``, ``demo``, ``tunes``, ``prompt``, ``weights``, ...
 
 A skin: it parses arguments, calls the core and writes lines. Errors go to standard error with exit status 1, also when
 standard output cannot be written to; a prompt for which there is only advice exits with 0; Ctrl-C exits with 130, and a
@@ -14,14 +14,14 @@ from contextlib import closing
 from typing import TYPE_CHECKING, NoReturn
 
 from ..faceid_core.errors import FaceIDError, printable
-from . import demo, generate, prompt, serve, swap, tunes, weights
+from . import demo, generate, prompt, serve, swap, tunes, weights, worker
 from .ctrl_c import noticing_ctrl_c
 from .streams import decode_texts, prepare_streams, say
 
 if TYPE_CHECKING:
     from _typeshed import SupportsWrite
 
-_SUBJECTS = (generate, swap, demo, tunes, prompt, weights, serve)
+_SUBJECTS = (generate, swap, demo, tunes, prompt, weights, serve, worker)
 _INTERRUPTED, _READER_GONE = 130, 141  # 128 and the number of the signal, as shells count
 
 

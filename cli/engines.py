@@ -21,7 +21,8 @@ _CHECKPOINTS = ("realistic-vision-5.1", "sd15-fp16", "sd15")
 _UPSCALERS = ("realesrgan-x4plus", "realesr-general-x4v3")
 
 
-def add_engine_options(parser: argparse.ArgumentParser) -> None:
+def add_engine_options(parser: argparse.ArgumentParser, *, several: bool = False) -> None:
+    """``several``: ``--comfyui`` may be given more than once."""
     group = parser.add_argument_group("engine")
     group.add_argument(
         "--engine",
@@ -29,7 +30,12 @@ def add_engine_options(parser: argparse.ArgumentParser) -> None:
         default=AUTO,
         help="auto: a ComfyUI that runs here, else embedded. astria: the remote API, with the key in ASTRIA_API_KEY",
     )
-    group.add_argument("--comfyui", metavar="URL", help="draw in this ComfyUI, for example http://127.0.0.1:8188")
+    group.add_argument(
+        "--comfyui",
+        metavar="URL",
+        action="append" if several else "store",
+        help="draw in this ComfyUI, for example http://127.0.0.1:8188" + ("; again for each other" if several else ""),
+    )
     group.add_argument(
         "--models", type=Path, metavar="DIR", help="a ComfyUI folder, or one laid out as its models folder"
     )
@@ -46,6 +52,12 @@ def add_engine_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--preview", action="store_true", help="draw although buffalo_l is missing; the picture shows another person"
     )
+
+
+def chosen_engines(options: argparse.Namespace) -> tuple[Engine, ...]:
+    """One engine for each ``--comfyui``, or the available one. Raises FaceIDError."""
+    urls = options.comfyui if isinstance(options.comfyui, list) else [options.comfyui]
+    return tuple(chosen_engine(argparse.Namespace(**vars(options) | {"comfyui": url})) for url in urls or [None])
 
 
 def chosen_engine(options: argparse.Namespace) -> Engine:

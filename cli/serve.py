@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ..faceid_core.errors import FaceIDError
-from .engines import add_engine_options, chosen_engine, face_pack, model_roots
+from .engines import add_engine_options, chosen_engines, face_pack, model_roots
 from .home import add_home_option, opened_store
+from .worker import add_store_options, made_worker
 
 if TYPE_CHECKING:
+    from ..faceid_core.tunes.store import TuneStore
     from ..service.settings import ServiceSettings
 
 _PORT = 8190
@@ -30,9 +32,14 @@ def add_to(subjects: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     )
     parser.add_argument("--idempotent", action="store_true", help="the same title again is the same tune")
     parser.add_argument(
+        "--keep-days", type=float, metavar="N", help="how long tunes and pictures are kept; default: for ever"
+    )
+    parser.add_argument(
         "--allow", action="append", default=[], metavar="HOST:PORT", help="a private address (or CIDR) to fetch from"
     )
-    add_engine_options(parser)
+    parser.add_argument("--no-worker", action="store_true", help="draw nothing here: `faceid worker` does, elsewhere")
+    add_store_options(parser)
+    add_engine_options(parser, several=True)
     parser.set_defaults(run=_serve)
     actions = parser.add_subparsers(metavar="ACTION")
     token = actions.add_parser("token", help="make a token, and show it once")
@@ -47,26 +54,45 @@ def add_to(subjects: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 
 def _serve(options: argparse.Namespace) -> Iterator[str]:
+    from datetime import timedelta
+
     from ..faceid_core.astria.base_models import SHIPPED, base_models
     from ..faceid_core.jobs.queue import Jobs
     from ..faceid_core.jobs.tokens import list_tokens
     from ..service.requests import is_loopback
     from ..service.run import serve
     from ..service.state import Service
-    from ..service.worker import Worker
 
-    with opened_store(options) as store:
+    with _opened(options) as store:
         if not is_loopback(options.host) and not list_tokens(store.database):
             raise FaceIDError(
                 f"--host {options.host} is open to other machines, and there is no token: "
                 "make one with `faceid serve token NAME`, or leave --host out."
             )
-        jobs = Jobs(store)
+        jobs = Jobs(store, lifetime=timedelta(days=options.keep_days) if options.keep_days else None)
         service = Service(store, jobs, face_pack(model_roots(options)), base_models(SHIPPED), _settings(options))
-        engine = chosen_engine(options)
-        yield f"drawing with {engine.name}"
-        yield f"http://{options.host}:{options.port} is ready; Ctrl-C ends it"
-        serve(service, options.host, options.port, [Worker(jobs, store, lambda job: engine)])
+        workers = []
+        if not options.no_worker:
+            engines = chosen_engines(options)
+            workers = [made_worker(jobs, store, engine, number) for number, engine in enumerate(engines, 1)]
+            yield from (f"drawing with {engine.name}" for engine in engines)
+        yield f"http://{options.host}:{options.port}: Ctrl-C ends it"
+        try:
+            serve(service, options.host, options.port, workers)
+        except OSError as error:
+            raise FaceIDError(
+                f"{options.host}:{options.port} cannot be listened at ({error.strerror or error}). "
+                "Choose another with --host and --port."
+            ) from error
+
+
+def _opened(options: argparse.Namespace) -> TuneStore:
+    from datetime import timedelta
+
+    from ..faceid_core.tunes.store import open_store
+
+    lifetime = timedelta(days=options.keep_days) if options.keep_days else None
+    return open_store(options.home, database_url=options.database, blobs_url=options.blobs, lifetime=lifetime)
 
 
 def _settings(options: argparse.Namespace) -> ServiceSettings:

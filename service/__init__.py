@@ -11,5 +11,6 @@ tunes.py  prompts.py  pictures.py  catalogue.py  status.py   what the routes do
 openapi.py    the document that describes them
 worker.py     draws the jobs with an engine
 callbacks.py  sends what the outbox holds
-run.py        all of it as a process
+housekeeping.py  forgets what its time is over for
+run.py        all of it as a process      background.py  or inside a host
 """

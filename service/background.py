@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from .callbacks import send_callbacks
+from .housekeeping import keep_tidy
 from .state import Service
 from .worker import Worker
 
 
 class Background:
-    """The workers, and a thread that sends callbacks."""
+    """The workers, and a thread that sends callbacks and keeps tidy."""
 
     def __init__(self, service: Service, workers: Sequence[Worker]) -> None:
         self._service, self._workers = service, workers
@@ -33,7 +34,10 @@ class Background:
             self._loop.call_soon_threadsafe(task.cancel)
         self._thread.join(patience)
 
+    async def _both(self) -> None:
+        await asyncio.gather(send_callbacks(self._service), keep_tidy(self._service))
+
     def _send(self) -> None:
         with suppress(asyncio.CancelledError):
-            self._loop.run_until_complete(send_callbacks(self._service))
+            self._loop.run_until_complete(self._both())
         self._loop.close()

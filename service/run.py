@@ -11,6 +11,7 @@ from aiohttp import web
 
 from .app import make_app
 from .callbacks import send_callbacks
+from .housekeeping import keep_tidy
 from .state import Service
 from .worker import Worker
 
@@ -27,7 +28,7 @@ async def running(service: Service, host: str, port: int, workers: Sequence[Work
     """The service, for a while; gives the port it listens at."""
     runner = web.AppRunner(make_app(lambda: service), access_log=None)
     await runner.setup()
-    sender = asyncio.create_task(send_callbacks(service))
+    tasks = [asyncio.create_task(each(service)) for each in (send_callbacks, keep_tidy)]
     try:
         await web.TCPSite(runner, host, port).start()
         for worker in workers:
@@ -36,15 +37,31 @@ async def running(service: Service, host: str, port: int, workers: Sequence[Work
     finally:
         await runner.cleanup()
         await asyncio.gather(*(asyncio.to_thread(worker.stop, DRAIN) for worker in workers))
-        sender.cancel()
-        with suppress(asyncio.CancelledError):
-            await sender
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _serve(service: Service, host: str, port: int, workers: Sequence[Worker]) -> None:
+def work(workers: Sequence[Worker]) -> None:
+    """Draw until SIGINT or SIGTERM."""
+    asyncio.run(_work(workers))
+
+
+async def _work(workers: Sequence[Worker]) -> None:
+    for worker in workers:
+        worker.start()
+    await _until_told_to_end()
+    await asyncio.gather(*(asyncio.to_thread(worker.stop, DRAIN) for worker in workers))
+
+
+async def _until_told_to_end() -> None:
     ended = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         with suppress(NotImplementedError):  # Windows
             asyncio.get_running_loop().add_signal_handler(number, ended.set)
+    await ended.wait()
+
+
+async def _serve(service: Service, host: str, port: int, workers: Sequence[Worker]) -> None:
     async with running(service, host, port, workers):
-        await ended.wait()
+        await _until_told_to_end()

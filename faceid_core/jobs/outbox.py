@@ -63,6 +63,13 @@ def not_arrived(database: Database, delivery: Delivery, problem: str, now: datet
     _write(database, delivery, {"tries": tries, "next_at": next_at, "problem": problem})
 
 
+def forget_ended(database: Database, before: datetime) -> int:
+    """Forget deliveries that arrived, or were given up, and were made before then; returns how many."""
+    ended = sa.and_(outbox.c.next_at.is_(None), outbox.c.created_at < before)
+    with database.writing() as connection:
+        return connection.execute(outbox.delete().where(ended)).rowcount
+
+
 def _write(database: Database, delivery: Delivery, values: Mapping[str, Any]) -> None:
     with database.writing() as connection:
         connection.execute(outbox.update().where(outbox.c.id == delivery.id).values(values))

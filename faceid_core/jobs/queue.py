@@ -28,6 +28,7 @@ from .schema import outbox, pictures, prompts
 LEASE = timedelta(seconds=60)  # without a sign of life; a worker renews it every few seconds
 STARVING = timedelta(seconds=30)  # a job that has waited so long goes before every other
 MAX_ATTEMPTS = 3  # workers that may die of one job
+_PURGED_AT_ONCE = 500
 _ADDRESS_BYTES = 24  # of randomness in a picture's address
 
 
@@ -97,6 +98,15 @@ class Jobs:
             connection.execute(prompts.delete().where(prompts.c.id == job_id))
             connection.execute(other_files.delete().where(mine))
         self._store.files.remove_unneeded(names)
+
+    def purge(self) -> int:
+        """Forget the jobs whose time is over; returns how many."""
+        with self._database.reading() as connection:
+            over = prompts.c.expires_at <= self._now()
+            ids = connection.execute(sa.select(prompts.c.id).where(over).limit(_PURGED_AT_ONCE)).scalars().all()
+        for job_id in ids:
+            self.delete(job_id)
+        return len(ids)
 
     # -- for who draws --------------------------------------------------------------------------------------------
 

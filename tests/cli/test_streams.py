@@ -38,6 +38,7 @@ COMMANDS = {
     "tunes purge": ((), 0),
     "prompt check": ((f"<faceid:{TITLE}:1> 男",), 0),
     "serve": (("--engine", "embedded", "--models", "{empty}"), 1),
+    "worker": (("--engine", "embedded", "--models", "{empty}"), 1),
     "serve token": ((OTHER,), 0),
     "serve tokens": ((), 0),
     "serve revoke": ((TITLE,), 0),

@@ -12,6 +12,7 @@ import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from faceid_tunes.faceid_core.jobs import schema as jobs_schema
 from faceid_tunes.faceid_core.tunes import database, schema
 from faceid_tunes.faceid_core.tunes.errors import TuneError
 from faceid_tunes.faceid_core.tunes.store import TuneStore, open_store
@@ -22,7 +23,8 @@ ROOT = Path(database.__file__).parents[2]
 def test_the_migrations_build_exactly_the_tables_that_the_code_uses(store: TuneStore) -> None:
     with store.database.reading() as connection:
         context = MigrationContext.configure(connection, opts={"version_table": schema.VERSION_TABLE})
-        assert compare_metadata(context, schema.tunes.metadata) == []
+        assert jobs_schema.prompts.metadata is schema.metadata
+        assert compare_metadata(context, schema.metadata) == []
         assert context.get_current_revision() == schema.REVISION
 
 

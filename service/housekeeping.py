@@ -1,0 +1,34 @@
+"""Forgets what its time is over for: tunes, prompts and their pictures, callbacks that have arrived."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from datetime import timedelta
+
+from ..faceid_core.errors import FaceIDError
+from ..faceid_core.jobs.outbox import forget_ended
+from .state import Service
+
+_EVERY = 600.0  # seconds
+_DELIVERIES_KEPT = timedelta(days=1)
+
+log = logging.getLogger("faceid.service")
+
+
+def tidy(service: Service) -> int:
+    """Once; returns how much was forgotten. Raises FaceIDError when the database or the files are away."""
+    forgotten = service.store.purge().tunes
+    while count := service.jobs.purge():
+        forgotten += count
+    return forgotten + forget_ended(service.store.database, service.clock() - _DELIVERIES_KEPT)
+
+
+async def keep_tidy(service: Service) -> None:
+    """Until it is cancelled; at once, and then every ten minutes."""
+    while True:
+        try:
+            await asyncio.to_thread(tidy, service)
+        except FaceIDError as error:  # the database is away: it may come back
+            log.warning("%s", error)
+        await asyncio.sleep(_EVERY)
