@@ -3,37 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import fields
 from datetime import timedelta
 from decimal import Decimal
 
 from ..astria.wire.objects import RemotePrompt, RemoteTune
+from ..prompts import Prompt
 from ..tunes.tune import Tune
 from .job import FAILED, Job, StoredPicture
+
+# What the API's objects take over as it is.
+_OF_THE_PROMPT = {field.name for field in fields(RemotePrompt)} & {field.name for field in fields(Prompt)} - {"text"}
+_NOT_OF_THE_TUNE = {"title", "model_type", "expires_at", "url", "orig_images"}
+_OF_THE_TUNE = {field.name for field in fields(RemoteTune)} & {field.name for field in fields(Tune)} - _NOT_OF_THE_TUNE
+_FOR_EVER = timedelta(days=36500)  # clients read a time
 
 
 def prompt_object(job: Job, base_url: str) -> RemotePrompt:
     """The API's prompt object. ``base_url`` has no slash at its end; pictures and ``url`` are below it."""
-    fields = job.fields
-    cfg_scale = fields.get("cfg_scale")
+    given = {name: job.fields.get(name, Prompt.__dataclass_fields__[name].default) for name in _OF_THE_PROMPT}
+    cfg_scale = given["cfg_scale"]
     return RemotePrompt(
-        id=job.id,
-        callback=fields.get("callback"),
+        **given | {"cfg_scale": None if cfg_scale is None else Decimal(str(float(cfg_scale)))},
+        **{name: getattr(job, name) for name in ("id", "tune_id", "text", "created_at", "updated_at")},
         trained_at=job.ended_at,
         started_training_at=job.started_at,
-        created_at=job.created_at,
-        updated_at=job.updated_at,
-        tune_id=job.tune_id,
-        text=job.text,
-        negative_prompt=fields.get("negative_prompt", ""),
-        cfg_scale=None if cfg_scale is None else Decimal(str(float(cfg_scale))),
-        steps=fields.get("steps"),
-        super_resolution=fields.get("super_resolution", False),
-        ar=fields.get("ar", "1:1"),
-        num_images=fields.get("num_images", 1),
-        seed=fields.get("seed"),
-        controlnet_conditioning_scale=fields.get("controlnet_conditioning_scale"),
-        controlnet_txt2img=fields.get("controlnet_txt2img", False),
-        denoising_strength=fields.get("denoising_strength"),
         user_error=job.user_error if job.state == FAILED else None,
         url=f"{base_url}/tunes/{job.tune_id}/prompts/{job.id}.json",
         images=tuple(picture_url(picture, base_url) for picture in job.pictures),
@@ -51,25 +45,10 @@ def tune_object(
 ) -> RemoteTune:
     """The API's tune object; ``title`` and ``model_type`` are as they were posted."""
     return RemoteTune(
-        id=tune.id,
+        **{name: getattr(tune, name) for name in _OF_THE_TUNE},
         title=title,
-        name=tune.name,
-        is_api=tune.is_api,
-        token=tune.token,
-        eta=tune.eta,
-        callback=tune.callback,
-        trained_at=tune.trained_at,
-        started_training_at=tune.started_training_at,
-        expires_at=tune.expires_at or (tune.created_at and tune.created_at + timedelta(days=36500)),
-        created_at=tune.created_at,
-        updated_at=tune.updated_at,
         model_type=model_type,
-        base_tune_id=tune.base_tune_id,
-        branch=tune.branch,
-        args=tune.args,
-        steps=tune.steps,
-        face_crop=tune.face_crop,
-        training_face_correct=tune.training_face_correct,
+        expires_at=tune.expires_at or (tune.created_at and tune.created_at + _FOR_EVER),
         url=f"{base_url}/tunes/{tune.id}.json",
         orig_images=tuple(f"{base_url}/images/{name}" for name in photo_names),
     )

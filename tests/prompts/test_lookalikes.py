@@ -8,7 +8,7 @@ import pytest
 from faceid_tunes.faceid_core.prompts import Lint, Prompt, lint
 from faceid_tunes.faceid_core.prompts.errors import PromptError
 from faceid_tunes.faceid_core.prompts.grammar import parse
-from support.tag_mutations import garbled
+from support.tag_mutations import BRACKETS, garbled
 
 _NAMES = (
     "face-id",
@@ -33,24 +33,6 @@ _NAMES = (
     "l\u043er\u0430",
     "\u029fora",
     "l\u200dora",
-)
-_BRACKETS = (
-    "[]",
-    "{}",
-    "()",
-    "‹›",
-    "«»",
-    "⟨⟩",
-    "〈〉",
-    "《》",
-    "＜＞",
-    "﹤﹥",
-    "［］",
-    "｛｝",
-    "（）",
-    "【】",
-    "❮❯",
-    "≪≫",
 )
 _ESCAPED = (
     "&lt;faceid:12:1&gt;",
@@ -172,8 +154,8 @@ LOOKALIKES = [
     *_MORE_NAMES,
     *(f"<{name}:12:1>" for name in _NAMES),
     *(f"[{name}:12:1]" for name in _NAMES),
-    *(f"{left}faceid:12:1{right}" for left, right in _BRACKETS),
-    *(f"{left}lora:detail:0.8{right}" for left, right in _BRACKETS),
+    *(f"{left}faceid:12:1{right}" for left, right in BRACKETS),
+    *(f"{left}lora:detail:0.8{right}" for left, right in BRACKETS),
     *_ESCAPED,
     *_SIGNS,
 ]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from faceid_tunes.faceid_core.faces import Faces, find_faces
 from faceid_tunes.faceid_core.retouch import load_restorer, load_swapper
-from support.retouch_models import write_restorer, write_swapper
+from support.retouch_models import COLOURS, write_restorer, write_swapper
 
 
 @pytest.fixture(scope="session")
@@ -49,3 +49,12 @@ def same_face(tmp_path_factory, emap):
 def same_restored(tmp_path_factory):
     """A restorer that returns the face it is given."""
     return load_restorer(write_restorer(tmp_path_factory.mktemp("restore") / "same_512.onnx"))
+
+
+@pytest.fixture(scope="session")
+def painter(tmp_path_factory, six):
+    """A swapper that paints each of the six people as a flat colour of their own (COLOURS), whatever the face."""
+    units = np.stack([person.mean_embedding() for person in six])
+    tint = np.linalg.pinv(units) @ (COLOURS / 255)
+    file = tmp_path_factory.mktemp("painter") / "inswapper_painter.onnx"
+    return load_swapper(write_swapper(file, gain=(0, 0, 0), tint=tint, emap=np.eye(512)))

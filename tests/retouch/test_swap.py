@@ -13,19 +13,7 @@ from faceid_tunes.faceid_core.retouch.crop import crop_matrix, warp
 from faceid_tunes.faceid_core.retouch.paste import face_rectangle
 from faceid_tunes.faceid_core.retouch.swapper import source_latent, swap_crop
 from support import photos
-from support.retouch_models import write_swapper
-
-
-@pytest.fixture(scope="module")
-def painter(tmp_path_factory, six):
-    """A swapper that paints each of the six people as a flat colour of their own (COLOURS), whatever the face."""
-    units = np.stack([person.mean_embedding() for person in six])
-    tint = np.linalg.pinv(units) @ (COLOURS / 255)
-    file = tmp_path_factory.mktemp("painter") / "inswapper_painter.onnx"
-    return load_swapper(write_swapper(file, gain=(0, 0, 0), tint=tint, emap=np.eye(512)))
-
-
-COLOURS = np.array([[230, 20, 20], [20, 230, 20], [20, 20, 230], [230, 230, 20], [230, 20, 230], [20, 230, 230]])
+from support.retouch_models import COLOURS, write_swapper
 
 
 def swapped(picture, people, swapper, pack, **options):

@@ -7,21 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from faceid_tunes.faceid_core.faces import Faces
-from faceid_tunes.faceid_core.retouch import RetouchError, all_targets, load_swapper, reference_target, swap_faces
+from faceid_tunes.faceid_core.retouch import RetouchError, all_targets, reference_target, swap_faces
 from faceid_tunes.faceid_core.retouch.targets import POSITIONS, Target, place_target
 from support import photos
-from support.retouch_models import write_swapper
-
-COLOURS = np.array([[230, 20, 20], [20, 230, 20], [20, 20, 230], [230, 230, 20], [230, 20, 230], [20, 230, 230]])
-
-
-@pytest.fixture(scope="module")
-def painter(tmp_path_factory, six):
-    """A swapper that paints each of the six people as a flat colour of their own (COLOURS), whatever the face."""
-    units = np.stack([person.mean_embedding() for person in six])
-    tint = np.linalg.pinv(units) @ (COLOURS / 255)
-    file = tmp_path_factory.mktemp("painter") / "inswapper_painter.onnx"
-    return load_swapper(write_swapper(file, gain=(0, 0, 0), tint=tint, emap=np.eye(512)))
+from support.retouch_models import COLOURS
 
 
 @pytest.fixture(scope="module")

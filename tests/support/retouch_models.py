@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 ONES, ZEROS = (1.0, 1.0, 1.0), (0.0, 0.0, 0.0)
 
+# Of the people of t1, from left to right, for a swapper that paints each in a colour of their own.
+COLOURS = np.array([[230, 20, 20], [20, 230, 20], [20, 20, 230], [230, 230, 20], [230, 20, 230], [20, 230, 230]])
+
 
 def write_swapper(
     file: Path,
