@@ -69,8 +69,7 @@ def reference_target(photos: Sequence[np.ndarray], pack: FacePack, name: str = "
         person = one_person(find_faces(photos, pack))
     except NoFaceError as error:
         raise RetouchError(f"{name}: {error}") from error
-    said = [*(f"left out image {left.photo + 1}, {left.reason}" for left in person.left_out), *person.remarks]
-    return Target(reference=person, remarks=tuple(f"{name}: {one}" for one in (*said, *describe_doubts(person))))
+    return Target(reference=person, remarks=tuple(f"{name}: {doubt}" for doubt in describe_doubts(person)))
 
 
 def all_targets(places: str, references: Sequence[Target | None]) -> tuple[Target | None, ...]:
