@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -90,12 +91,14 @@ def save_results(folder: Path, made: Provenance, drawn: Drawn, store: TuneStore)
     if measure.people:
         yield f"likeness by {measure}"
     said = {"notes": [*drawn.notes, *notes], "photos": {tune.title: list(tune.notes) for tune in tunes if tune.notes}}
-    first = _next_number(folder, made.prefix)
+    first = last = _next_number(folder, made.prefix)
     results: list[Frame] = []
-    for number, picture in enumerate(drawn.pictures, first):
+    for picture in drawn.pictures:
         found = measure.of(picture.pixels)
-        path = folder / f"{made.prefix}_{number:05}.png"
-        save_png(path, picture.pixels, _texts(made, picture, measure, found, said))
+        names = (folder / f"{made.prefix}_{number:05}.png" for number in count(last))
+        path = save_png(names, picture.pixels, _texts(made, picture, measure, found, said))
+        number = int(path.stem.rpartition("_")[2])  # others may write here at the same time
+        first, last = number if not results else first, number + 1
         yield "  ".join([str(path), *(describe_likeness(*each) for each in found)])
         label = f"picture {len(results) + 1}" if picture.seed is None else f"seed {picture.seed}"
         results.append(Frame(picture.pixels, label, found))
@@ -103,9 +106,9 @@ def save_results(folder: Path, made: Provenance, drawn: Drawn, store: TuneStore)
     if photos and len(photos) + len(results) > 2:
         sheets["likeness"] = _plot(photos, results, measure)
     for name, pixels in sheets.items():
-        path = folder / f"{made.prefix}_{first:05}_{name}.png"
-        save_png(path, pixels, _about(made, **said))
-        yield str(path)
+        stem = f"{made.prefix}_{first:05}_{name}"
+        names = (folder / f"{stem}{'' if number == 1 else f'_{number}'}.png" for number in count(1))
+        yield str(save_png(names, pixels, _about(made, **said)))
 
 
 def _measure(recognisers: Recognisers, tunes: Sequence[Tune], store: TuneStore, notes: list[str]) -> _Measure:

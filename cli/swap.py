@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -73,9 +74,8 @@ def _swap(options: argparse.Namespace) -> Iterator[str]:
             yield f"{path}: not changed, nothing written"
             continue
         said = {"swap": [tune.title for tune in tunes], "swapper": swapper.name, "notes": [*about, *done.notes]}
-        result = _free_name(folder, path.stem)
-        save_png(result, _joined(done.picture, transparency), {"faceid": json.dumps(said, ensure_ascii=False)})
-        yield str(result)
+        about_it = {"faceid": json.dumps(said, ensure_ascii=False)}
+        yield str(save_png(_names(folder, path.stem), _joined(done.picture, transparency), about_it))
 
 
 def _targets(options: argparse.Namespace, pack: FacePack) -> tuple[Target | None, ...]:
@@ -127,6 +127,5 @@ def _joined(colours: np.ndarray, transparency: np.ndarray | None) -> np.ndarray:
     return colours if transparency is None else np.dstack([colours, transparency])
 
 
-def _free_name(folder: Path, stem: str) -> Path:
-    names = (folder / f"{stem}_swapped{'' if number == 1 else f'_{number}'}.png" for number in range(1, 10**6))
-    return next(name for name in names if not name.exists())
+def _names(folder: Path, stem: str) -> Iterator[Path]:
+    return (folder / f"{stem}_swapped{'' if number == 1 else f'_{number}'}.png" for number in count(1))

@@ -87,17 +87,13 @@ def _rename(options: argparse.Namespace) -> Iterator[str]:
 
 
 def _export(options: argparse.Namespace) -> Iterator[str]:
+    from ..faceid_core.disk import write_new
     from ..faceid_core.tunes.transfer import export_tune
 
     with opened_store(options) as store:
         tune = tune_named(store, options.tune)
         try:
-            with options.file.open("xb") as file:
-                try:
-                    export_tune(store, tune, file)
-                except BaseException:
-                    options.file.unlink()  # half a person is none
-                    raise
+            write_new([options.file], lambda file: export_tune(store, tune, file))  # half a person is none
         except OSError as error:
             raise FaceIDError(f"{options.file}: cannot be written ({error.strerror}).") from error
     yield f"tune {tune.id} ({tune.title!r}) is in {options.file}: {len(tune.photos)} photos and what was found in them"

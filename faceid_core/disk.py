@@ -1,8 +1,15 @@
-"""What has reached the disk, and survives a power cut."""
+"""What has reached the disk, and survives a power cut; names that are claimed, so that no file is overwritten."""
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
+import tempfile
+from collections.abc import Callable, Iterable
+from itertools import chain
+from pathlib import Path
+from typing import IO
 
 
 def sync_folder(path: str | os.PathLike[str]) -> None:
@@ -20,3 +27,65 @@ def sync_folder(path: str | os.PathLike[str]) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def write_new(names: Iterable[Path], write: Callable[[IO[bytes]], object], *, is_private: bool = False) -> Path:
+    """Write a file under the first of ``names`` that is free, and return that name.
+
+    The file gets its name when it is complete and on the disk, in one step that fails where the name is taken: of
+    several processes that want a name, one gets it. A name that was free when somebody looked is not free later.
+
+    Args:
+        names: in one folder, in the order in which they are tried.
+        write: writes the content; the file is open for binary writing, and seekable.
+        is_private: only the user may read it; else who may read any new file of theirs.
+
+    Raises:
+        FileExistsError: all names are taken.
+        OSError: the disk is full, or the folder cannot be written to; nothing is left.
+    """
+    names = iter(names)
+    first = next(names)
+    handle, unfinished = tempfile.mkstemp(dir=first.parent, prefix=f".{first.stem[:80]}-", suffix=first.suffix)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        if not is_private:
+            os.chmod(unfinished, 0o666 & ~_umask())
+        name = _claimed(unfinished, chain([first], names))
+    finally:  # Ctrl-C leaves no half-written file either
+        with contextlib.suppress(OSError):
+            os.unlink(unfinished)
+    sync_folder(name.parent)
+    return name
+
+
+def _claimed(unfinished: str, names: Iterable[Path]) -> Path:
+    """Give a complete file the first name that is free."""
+    taken = ""
+    for name in names:
+        taken = str(name)
+        try:
+            os.link(unfinished, name)
+        except FileExistsError:
+            continue
+        except OSError:  # no hard links here (exFAT, some network folders): an empty file holds the name meanwhile
+            try:
+                os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+            except FileExistsError:
+                continue
+            try:
+                os.replace(unfinished, name)
+            except BaseException:
+                os.unlink(name)
+                raise
+        return name
+    raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), taken)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

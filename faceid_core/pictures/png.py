@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
-import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import chain
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING
 
+from ..disk import write_new
 from ..errors import FaceIDError
 
 if TYPE_CHECKING:
@@ -29,28 +30,28 @@ def png_bytes(pixels: np.ndarray, texts: Mapping[str, str] | None = None) -> byt
     return file.getvalue()
 
 
-def save_png(path: Path, pixels: np.ndarray, texts: Mapping[str, str]) -> None:
-    """Write ``pixels`` ([H, W, 3] uint8 RGB) with ``texts`` as PNG text chunks; ``path`` exists only once complete.
+def save_png(names: Path | Iterable[Path], pixels: np.ndarray, texts: Mapping[str, str]) -> Path:
+    """Write ``pixels`` ([H, W, 3] uint8 RGB) with ``texts`` as PNG text chunks; returns the name it has.
+
+    ``names``: one, or several of which the first that is free is taken. A picture that is there is never overwritten,
+    also when another process writes at the same moment. The file exists only once complete.
 
     Raises:
-        FaceIDError: the folder cannot be written to, or the disk is full.
+        FaceIDError: the folder cannot be written to, the disk is full, or every name is taken.
     """
+    names = iter([names] if isinstance(names, Path) else names)
+    first = next(names)
     data = png_bytes(pixels, texts)
     try:
-        with NamedTemporaryFile(dir=path.parent, prefix=f".{path.stem}-", suffix=".png", delete=False) as file:
-            unfinished = Path(file.name)
-            try:
-                file.write(data)
-                file.flush()
-                unfinished.chmod(
-                    0o666 & ~_umask()
-                )  # only its owner can read a temporary file; a picture is for everybody
-                os.replace(unfinished, path)
-            except BaseException:  # so that Ctrl-C leaves no half-written file either
-                unfinished.unlink(missing_ok=True)
-                raise
+        return write_new(chain([first], names), lambda file: file.write(data))
+    except FileExistsError as error:
+        raise FaceIDError(
+            f"{error.filename}: cannot be written: there is such a file, and none is overwritten."
+        ) from error
     except OSError as error:
-        raise FaceIDError(f"{path}: cannot be written ({error.strerror or error}).") from error
+        raise FaceIDError(
+            f"{first}: cannot be written ({error.strerror or error}). Free space on the disk, or give another --output."
+        ) from error
 
 
 def writable_folder(folder: Path) -> Path:
@@ -67,9 +68,3 @@ def writable_folder(folder: Path) -> Path:
         reason = error.strerror or error
         raise FaceIDError(f"{folder}: pictures cannot be written there ({reason}). Give another --output.") from error
     return folder
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

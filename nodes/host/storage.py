@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -14,6 +13,7 @@ import folder_paths
 
 from ...faceid_core.astria.base_models import SHIPPED, BaseModel
 from ...faceid_core.astria.base_models import base_models as read_base_models
+from ...faceid_core.disk import write_new
 from ...faceid_core.errors import FaceIDError
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def base_models() -> tuple[BaseModel, ...]:
     table = _user_folder() / "base_models.toml"
     if not table.exists() and table.parent.is_dir():
         with suppress(OSError):
-            shutil.copyfile(SHIPPED, table)
+            write_new([table], lambda file: file.write(SHIPPED.read_bytes()))  # another process may be first
     return read_base_models(table)
 
 

@@ -54,7 +54,7 @@ def test_ctrl_c_leaves_no_half_picture(tmp_path):
         "from faceid_tunes.faceid_core.pictures.png import save_png\n"
         "def slow(*names):\n"
         "    print('written', flush=True); sys.stdin.read()\n"
-        "os.replace = slow\n"
+        "os.link = os.replace = slow\n"
         "save_png(pathlib.Path(sys.argv[1]), np.zeros((64, 64, 3), np.uint8), {})\n"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "a.png")]
