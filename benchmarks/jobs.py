@@ -19,11 +19,9 @@ import time
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from threading import Event
 
-import numpy as np
 import sqlalchemy as sa
-from faceid_tunes.faceid_core.engines.engine import Drawn, Picture
+from _served import Stub
 from faceid_tunes.faceid_core.jobs.listing import count_by_state
 from faceid_tunes.faceid_core.jobs.queue import Jobs
 from faceid_tunes.faceid_core.jobs.schema import pictures, prompts
@@ -32,18 +30,7 @@ from faceid_tunes.faceid_core.tunes.store import TuneStore, open_store
 from faceid_tunes.service.worker import Worker
 
 LEASE = timedelta(seconds=4)
-SECONDS = 0.05  # of drawing
 BASES = (690204, 666678)
-
-
-class Stub:
-    """An engine that takes its time and draws one grey picture."""
-
-    name = "stub"
-
-    def draw(self, prompt: Prompt, store: TuneStore, on_progress=None, cancel: Event | None = None) -> Drawn:
-        time.sleep(SECONDS)
-        return Drawn((Picture(np.full((8, 8, 3), prompt.seed or 0, np.uint8), prompt.seed),))
 
 
 def opened(options: argparse.Namespace) -> TuneStore:

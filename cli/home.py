@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,21 +16,23 @@ if TYPE_CHECKING:
 def add_home_option(parser: argparse.ArgumentParser) -> None:
     """``--home`` for a command and every subcommand it has by now: it is read at any place after the subject."""
     parser.set_defaults(home=None)
-    _add_home(parser)
+    for each in with_subcommands(parser):
+        each.add_argument(
+            "--home",
+            type=Path,
+            metavar="DIR",
+            default=argparse.SUPPRESS,  # a subcommand that is not given it keeps what its parent was given
+            help="folder of the tunes (ComfyUI stores them in user/__faceid_tunes; FACEID_TUNES_HOME sets it too)",
+        )
 
 
-def _add_home(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--home",
-        type=Path,
-        metavar="DIR",
-        default=argparse.SUPPRESS,  # a subcommand that is not given it keeps what its parent was given
-        help="folder of the tunes (ComfyUI stores them in user/__faceid_tunes; FACEID_TUNES_HOME sets it too)",
-    )
+def with_subcommands(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    """The parser, and those of its subcommands."""
+    yield parser
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
             for child in action.choices.values():
-                _add_home(child)
+                yield from with_subcommands(child)
 
 
 def opened_store(options: argparse.Namespace) -> TuneStore:

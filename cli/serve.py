@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..faceid_core.errors import FaceIDError
 from .engines import add_engine_options, chosen_engines, face_pack, model_roots
-from .home import add_home_option, opened_store
+from .home import add_home_option
 from .worker import add_store_options, made_worker
 
 if TYPE_CHECKING:
@@ -38,7 +38,6 @@ def add_to(subjects: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         "--allow", action="append", default=[], metavar="HOST:PORT", help="a private address (or CIDR) to fetch from"
     )
     parser.add_argument("--no-worker", action="store_true", help="draw nothing here: `faceid worker` does, elsewhere")
-    add_store_options(parser)
     add_engine_options(parser, several=True)
     parser.set_defaults(run=_serve)
     actions = parser.add_subparsers(metavar="ACTION")
@@ -50,6 +49,7 @@ def add_to(subjects: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     revoke = actions.add_parser("revoke", help="make a token useless")
     revoke.add_argument("name", help="the name it was made with")
     revoke.set_defaults(run=_revoke)
+    add_store_options(parser)
     add_home_option(parser)
 
 
@@ -114,13 +114,13 @@ def _settings(options: argparse.Namespace) -> ServiceSettings:
 def _comfyui_ports(options: argparse.Namespace) -> tuple[int, ...]:
     from yarl import URL
 
-    return (_COMFYUI_PORT, *filter(None, [URL(options.comfyui).port if options.comfyui else None]))
+    return (_COMFYUI_PORT, *filter(None, (URL(url).port for url in options.comfyui or ())))
 
 
 def _token(options: argparse.Namespace) -> Iterator[str]:
     from ..faceid_core.jobs.tokens import make_token
 
-    with opened_store(options) as store:
+    with _opened(options) as store:
         secret = make_token(store.database, options.name)
     yield f"{secret}"
     yield "Send it as: Authorization: Bearer <token>. It is not shown again."
@@ -129,7 +129,7 @@ def _token(options: argparse.Namespace) -> Iterator[str]:
 def _tokens(options: argparse.Namespace) -> Iterator[str]:
     from ..faceid_core.jobs.tokens import list_tokens
 
-    with opened_store(options) as store:
+    with _opened(options) as store:
         for token in list_tokens(store.database):
             state = f"revoked {token.revoked_at:%Y-%m-%d}" if token.revoked_at else "in use"
             yield f"{token.id}  {token.name}  made {token.created_at:%Y-%m-%d}  {state}"
@@ -138,6 +138,6 @@ def _tokens(options: argparse.Namespace) -> Iterator[str]:
 def _revoke(options: argparse.Namespace) -> Iterator[str]:
     from ..faceid_core.jobs.tokens import revoke_token
 
-    with opened_store(options) as store:
+    with _opened(options) as store:
         revoke_token(store.database, options.name)
     yield f"{options.name}: revoked"

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def add_to(subjects: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = subjects.add_parser("swap", help="paint kept people over the faces of pictures")
-    parser.add_argument("pictures", nargs="+", type=Path, metavar="PICTURE")
+    parser.add_argument("pictures", nargs="+", type=Path, metavar="PICTURE", help="where to paint faces")
     parser.add_argument(
         "--tune", action="append", required=True, metavar="ID_OR_TITLE", help="whom to paint; several for several faces"
     )

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from .engines import add_engine_options, chosen_engines
-from .home import add_home_option
+from .home import add_home_option, with_subcommands
 
 if TYPE_CHECKING:
     from ..faceid_core.engines.engine import Engine
@@ -27,10 +27,15 @@ def add_to(subjects: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 
 def add_store_options(parser: argparse.ArgumentParser) -> None:
-    """Where tunes and prompts are; without them in ``--home``, or where the environment says."""
-    group = parser.add_argument_group("store")
-    group.add_argument("--database", metavar="URL", help="postgresql+psycopg://USER@HOST/NAME, for several machines")
-    group.add_argument("--blobs", metavar="URL", help="photos and pictures: a folder, or s3://BUCKET/PATH")
+    """Where tunes and prompts are, also after a subcommand; else in ``--home``, or where the environment says."""
+    parser.set_defaults(database=None, blobs=None)
+    for each in with_subcommands(parser):
+        group = each.add_argument_group("store")
+        for option, told in (
+            ("--database", "postgresql+psycopg://USER@HOST/NAME, for several machines"),
+            ("--blobs", "photos and pictures: a folder, or s3://BUCKET/PATH"),
+        ):
+            group.add_argument(option, metavar="URL", default=argparse.SUPPRESS, help=told)
 
 
 def made_worker(jobs: Jobs, store: TuneStore, engine: Engine, number: int) -> Worker:

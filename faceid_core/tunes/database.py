@@ -17,6 +17,18 @@ from .errors import TuneError, TuneStorageError
 from .schema import REVISION, VERSION_TABLE
 
 _BUSY_SECONDS = 60.0  # how long a writer waits for another before SQLite says "database is locked"
+# A network that is cut says nothing. Without these the kernels at both ends keep a dead connection for hours: we wait
+# for an answer, and the server keeps the rows locked. (libpq's "Parameter Key Words"; PostgreSQL's own settings.)
+_WE_WAIT = {
+    "connect_timeout": 10,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
+_SERVER_WAITS = """SELECT set_config('idle_in_transaction_session_timeout', '60s', false),
+    set_config('tcp_keepalives_idle', '10', false), set_config('tcp_keepalives_interval', '5', false),
+    set_config('tcp_keepalives_count', '3', false), set_config('tcp_user_timeout', '30s', false)"""
 _ADVISORY_LOCK = 0x666163656964  # "faceid"; PostgreSQL, while the schema is created
 _MIGRATIONS = Path(__file__).with_name("migrations")
 _one_migration = threading.Lock()  # alembic's `op` and `context` are process-wide
@@ -78,7 +90,7 @@ def _engine(url: str | sa.URL) -> sa.Engine:
     try:
         parsed = sa.make_url(url)
         if parsed.get_backend_name() != "sqlite":
-            return sa.create_engine(parsed, pool_pre_ping=True)
+            return _server_engine(parsed)
         engine = sa.create_engine(_as_writable_as_it_is(parsed), connect_args={"timeout": _BUSY_SECONDS})
     except (sa.exc.ArgumentError, ImportError) as error:
         # The URL may contain a password, and so may SQLAlchemy's message about it: neither is repeated.
@@ -89,6 +101,15 @@ def _engine(url: str | sa.URL) -> sa.Engine:
         ) from None
     sa.event.listen(engine, "connect", _set_up_sqlite)
     sa.event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _server_engine(url: sa.URL) -> sa.Engine:
+    has_libpq = url.get_driver_name() in ("psycopg", "psycopg2")
+    waits = {name: value for name, value in _WE_WAIT.items() if name not in url.query} if has_libpq else {}
+    engine = sa.create_engine(url, pool_pre_ping=True, connect_args=waits)
+    if has_libpq:
+        sa.event.listen(engine, "connect", _set_up_postgresql)
     return engine
 
 
@@ -127,6 +148,12 @@ def _set_up_sqlite(dbapi_connection: Any, _record: object) -> None:
     dbapi_connection.execute("PRAGMA foreign_keys = ON")
     dbapi_connection.execute("PRAGMA secure_delete = ON")  # a deleted person's rows are overwritten, not only unlinked
     dbapi_connection.execute("PRAGMA synchronous = FULL")  # in WAL mode a commit then survives a power cut
+
+
+def _set_up_postgresql(dbapi_connection: Any, _record: object) -> None:
+    with dbapi_connection.cursor() as cursor:
+        cursor.execute(_SERVER_WAITS)
+    dbapi_connection.commit()
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:
@@ -197,6 +224,6 @@ def _explained(url: sa.URL) -> Iterator[None]:
         yield
     except sa.exc.IntegrityError:
         raise
-    except (sa.exc.DBAPIError, sqlite3.Error, OSError) as error:
+    except (sa.exc.DBAPIError, sa.exc.TimeoutError, sqlite3.Error, OSError) as error:
         where = url.render_as_string(hide_password=True)
         raise TuneStorageError(f"The tune database {where} failed: {getattr(error, 'orig', error)}") from error

@@ -47,3 +47,23 @@ def test_the_home_is_named_before_or_after_the_subcommand_alike(tmp_path, capsys
         (tmp_path / "home" / "tunes.sqlite3").unlink()
     assert main(("tunes", *home, "list", "--home", str(tmp_path / "other"))) == 0
     assert (tmp_path / "other").exists(), "the later one counts"
+
+
+def test_the_tokens_are_those_of_the_database_that_the_server_uses(tmp_path, capsys):
+    database = f"sqlite:///{tmp_path / 'shared.sqlite3'}"
+    home = ("--home", str(tmp_path))
+    assert main(("serve", *home, "--database", database, "token", "laptop")) == 0
+    capsys.readouterr()
+    assert main(("serve", *home, "tokens", "--database", database)) == 0
+    assert "laptop" in capsys.readouterr().out
+    assert main(("serve", *home, "tokens")) == 0
+    assert "laptop" not in capsys.readouterr().out, "the home's own database has other tokens"
+
+
+def test_no_client_may_have_the_service_call_a_comfyui_that_it_draws_with():
+    from faceid_tunes.cli.serve import _settings
+
+    urls = ("--comfyui", "http://127.0.0.1:8001", "--comfyui", "http://127.0.0.1:8002")
+    options = _parser().parse_args(("serve", *urls, "--port", "8003"))
+    assert {8001, 8002, 8003, 8188} <= set(_settings(options).closed_ports)
+    assert 8188 in _settings(_parser().parse_args(("serve",))).closed_ports

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 from faceid_tunes.faceid_core.tunes.analysis import Analysis
 from faceid_tunes.faceid_core.tunes.database import Database
-from faceid_tunes.faceid_core.tunes.errors import TuneError, TuneNotFoundError
+from faceid_tunes.faceid_core.tunes.errors import TuneError, TuneNotFoundError, TuneStorageError
 from faceid_tunes.faceid_core.tunes.fields import check_title
 from faceid_tunes.faceid_core.tunes.store import API_LIFETIME, TuneStore, default_home, open_store
 from faceid_tunes.faceid_core.tunes.tune import Tune
@@ -341,3 +342,19 @@ def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
     (tmp_path / "tunes.sqlite3").write_bytes(b"not a database, but long enough to be looked at" * 50)
     with pytest.raises(TuneError, match=r"tunes\.sqlite3.*not a database"):
         open_store(tmp_path)
+
+
+def test_a_database_whose_connections_are_all_in_use_is_an_error_for_people(store: TuneStore) -> None:
+    engine = store.database._engine
+    engine.pool._timeout = 0.01
+    with contextlib.ExitStack() as stack, pytest.raises(TuneStorageError, match="tune database"):
+        for _ in range(100):
+            stack.enter_context(store.database.reading())
+
+
+def test_postgresql_lets_go_of_what_a_cut_connection_had_locked(store: TuneStore) -> None:
+    if store.database._engine.dialect.name != "postgresql":
+        pytest.skip("a server's setting")
+    with store.database.reading() as connection:
+        shown = connection.exec_driver_sql("SHOW idle_in_transaction_session_timeout").scalar()
+    assert shown == "1min"
