@@ -90,7 +90,8 @@ def save_results(folder: Path, made: Provenance, drawn: Drawn, store: TuneStore)
     yield from (f"note: {note}" for note in notes)
     if measure.people:
         yield f"likeness by {measure}"
-    said = {"notes": [*drawn.notes, *notes], "photos": {tune.title: list(tune.notes) for tune in tunes if tune.notes}}
+    told = {"notes": [*drawn.notes, *notes], "photos": {tune.title: list(tune.notes) for tune in tunes if tune.notes}}
+    said = {name: value for name, value in told.items() if value}
     first = last = _next_number(folder, made.prefix)
     results: list[Frame] = []
     for picture in drawn.pictures:
@@ -204,7 +205,7 @@ def _about(made: Provenance, **more: object) -> dict[str, str]:
     about = {
         "prompt": said,
         "engine": made.engine,
-        **{name: value for name, value in more.items() if value not in ([], {})},
+        **more,
     }
     if made.placeholder:
         about["placeholder_weights"] = True

@@ -23,6 +23,7 @@ PHOTO = str(INSIGHTFACE / "Tom_Hanks_54745.png")
 # and a token.
 COMMANDS = {
     "generate": ((PHOTO, "--text", f"<faceid:{OTHER}:1> man", "--engine", "embedded", "--models", "{empty}"), 1),
+    "swap": ((PHOTO, "--tune", TITLE, "--models", "{empty}"), 1),
     "demo": (("--output", "{file}"), 1),
     "tunes create": ((PHOTO, "--title", OTHER), 0),
     "tunes list": ((), 0),

@@ -185,7 +185,7 @@ def test_a_long_strip_is_searched_without_an_error(astronaut, pack):
 
 @pytest.mark.parametrize(("size", "tried"), [(1280, [1280, 640, 512]), (640, [640, 512, 384]), (192, [192, 128, 192])])
 def test_the_first_size_is_the_users_and_the_ladder_goes_down_from_it(size, tried, watched):
-    texture = cv2.resize(photos.no_faces()["gravel"], (256, 256))
+    texture = cv2.resize(photos.no_faces()["grass"], (256, 256))
     detect.detect(texture, watched, DetectorSettings(size))
     assert [size for size in watched.sizes if size != 160][: len(tried)] == tried, "160 is the second look"
 
