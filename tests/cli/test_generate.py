@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
-import shutil
 import signal
 from dataclasses import dataclass
 from pathlib import Path
@@ -254,14 +254,14 @@ def test_an_error_after_a_ctrl_c_of_another_command_is_an_error(album, faceid, m
 
 
 def test_ctrl_c_while_saving_keeps_whole_pictures_only(album, faceid, monkeypatch):
-    plain = shutil.os.replace
+    plain = os.link
 
     def interrupted_at_the_second(source, target):
         if Path(target).name == "faceid_00002.png":
             raise KeyboardInterrupt
         plain(source, target)
 
-    monkeypatch.setattr("faceid_tunes.faceid_core.pictures.png.os.replace", interrupted_at_the_second)
+    monkeypatch.setattr("faceid_tunes.faceid_core.disk.os.link", interrupted_at_the_second)
     status, _, _ = faceid(str(PHOTO), "--text", TEXT, "--num-images", "2")
     assert status == 130 and [path.name for path in Path("out").iterdir()] == ["faceid_00001.png"]
 
