@@ -225,7 +225,8 @@ def inspect_and_purge(home: Path, url: str | None, tally: Tally) -> None:
 
 
 def orphan_files(home: Path, needed: set[str]) -> list[Path]:
-    return [path for path in (home / "blobs").rglob("*") if path.is_file() and path.name not in needed]
+    files = (path for path in (home / "blobs").rglob("*") if path.is_file() and not path.name.startswith("database-"))
+    return [path for path in files if path.name not in needed]
 
 
 if __name__ == "__main__":

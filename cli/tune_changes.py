@@ -46,7 +46,10 @@ def _delete(options: argparse.Namespace) -> Iterator[str]:
             yield _deleted_there(tune)
         deleted = store.delete(tune.id)
         yield f"tune {tune.id} ({tune.title!r}) is deleted: {deleted.blobs} files, {deleted.bytes / 1e6:.1f} MB"
-    if deleted.blobs < len({photo.sha256 for photo in tune.photos}):
+        others = store.blobs.other_owners()
+    if others:
+        yield f"  its files stay in {store.blobs.root}: {' and '.join(map(str, others))} may need them"
+    elif deleted.blobs < len({photo.sha256 for photo in tune.photos}):
         yield "  files that another tune has, too, stay with it"
     if tune.remote_id is not None and not options.remote:
         yield f"  tune {tune.remote_id} at {tune.remote_url} is still there: delete it on that side, too"

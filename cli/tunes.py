@@ -1,4 +1,4 @@
-"""``faceid tunes create|list|show|check|purge``: people stored under a title; tune_photos.py has the rest."""
+"""``faceid tunes create|list|show``: people stored under a title; tune_*.py have the rest."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
-from ..faceid_core.errors import FaceIDError
-from . import tune_changes, tune_photos
+from . import tune_changes, tune_photos, tune_store
 from .home import add_home_option, opened_store, photo_bytes
 from .photo_options import (
     add_order_options,
@@ -25,7 +24,8 @@ from .photo_options import (
 def add_to(subjects: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = subjects.add_parser("tunes", help="people stored under a title")
     commands = parser.add_subparsers(
-        required=True, metavar="{create,list,show,photo,add-photo,drop-photo,rename,delete,export,import,check,purge}"
+        required=True,
+        metavar="{create,list,show,photo,add-photo,drop-photo,rename,delete,export,import,check,purge,accept}",
     )
 
     create = commands.add_parser("create", help="store a person under a title")
@@ -47,10 +47,7 @@ def add_to(subjects: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
     tune_photos.add_to(commands)
     tune_changes.add_to(commands)
-    commands.add_parser("check", help="find damaged photos and embeddings, and say what to do").set_defaults(run=_check)
-    purge = commands.add_parser("purge", help="delete expired tunes and files no tune needs")
-    purge.add_argument("--force", action="store_true", help="also where most files are unknown to this database")
-    purge.set_defaults(run=_purge)
+    tune_store.add_to(commands)
     add_home_option(parser)
 
 
@@ -86,31 +83,6 @@ def _show_tune(options: argparse.Namespace) -> Iterator[str]:
         said += [f"weight {photo.weight:g}"] if photo.weight != 1 else []
         said += [remarks[number]] if number in remarks else []
         yield f"  photo {number}      {photo.width}x{photo.height} {photo.media_type}, {', '.join(said)}"
-
-
-def _check(options: argparse.Namespace) -> Iterator[str]:
-    from ..faceid_core.tunes.check import check_store
-
-    with opened_store(options) as store:
-        found = check_store(store)
-    yield f"{found.tunes} tunes and {found.files} files checked"
-    for problem in found.database:
-        yield f"the database: {problem}"
-    for damage in found.damages:
-        yield f"tune {damage.tune_id} ({damage.title!r}), {damage.problem} {damage.remedy}"
-    if found.unneeded:
-        yield f"{found.unneeded} files that no tune needs; `faceid tunes purge` removes them"
-    if found.database or found.damages:
-        raise FaceIDError(f"{len(found.database) + len(found.damages)} damaged; the lines above say what to do.")
-    yield "nothing is damaged"
-
-
-def _purge(options: argparse.Namespace) -> Iterator[str]:
-    from ..faceid_core.tunes.purge import purge_own_files
-
-    with opened_store(options) as store:
-        purged = purge_own_files(store, force=options.force)
-    yield f"{purged.tunes} expired tunes and {purged.blobs} files deleted, {purged.bytes / 1e6:.1f} MB freed"
 
 
 def _time(moment: datetime | None) -> str:

@@ -8,22 +8,41 @@ import os
 import re
 import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
 from ..disk import sync_folder
 from .errors import TuneError, TuneStorageError
 
 _INCOMING = "incoming"  # half-written files; a file elsewhere is always complete
+_MARK = "database-"  # and its id: one small file for each database that wrote here
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_UID = re.compile(r"[0-9a-f]{32}")
+
+
+@dataclass(frozen=True)
+class Owner:
+    """A database that has files in a place: its id (32 hexadecimal digits), and where it is, without a password."""
+
+    uid: str
+    where: str
+
+    def __str__(self) -> str:
+        return f"{self.where or 'an unknown place'} (database {self.uid[:8]})"
+
+    @staticmethod
+    def is_uid(text: str) -> bool:
+        return _UID.fullmatch(text) is not None
 
 
 class Blobs:
     """Content-addressed files under an fsspec URL: a local folder, ``s3://bucket/tunes``, ``gs://...``.
 
-    ``put`` returns when the content is safe from a power cut; a file under its final name is complete.
+    ``put`` returns when the content is safe from a power cut; a file under its final name is complete. Before the first
+    one the place gets the mark of ``owner``, whose files these are; without one there are no marks.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, owner: Owner | None = None) -> None:
         import fsspec
         from fsspec.implementations.local import LocalFileSystem
 
@@ -32,20 +51,25 @@ class Blobs:
         except (ImportError, ValueError) as error:
             raise TuneError(f"Tune files cannot be kept under {url!r}: {error}.") from error
         self._local = isinstance(self._fs, LocalFileSystem)
+        self.owner = owner
+        self._has_mark = False  # of this owner, as far as this process knows
+
+    @property
+    def root(self) -> str:
+        """The folder or the bucket, for people."""
+        return self._root
 
     def put(self, data: bytes) -> str:
         """Keep the bytes; returns their sha256. A file that is there and damaged is written again."""
         sha256 = hashlib.sha256(data).hexdigest()
-        if self.size(sha256) == len(data) and self.problem(sha256) is None:
-            return sha256
         try:
-            if self._local:
-                self._write_local(self._path(sha256), data)
-            else:
-                self._fs.pipe_file(self._path(sha256), data)  # one PUT: complete, or not stored
+            self.mark()
+            if self.size(sha256) != len(data) or self.problem(sha256) is not None:
+                self._write(self._path(sha256), data)
         except OSError as error:
             raise TuneStorageError(
-                f"A file of {len(data)} bytes could not be stored under {self._root}: {error}."
+                f"A file of {len(data)} bytes could not be stored under {self._root}: {error.strerror or error}. "
+                "Free space there, or make it writable, and try again."
             ) from error
         return sha256
 
@@ -96,6 +120,56 @@ class Blobs:
                 freed += self._fs.info(path)["size"]
                 self._fs.rm_file(path)
         return freed
+
+    def has_files(self) -> bool:
+        """Whether there is any blob, of whomever. Raises OSError."""
+        folders = (path for path in self._listed("") if len(path.rsplit("/", 1)[-1]) == 2)
+        return any(self._listed(folder.rsplit("/", 1)[-1]) for folder in folders)
+
+    def mark(self) -> None:
+        """Say that the owner has files here. Raises OSError."""
+        if self.owner is not None and not self._has_mark:
+            if not self.is_marked():
+                self._write(self._mark_of(self.owner.uid), self.owner.where.encode())
+            self._has_mark = True
+
+    def is_marked(self) -> bool:
+        """Whether the owner has said that it has files here. Raises OSError."""
+        return self.owner is None or bool(self._fs.exists(self._mark_of(self.owner.uid)))
+
+    def other_owners(self) -> tuple[Owner, ...]:
+        """The other databases that have files here. Raises OSError."""
+        names = {path.rsplit("/", 1)[-1] for path in self._listed("")}
+        uids = sorted(name.removeprefix(_MARK) for name in names if name.startswith(_MARK))
+        own = self.owner.uid if self.owner else ""
+        return tuple(self._owner(uid) for uid in uids if Owner.is_uid(uid) and uid != own)
+
+    def forget_others(self) -> None:
+        """All files here are the owner's from now on. Raises OSError."""
+        for other in self.other_owners():
+            with contextlib.suppress(FileNotFoundError):
+                self._fs.rm_file(self._mark_of(other.uid))
+
+    def _owner(self, uid: str) -> Owner:
+        try:
+            return Owner(uid, self._fs.cat_file(self._mark_of(uid)).decode("utf-8", "replace")[:1000])
+        except FileNotFoundError:
+            return Owner(uid, "")
+
+    def _mark_of(self, uid: str) -> str:
+        return f"{self._root}/{_MARK}{uid}"
+
+    def _listed(self, folder: str) -> list[str]:
+        try:
+            return [path.rstrip("/") for path in self._fs.ls(f"{self._root}/{folder}".rstrip("/"), detail=False)]
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+
+    def _write(self, path: str, data: bytes) -> None:
+        if self._local:
+            self._write_local(path, data)
+        else:
+            self._fs.pipe_file(path, data)  # one PUT: complete, or not stored
 
     def _files_older_than(self, age: timedelta, folder: str = "") -> Iterator[str]:
         limit = datetime.now(timezone.utc) - age

@@ -47,11 +47,20 @@ class Database:
         snapshot = {} if self._engine.dialect.name == "sqlite" else {"isolation_level": "REPEATABLE READ"}
         self._reader = self._engine.execution_options(**snapshot)
         self._writer = self._engine.execution_options(faceid_write=True)
+        self.was_upgraded = False  # now, from an earlier schema
         with _explained(self._engine.url):
             if self.is_read_only:
                 _check_revision(self._engine)
             else:
-                _migrate(self._writer)
+                self.was_upgraded = _migrate(self._writer) is not None
+
+    @property
+    def where(self) -> str:
+        """The file, or the address without a password."""
+        url = self._engine.url
+        if self._engine.dialect.name == "sqlite":
+            return os.path.abspath(unquote((url.database or "").removeprefix("file:")))
+        return url.set(query={}).render_as_string(hide_password=True)
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[sa.Connection]:
@@ -163,16 +172,19 @@ def _begin_sqlite(connection: sa.Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 
 
-def _migrate(engine: sa.Engine) -> None:
+def _migrate(engine: sa.Engine) -> str | None:
+    """Bring the schema up to date; returns the one it had, None where it was new or up to date."""
     with _one_migration, _one_process(engine):
-        if _revision(engine) == REVISION:
-            return
+        found = _revision(engine)
+        if found == REVISION:
+            return None
         if engine.dialect.name == "sqlite":
             _use_wal(engine)
         with engine.begin() as connection:
             if engine.dialect.name == "postgresql":
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_ADVISORY_LOCK)))
             _upgrade(connection)
+    return found
 
 
 def _revision(bind: sa.Engine | sa.Connection) -> str | None:

@@ -38,9 +38,14 @@ class NeededFiles:
                 self._blobs.put(data)
 
     def remove_unneeded(self, names: Iterable[str]) -> tuple[int, int]:
-        """Delete those files that no tune needs; returns how many there were and their bytes."""
+        """Delete those files that no tune needs; returns how many there were and their bytes.
+
+        None where another database has files, too: it may need them.
+        """
         count, freed = 0, 0
         for batch in _batches(set(names)):
+            if self._blobs.other_owners():
+                break
             with self._database.writing() as connection:
                 connection.execute(sa.select(blob_lock).with_for_update())
                 unneeded = set(batch) - set(connection.execute(_named_by_rows(batch)).scalars())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from .errors import TuneError
+from .file_owners import refuse_purge
 from .store import Purged, TuneStore
 
 _GRACE = timedelta(hours=1)
@@ -18,17 +18,14 @@ def purge_own_files(store: TuneStore, *, force: bool = False) -> Purged:
 
     Args:
         store: what to purge.
-        force: delete them although most are unknown to this database.
+        force: delete them although most are unknown to this database, or another one has files there; forget that one.
 
     Raises:
-        TuneError: this database does not know most of the files.
+        TuneError: the files may be another database's; names both.
     """
     files = frozenset(store.blobs.older_than(_GRACE))
-    unknown = len(files) - len(store.known_files(files))
-    if unknown > len(files) / 2 and not force:
-        raise TuneError(
-            f"{unknown} of {len(files)} files are not known to this database; they may be another one's. Nothing was "
-            "deleted. Set FACEID_TUNES_DATABASE_URL or --home to the database they belong to; if there is none, run "
-            "`faceid tunes purge --force`."
-        )
-    return store.purge(_GRACE)
+    if force:
+        store.blobs.forget_others()
+    else:
+        refuse_purge(store.blobs, store.known_files(files), files, store.database)
+    return store.purge(_GRACE, files)

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from .fields import MAX_TEXT
 
-REVISION = "0003"
+REVISION = "0004"
 VERSION_TABLE = (
     "faceid_schema_version"  # not alembic's default: the database may be shared with another program that uses alembic
 )
@@ -115,6 +115,14 @@ faces = sa.Table(
 
 # A single row, locked by whoever adds references to blobs (shared) or removes blobs (exclusive).
 blob_lock = sa.Table("faceid_blob_lock", metadata, sa.Column("id", sa.Integer, primary_key=True))
+
+# A single row: which database this is, made once. The files of its tunes name it (file_owners.py).
+database_id = sa.Table(
+    "faceid_database",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("uid", sa.String(32), nullable=False),
+)
 
 # Files of the store that something else than a tune needs, by who needs them: "prompt 12". They are kept as long.
 other_files = sa.Table(

@@ -21,6 +21,7 @@ from .blobs import Blobs
 from .database import Database
 from .errors import TuneError, TuneNotFoundError
 from .fields import check_name, check_title, checked
+from .file_owners import owner_of, refuse_files_of_others, refuse_missing_database
 from .needed_files import NeededFiles, files_of_photos, files_of_rows
 from .queries import alive, has_id, has_value, page
 from .rows import FACE_COLUMNS, face_rows, has_photos, insert_tune, photo_rows, row_face, select_tunes
@@ -56,13 +57,15 @@ def open_store(
     database_url: str | None = None,
     blobs_url: str | None = None,
     lifetime: timedelta | None = None,
+    accept_files: bool = False,
 ) -> TuneStore:
     """Open the store, creating it or migrating it to the current schema.
 
     ``home`` (default ``default_home``) holds ``tunes.sqlite3`` and the folder ``blobs``. ``database_url``, any
     SQLAlchemy URL, and ``blobs_url``, any fsspec URL, place either of them elsewhere; FACEID_TUNES_DATABASE_URL and
     FACEID_TUNES_BLOBS_URL do the same. ``lifetime`` is how long a tune created through this store is kept (the API:
-    ``API_LIFETIME``); None keeps it for ever. Raises TuneError when the place cannot be used.
+    ``API_LIFETIME``); None keeps it for ever. Raises TuneError when the place cannot be used, and when the database is
+    empty or missing beside files that are not its own, unless ``accept_files``.
     """
     home = Path(home) if home is not None else default_home()
     database_url = database_url or os.environ.get("FACEID_TUNES_DATABASE_URL")
@@ -74,8 +77,19 @@ def open_store(
             raise TuneError(
                 f"The tune folder {home} cannot be created: {error}. Set FACEID_TUNES_HOME to another folder."
             ) from error
-    sqlite = sa.URL.create("sqlite", database=str(home / "tunes.sqlite3"))
-    return TuneStore(Database(database_url or sqlite), Blobs(blobs_url or str(home / "blobs")), lifetime, home=home)
+    blobs = Blobs(blobs_url or str(home / "blobs"))
+    url = sa.URL.create("sqlite", database=str(home / "tunes.sqlite3"))
+    if not database_url and not accept_files:
+        refuse_missing_database(home / "tunes.sqlite3", blobs)
+    database = Database(database_url or url)
+    try:
+        blobs.owner = owner_of(database)
+        if not accept_files:
+            refuse_files_of_others(database, blobs)
+    except BaseException:
+        database.close()
+        raise
+    return TuneStore(database, blobs, lifetime, home=home)
 
 
 class TuneStore:
@@ -255,16 +269,17 @@ class TuneStore:
         self.database.forget_deleted()
         return Purged(1, count, freed)
 
-    def purge(self, grace: timedelta = timedelta(hours=1)) -> Purged:
+    def purge(self, grace: timedelta = timedelta(hours=1), files: Collection[str] | None = None) -> Purged:
         """Delete expired tunes, and files that no tune needs and that are older than ``grace``.
 
-        Newer files may belong to a tune that is being created; use no grace only while nobody creates tunes.
+        Newer files may belong to a tune that is being created; use no grace only while nobody creates tunes. ``files``:
+        the sha256 of those older ones, where they were listed already.
         """
         with self.database.writing() as connection:
             expired = tunes.c.expires_at <= self._now()
             names = files_of_rows(connection, sa.select(tunes.c.id).where(expired))
             deleted = connection.execute(tunes.delete().where(expired)).rowcount
-        count, freed = self.files.remove_unneeded([*names, *self.blobs.older_than(grace)])
+        count, freed = self.files.remove_unneeded([*names, *(self.blobs.older_than(grace) if files is None else files)])
         return Purged(deleted, count, freed + self.blobs.remove_unfinished(grace))
 
     def known_files(self, names: Collection[str]) -> set[str]:

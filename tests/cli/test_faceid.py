@@ -113,6 +113,18 @@ def test_a_person_is_exported_and_imported_elsewhere(faceid, tmp_path):
     assert "cannot be read" in faceid("tunes", "import", "nowhere.zip").stderr
 
 
+def test_a_lost_database_is_told_and_a_new_one_begins_when_the_user_says_so(faceid, tmp_path):
+    faceid("tunes", "create", TOM, "--title", "Tom")
+    for file in (tmp_path / "home").glob("tunes.sqlite3*"):
+        file.unlink()
+    lost = faceid("tunes", "list")
+    assert lost.returncode == 1 and "tunes.sqlite3 is missing" in lost.stderr and "faceid tunes accept" in lost.stderr
+    assert "nothing there is deleted by either" in faceid("tunes", "accept").stdout
+    assert faceid("tunes", "list").returncode == 0
+    faceid("tunes", "create", TOM, "--title", "Tom")
+    assert "its files stay in" in faceid("tunes", "delete", "Tom").stdout
+
+
 def test_strangers_are_named_when_created_and_shown_and_the_user_overrules(faceid, photo):
     eileen = photo(skimage.data.astronaut(), "eileen.png")
     mirrored = photo(skimage.data.astronaut()[:, ::-1], "mirrored.png")

@@ -7,9 +7,14 @@ import secrets
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+from faceid_tunes.faceid_core.tunes import database, schema
 from faceid_tunes.faceid_core.tunes.store import TuneStore, open_store
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
 
 SERVER = "FACEID_TEST_DATABASE_URL"  # a PostgreSQL server, for example postgresql+psycopg://user@127.0.0.1/postgres
 
@@ -48,3 +53,19 @@ def store(tmp_path: Path, database_url: str | None, migrated: Path) -> Iterator[
     shutil.copy(migrated, tmp_path)
     with open_store(tmp_path, database_url=database_url) as opened:
         yield opened
+
+
+def take_back(home: Path, revision: str) -> Engine:
+    """A new store's database, as an earlier version made it."""
+    import sqlalchemy as sa
+    from alembic.command import downgrade
+    from alembic.config import Config
+
+    open_store(home, accept_files=True).close()
+    engine = sa.create_engine(f"sqlite:///{home / 'tunes.sqlite3'}")
+    with engine.begin() as connection:
+        attributes = {"connection": connection, "version_table": schema.VERSION_TABLE}
+        config = Config(attributes=attributes)
+        config.set_main_option("script_location", str(database._MIGRATIONS))
+        downgrade(config, revision)
+    return engine

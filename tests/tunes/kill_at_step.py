@@ -91,6 +91,7 @@ def what_is_left(home: Path, url: str | None) -> dict[str, object]:
         whole = all([store.blobs.get(name) for name in needed])  # raises for a missing or damaged one
         store.purge(grace=timedelta(0))
         files = {path.name for path in (home / "blobs").rglob("*") if path.is_file()}
+        files -= {path.name for path in (home / "blobs").glob("database-*")}  # whose files they are
         for tune in tunes:
             store.delete(tune.id)
     return {

@@ -16,6 +16,7 @@ from faceid_tunes.faceid_core.jobs import schema as jobs_schema
 from faceid_tunes.faceid_core.tunes import database, schema
 from faceid_tunes.faceid_core.tunes.errors import TuneError
 from faceid_tunes.faceid_core.tunes.store import TuneStore, open_store
+from support.databases import take_back
 
 ROOT = Path(database.__file__).parents[2]
 
@@ -42,21 +43,6 @@ def test_a_database_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
         connection.execute(f"UPDATE {schema.VERSION_TABLE} SET version_num = '9999'")
     with pytest.raises(TuneError, match=r"9999.*newer version"):
         open_store(tmp_path)
-
-
-def take_back(home: Path, revision: str) -> sa.Engine:
-    """A new store's database, as an earlier version made it."""
-    from alembic.command import downgrade
-    from alembic.config import Config
-
-    open_store(home).close()
-    engine = sa.create_engine(f"sqlite:///{home / 'tunes.sqlite3'}")
-    with engine.begin() as connection:
-        attributes = {"connection": connection, "version_table": schema.VERSION_TABLE}
-        config = Config(attributes=attributes)
-        config.set_main_option("script_location", str(database._MIGRATIONS))
-        downgrade(config, revision)
-    return engine
 
 
 def test_the_first_schema_can_be_taken_back(tmp_path: Path) -> None:
