@@ -21,6 +21,7 @@
     ├── ComfyUIError  (engines/comfyui/client.py) a running ComfyUI refused or failed
     │   └── UnreachableError  nothing answers at its address
     ├── DamagedNoteError  (engines/remote/journal.py) a note of an order that may be paid cannot be read
+    ├── AllowanceError  (engines/remote/allowance.py) the owner of the key allows no more orders today
     ├── Cancelled  (engines/engine.py) somebody asked an engine to stop
     ├── AstriaError  (astria/errors.py) the remote API could not do what was asked
     │   ├── AstriaSettingsError  the key, the address or the workspace cannot be used

@@ -13,7 +13,7 @@ from ..faceid_core.faces.likeness import Likeness, likeness_matrix, measure_like
 from ..faceid_core.pictures.contact_sheet import Frame
 from ..faceid_core.pictures.similarity_plot import similarity_plot
 from ..faceid_core.tunes.tune import Tune
-from .host import folders, graph, progress
+from .host import folders, graph, progress, storage
 from .retouch_batch import person_of, photos_of
 from .sockets import TuneSocket
 
@@ -63,7 +63,7 @@ class FaceIDSimilarity(io.ComfyNode):
         score = float(np.mean([one.cosine or 0.0 for one in found]))
         flattering = ", which drew them, too: flattering" if pack.space == conditioned_space else ""
         plot = similarity_plot(
-            [Frame(photo, f"photo {number}", is_photo=True) for number, photo in enumerate(photos, 1)],
+            [Frame(photo, f"photo {number}", is_photo=True) for number, photo in enumerate(_shown(photos), 1)],
             [Frame(picture, f"image {number}") for number, picture in enumerate(pictures, 1)],
             matrix,
             f"Likeness to {tune.title}{flattering and f', by the pack{flattering}'}",
@@ -84,6 +84,11 @@ class FaceIDSimilarity(io.ComfyNode):
         }
         _keep(cls.hidden.extra_pnginfo, measured)
         return io.NodeOutput(score, tensor_from_photos([plot]), images)
+
+
+def _shown(photos: list[np.ndarray]) -> list[np.ndarray]:
+    """The photos as the plot shows them: where they are private, grey."""
+    return [np.full_like(photo, 128) for photo in photos] if storage.is_private() else photos
 
 
 def _line(number: int, one: Likeness) -> str:

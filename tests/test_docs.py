@@ -199,6 +199,19 @@ def test_every_path_of_code_in_the_documents_exists(page):
             assert any(re.search(rf"\b{name}\b", file.read_text()) for file in files), f"{page_id(page)}: `{code}`"
 
 
+def test_every_promise_is_held_by_a_test_that_exists():
+    table = (ROOT / "SECURITY.md").read_text().partition("## Promises")[2]
+    rows = [row for row in re.findall(r"(?m)^\| (.+) \|$", table) if "tests/" in row]
+    assert len(rows) >= 23
+    for row in rows:
+        promise, _, tests = row.partition(" | ")
+        assert re.sub(r"`tests/[\w/]+\.py: test_\w+`", "", tests).strip(", ") == "", f"{promise}: {tests}"
+        for file, test in re.findall(r"`(tests/[\w/]+\.py): (test_\w+)`", tests):
+            assert re.search(rf"(?m)^(async )?def {test}\(", (ROOT / file).read_text()), (
+                f"{promise}: no {test} in {file}"
+            )
+
+
 def messages() -> set[str]:
     """Every text in the code, with an ellipsis where a value stands."""
     found = set()

@@ -82,6 +82,11 @@ class AstriaClient:
         return self._transport.settings.base_url
 
     @property
+    def per_day(self) -> int | None:
+        """The most that the owner of the key allows in a day. Whoever orders counts; nothing here does."""
+        return self._transport.settings.per_day
+
+    @property
     def session(self) -> aiohttp.ClientSession:
         """To the API, without the key. What an answer names is fetched with ``fetcher``."""
         return self._transport.session

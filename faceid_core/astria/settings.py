@@ -19,6 +19,7 @@ KEY_VARIABLE = "ASTRIA_API_KEY"
 BASE_URL_VARIABLE = "ASTRIA_BASE_URL"
 WORKSPACE_VARIABLE = "ASTRIA_WORKSPACE_ID"
 INSECURE_VARIABLE = "ASTRIA_ALLOW_INSECURE"
+PER_DAY_VARIABLE = "FACEID_REMOTE_PER_DAY"
 
 _MAX_KEY_FILE = 4096  # bytes; a key is one line
 _WORKSPACE = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -26,7 +27,9 @@ _WORKSPACE = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 @dataclass(frozen=True)
 class AstriaSettings:
-    """How to reach the API. ``workspace`` is an id or ``all``; None is the account's personal scope.
+    """How to reach the API, and how much of it. ``workspace`` is an id or ``all``; None: the account's personal scope.
+
+    ``per_day`` is the most that may be ordered in a day, by all processes that share a home; None: there is no limit.
 
     Raises:
         AstriaSettingsError: an address that is not http(s), carries a password, or has no TLS although it is not this
@@ -37,6 +40,7 @@ class AstriaSettings:
     base_url: str = DEFAULT_BASE_URL
     workspace: str | None = None
     allow_insecure: bool = False
+    per_day: int | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.key, Secret):
@@ -50,8 +54,8 @@ def read_settings(environ: Mapping[str, str] | None = None, key_file: str | Path
     """Settings from the environment; the key from ``ASTRIA_API_KEY``, else from ``key_file``.
 
     Variables: ``ASTRIA_API_KEY``, ``ASTRIA_BASE_URL`` (default https://api.astria.ai), ``ASTRIA_WORKSPACE_ID``,
-    ``ASTRIA_ALLOW_INSECURE`` (1: an address without TLS is allowed). ``key_file`` contains the key on one line and only
-    its owner may be able to read it.
+    ``ASTRIA_ALLOW_INSECURE`` (1: an address without TLS is allowed), ``FACEID_REMOTE_PER_DAY``. ``key_file`` contains
+    the key on one line and only its owner may be able to read it.
 
     Raises:
         AstriaSettingsError: there is no key, or one of them cannot be used; the message says where to correct it.
@@ -62,7 +66,24 @@ def read_settings(environ: Mapping[str, str] | None = None, key_file: str | Path
         base_url=environ.get(BASE_URL_VARIABLE, "").strip() or DEFAULT_BASE_URL,
         workspace=environ.get(WORKSPACE_VARIABLE, "").strip() or None,
         allow_insecure=environ.get(INSECURE_VARIABLE, "").strip().lower() in ("1", "true", "yes"),
+        per_day=read_per_day(environ),
     )
+
+
+def read_per_day(environ: Mapping[str, str] | None = None) -> int | None:
+    """``FACEID_REMOTE_PER_DAY``: pictures and uploads a day; None: it is not set.
+
+    Raises:
+        AstriaSettingsError: it is no whole number; that is not taken for "no limit".
+    """
+    value = (os.environ if environ is None else environ).get(PER_DAY_VARIABLE, "").strip()
+    if not value:
+        return None
+    if not re.fullmatch("[0-9]{1,9}", value):
+        raise AstriaSettingsError(
+            f"{PER_DAY_VARIABLE} is not a whole number: write how many pictures and uploads a day are allowed, or 0."
+        )
+    return int(value)
 
 
 def read_key_file(path: str | Path) -> Secret:

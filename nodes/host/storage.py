@@ -32,8 +32,18 @@ def tune_store() -> TuneStore:
     return open_store(tunes_home())
 
 
+PRIVATE_VARIABLE = "FACEID_PRIVATE"
+
+
+def is_private() -> bool:
+    """Whether the owner of this machine keeps titles and photos from whoever may queue here."""
+    return os.environ.get(PRIVATE_VARIABLE, "").strip().lower() not in ("", "0", "off", "false", "no")
+
+
 def tune_titles() -> list[str]:
     """Titles for a combo, newest first. Opens no store where none was ever made: this runs when nodes register."""
+    if is_private():
+        return []
     if not (tunes_home() / "tunes.sqlite3").exists() and "FACEID_TUNES_DATABASE_URL" not in os.environ:
         return []
     return [title for _, title in tune_store().titles()]

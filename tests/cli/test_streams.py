@@ -37,6 +37,8 @@ COMMANDS = {
     "tunes import": (("{file}", "--title", OTHER), 0),
     "tunes check": ((), 0),
     "tunes purge": ((), 0),
+    "remote today": ((), 0),
+    "remote allow": (("5",), 0),
     "prompt check": ((f"<faceid:{TITLE}:1> 男",), 0),
     "serve": (("--engine", "embedded", "--models", "{empty}"), 1),
     "worker": (("--engine", "embedded", "--models", "{empty}"), 1),

@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 import io
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from threading import Event
@@ -26,7 +27,7 @@ from ...tunes.refs import tunes_by_ref
 from ...tunes.store import TuneStore
 from ..engine import Cancelled, Drawn, OnProgress, Picture, report
 from ..lora_tags import refuse_remote_strengths
-from .journal import Journal, journal_key
+from .journal import DamagedNoteError, Journal, journal_key
 from .ordering import ordered
 from .remote_tunes import REALISTIC_VISION, forget_deleted, remote_refs, with_refs
 
@@ -114,11 +115,13 @@ async def draw_remotely(
         PromptError: a tag names no tune, or has a strength that the API cannot read; points at it.
         AstriaError: the API refused, failed, or could not be reached.
         DamagedNoteError: the note of an earlier order cannot be read, and may be of a paid one.
+        AllowanceError: the owner of the key allows no more orders today.
         FaceIDError: an order cannot be noted; the message says what was not sent.
     """
     refuse_remote_strengths(prompt)
     key = journal_key(client.base_url, base_tune_id, prompt)
     journal.check()
+    _refuse_beyond_the_day(client, journal, key, prompt)
     uploading = _staged(on_progress, "uploading photos")
     refs = await remote_refs(client, store, prompt.text, uploading, journal, base_tune_id)
     try:
@@ -143,6 +146,13 @@ async def draw_remotely(
         await deliver(drawn)
     journal.finish(key, number)
     return drawn
+
+
+def _refuse_beyond_the_day(client: AstriaClient, journal: Journal, key: str, prompt: Prompt) -> None:
+    """Raises AllowanceError before people are uploaded for nothing; what is on its way already may go on."""
+    with suppress(DamagedNoteError):
+        if journal.find(key) is None:
+            journal.allowance(client.per_day).check(prompt.num_images)
 
 
 def _usable(

@@ -19,6 +19,7 @@ from ...astria.wire.objects_json import read_time
 from ...disk import sync_folder
 from ...errors import FaceIDError
 from ...prompts import Prompt
+from .allowance import Allowance
 from .turns import turn
 
 _log = logging.getLogger(__name__)
@@ -60,7 +61,8 @@ class Pending:
 class Journal:
     """A folder with one small file per unfinished order, written before it is sent and removed when all is here.
 
-    Beside it lies a folder with the locks that hold back a second sender of the same order.
+    Beside it lie a folder with the locks that hold back a second sender of the same order, and one with the counts of
+    each day.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -69,6 +71,10 @@ class Journal:
     def turn(self, key: str) -> AbstractAsyncContextManager[None]:
         """Alone with this order, among all tasks, threads and processes that use this folder."""
         return turn(self._folder.with_name(f"{self._folder.name}.locks"), key)
+
+    def allowance(self, per_day: int | None) -> Allowance:
+        """What may be ordered in a day with this journal."""
+        return Allowance(self._folder.with_name(f"{self._folder.name}.days"), per_day)
 
     def check(self) -> None:
         """Raises FaceIDError when nothing could be noted: before anything is sent, so that "nothing" is true."""

@@ -27,6 +27,7 @@ async def ordered(
     Raises:
         DamagedNoteError: it may have been sent, and nobody can say as which prompt.
         AstriaError: it was refused, or it is unknown whether it was sent.
+        AllowanceError: the owner allows no more today.
         FaceIDError: it cannot be noted, and was not sent.
     """
     async with journal.turn(key):
@@ -57,6 +58,8 @@ async def _send(
         journal.begin(key, known.pop("seed"), _UNSENT, **known)
 
     sent = dataclasses.replace(prompt, seed=pending.seed)
+    allowance, order = journal.allowance(client.per_day), f"{key}@{pending.began.isoformat()}"
+    allowance.book(order, prompt.num_images, _UNSENT)
     try:
         made = await client.create_prompt(base_tune_id, sent, after_id=pending.after_id, on_send=note)
     except OutcomeUnknownError as error:
@@ -65,6 +68,7 @@ async def _send(
         raise
     except AstriaError:
         journal.finish(key)  # refused, or looked up and not there
+        allowance.release(order)
         raise
     journal.sent(key, dataclasses.replace(pending, text=prompt.text), made.id)
     return made

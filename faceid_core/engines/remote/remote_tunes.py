@@ -144,6 +144,8 @@ async def _upload(
     def note(now: datetime | None) -> Pending:
         return journal.begin(key, 0, _UNSENT, text=request.title, server_sent=now)
 
+    allowance, order = journal.allowance(client.per_day), f"{key}@{after_id}"
+    allowance.book(order, 1, _UNSENT)
     try:
         return await client.create_tune(request, after_id=after_id, on_send=note)
     except OutcomeUnknownError as error:
@@ -152,6 +154,7 @@ async def _upload(
         raise
     except AstriaError:
         journal.finish(key)  # refused, or looked up and not there
+        allowance.release(order)
         raise
 
 
