@@ -1,15 +1,46 @@
-"""What has reached the disk, and survives a power cut; names that are claimed, so that no file is overwritten."""
+"""What has reached the disk and survives a power cut; what is read without being waited for; names that are claimed."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
 import os
+import stat
 import tempfile
 from collections.abc import Callable, Iterable
 from itertools import chain
 from pathlib import Path
-from typing import IO
+from typing import IO, BinaryIO
+
+
+def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
+    """A file, open for reading. A pipe would be waited for and a device never ends: they are refused.
+
+    Raises:
+        OSError: it cannot be opened, or is no regular file.
+    """
+    file = open(path, "rb", opener=_at_once)
+    if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        return file
+    file.close()
+    raise OSError(errno.EINVAL, "it is a device or a pipe, not a file", str(path))
+
+
+def read_small(path: str | os.PathLike[str], most: int) -> bytes:
+    """The content of a file that has at most so many bytes.
+
+    Raises:
+        OSError: it cannot be read, is no regular file, or has more.
+    """
+    with open_regular(path) as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise OSError(errno.EFBIG, f"it has more than {most:,} bytes", str(path))
+    return content
+
+
+def _at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def sync_folder(path: str | os.PathLike[str]) -> None:

@@ -11,8 +11,8 @@ from ..faceid_core.adapter.model import Adapter, load_adapter
 from ..faceid_core.adapter.strengths import strength_and_factors
 from ..faceid_core.adapter.tokens import preview_note
 from ..faceid_core.adapter.variants import Variant
-from ..faceid_core.errors import AdapterError
 from ..faceid_core.faces.face import Faces
+from .checks import listed, usable, within_schema
 from .host import folders, progress
 from .host.metadata import keep_notes
 from .identity import Person, describe, show_person
@@ -32,7 +32,7 @@ class FaceIDLoadAdapter(io.ComfyNode):
             inputs=[
                 io.Combo.Input(
                     "adapter_name",
-                    options=folders.adapter_names(),
+                    options=listed("The adapters", folders.adapter_names),
                     tooltip="Files in models/ipadapter, e.g. ip-adapter-faceid_sd15.bin. Kind and base model are read "
                     "from the file itself.",
                 ),
@@ -49,23 +49,21 @@ class FaceIDLoadAdapter(io.ComfyNode):
         )
 
     @classmethod
+    @within_schema("adapter_name")
     def execute(cls, adapter_name: str, variant: str) -> io.NodeOutput:
         adapter = load_adapter(folders.adapter_path(adapter_name), None if variant == "auto" else Variant(variant))
         progress.status(cls.hidden.unique_id, adapter.spec.title)
         return io.NodeOutput(adapter)
 
     @classmethod
-    def validate_inputs(cls, adapter_name: str) -> bool | str:
-        try:
-            folders.adapter_path(adapter_name)
-        except AdapterError as error:
-            return str(error)
-        return True
+    def validate_inputs(cls, adapter_name: str | None = None) -> bool | str:
+        return usable(folders.adapter_path, adapter_name)
 
     @classmethod
-    def fingerprint_inputs(cls, adapter_name: str, variant: str) -> str:
-        stat = folders.adapter_path(adapter_name).stat()
-        return f"{variant} {stat.st_size} {stat.st_mtime_ns}"
+    def fingerprint_inputs(cls, adapter_name: str | None, variant: str | None) -> str:
+        names = folders.adapter_names() if adapter_name is None else [adapter_name]  # linked: it may be any of them
+        stats = [folders.adapter_path(name).stat() for name in names]
+        return " ".join([str(variant), *(f"{stat.st_size} {stat.st_mtime_ns}" for stat in stats)])
 
 
 class FaceIDApply(io.ComfyNode):
@@ -130,6 +128,7 @@ class FaceIDApply(io.ComfyNode):
         )
 
     @classmethod
+    @within_schema()
     def execute(
         cls,
         model: Any,

@@ -104,6 +104,8 @@ def _checked_masks(prompt: Prompt, masks: Tensor | None) -> list[Tensor | None]:
 
 
 def _tagged_people(prompt: Prompt, adapter: Adapter, preview: bool) -> Iterator[TaggedPerson]:
+    if not prompt.parsed.faces:  # drawn whatever the store says
+        return iter(())
     pack = find_pack("auto", folders.insightface_roots())
     on_photo = progress.bar(1)
     return tagged_people(prompt, storage.tune_store(), adapter, pack, preview=preview, on_photo=on_photo)

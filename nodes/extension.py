@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from comfy_api.latest import ComfyExtension, io
 
 from .adapter import FaceIDApply, FaceIDLoadAdapter
@@ -16,13 +18,19 @@ from .swap import FaceIDSwapFace
 from .switch import FaceIDSwitch
 from .tunes import FaceIDCreateTune, FaceIDLoadTune
 
+log = logging.getLogger(__name__)
+
 
 class FaceIDExtension(ComfyExtension):
     async def on_load(self) -> None:
         from .host import folders, service
 
-        folders.register_model_folders()
-        service.mount_service()
+        # Each on its own: what one cannot do takes neither the other nor the nodes out of ComfyUI.
+        for step in (folders.register_model_folders, service.mount_service):
+            try:
+                step()
+            except Exception:
+                log.exception("FaceID Tunes goes on without %s", step.__name__)
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         return [

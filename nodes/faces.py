@@ -6,7 +6,6 @@ import torch
 from comfy_api.latest import io
 
 from ..faceid_core.adapter.variants import adapter_packs
-from ..faceid_core.errors import FaceIDError
 from ..faceid_core.faces import (
     ON_MISSING,
     PICKS,
@@ -22,6 +21,7 @@ from ..faceid_core.faces import (
     tensor_from_photos,
 )
 from ..faceid_core.faces.detection import SIZE, SIZE_RANGE, STRIDE, THRESHOLD, THRESHOLD_RANGE
+from .checks import listed, usable, within_schema
 from .host import folders, progress
 from .host.metadata import keep_notes
 from .sockets import FacesSocket
@@ -30,7 +30,7 @@ from .sockets import FacesSocket
 class FaceIDExtractFace(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
-        packs = ["auto", *(pack.name for pack in list_packs(folders.insightface_roots()))]
+        packs = listed("The face packs", lambda: (pack.name for pack in list_packs(folders.insightface_roots())))
         return io.Schema(
             node_id="FaceIDExtractFace",
             display_name="FaceID Extract Face",
@@ -41,7 +41,7 @@ class FaceIDExtractFace(io.ComfyNode):
                 io.Image.Input("images", tooltip="One photo or several of the same person."),
                 io.Combo.Input(
                     "face_pack",
-                    options=packs,
+                    options=["auto", *packs],
                     default="auto",
                     tooltip="Detector and recogniser. FaceID adapters were trained on buffalo_l; auto takes it when it "
                     "is in models/insightface, else the embedded pack.",
@@ -97,6 +97,7 @@ class FaceIDExtractFace(io.ComfyNode):
         )
 
     @classmethod
+    @within_schema("face_pack")
     def execute(
         cls,
         images: torch.Tensor,
@@ -118,10 +119,6 @@ class FaceIDExtractFace(io.ComfyNode):
         return io.NodeOutput(faces, crops, tensor_from_photos(annotated_photos(photos, found, faces)))
 
     @classmethod
-    def validate_inputs(cls, face_pack: str) -> bool | str:
+    def validate_inputs(cls, face_pack: str | None = None) -> bool | str:
         # Naming the input switches the built-in list check off: find_pack's own message says where to put the pack.
-        try:
-            find_pack(face_pack, folders.insightface_roots())
-        except FaceIDError as error:
-            return str(error)
-        return True
+        return usable(lambda name: find_pack(name, folders.insightface_roots()), face_pack)

@@ -8,6 +8,7 @@ from ..faceid_core.faces.face import Faces
 from ..faceid_core.faces.mix import mix_people
 from ..faceid_core.faces.packs import find_pack
 from ..faceid_core.tunes.tune import Tune
+from .checks import within_schema
 from .host import folders, progress
 from .inputs import slider
 from .retouch_batch import person_of
@@ -51,6 +52,7 @@ class FaceIDMixPeople(io.ComfyNode):
         )
 
     @classmethod
+    @within_schema()
     def execute(cls, faces_1: Faces | Tune, faces_2: Faces | Tune, share: float) -> io.NodeOutput:
         first, second = _faces(faces_1, faces_2)
         mixed = mix_people(first, second, share)

@@ -8,7 +8,7 @@ from comfy_api.latest import io
 
 from ..faceid_core.adapter.model import Adapter
 from ..faceid_core.adapter.strengths import strengths_of
-from ..faceid_core.prompts import SWITCHES, Prompt, PromptError, lint
+from ..faceid_core.prompts import SWITCHES, Prompt, lint
 from ..faceid_core.prompts.prompt import (
     ASPECT_RATIOS,
     COLOR_GRADINGS,
@@ -21,6 +21,7 @@ from ..faceid_core.prompts.prompt import (
 from ..faceid_core.prompts.schedulers import SCHEDULERS
 from ..faceid_core.tunes.refs import double_meanings, tunes_by_ref, with_tune
 from ..faceid_core.tunes.tune import Tune
+from .checks import usable, within_schema
 from .drawing import draw_settings
 from .host import progress, storage
 from .host.metadata import keep_notes
@@ -110,33 +111,33 @@ class FaceIDPrompt(io.ComfyNode):
         )
 
     @classmethod
+    @within_schema()
     def execute(cls, text: str, tune: Tune | None = None, **fields: Any) -> io.NodeOutput:
         if tune is not None:
             text = with_tune(text, tune)
         prompt = Prompt(text=text, **_as_api(fields))
-        store = storage.tune_store()
-        advice = [found.message for found in lint(prompt, tunes_by_ref(store, prompt.parsed))]
-        advice += double_meanings(store, prompt.parsed)
+        advice = [found.message for found in lint(prompt, _named(prompt))]
+        if prompt.parsed.faces:
+            advice += double_meanings(storage.tune_store(), prompt.parsed)
         progress.status(cls.hidden.unique_id, "\n".join([text, *(f"⚠ {sentence}" for sentence in advice)]))
         return io.NodeOutput(prompt)
 
     @classmethod
-    def validate_inputs(cls, text: str | None) -> bool | str:
-        if text is None:  # linked: checked when it arrives
-            return True
-        try:
-            Prompt(text)
-        except PromptError as error:
-            return str(error)
-        return True
+    def validate_inputs(cls, text: str | None = None) -> bool | str:
+        return usable(Prompt, text)
 
     @classmethod
     def fingerprint_inputs(cls, text: str | None, **_fields: object) -> str:
         """A tune deleted and made again under the same title is another person."""
-        if text is None:
-            return ""
-        named = tunes_by_ref(storage.tune_store(), Prompt(text).parsed)
+        if text is None:  # linked: it may name any of them
+            return storage.tune_store().state()
+        named = _named(Prompt(text))
         return " ".join(f"{ref}={tune.id}@{tune.updated_at}" for ref, tune in sorted(named.items()))
+
+
+def _named(prompt: Prompt) -> dict[str, Tune]:
+    """The tunes that the text names. A text that names nobody is drawn whatever the store says."""
+    return tunes_by_ref(storage.tune_store(), prompt.parsed) if prompt.parsed.faces else {}
 
 
 def _as_api(fields: dict[str, Any]) -> dict[str, Any]:
@@ -190,6 +191,7 @@ class FaceIDApplyPrompt(io.ComfyNode):
         )
 
     @classmethod
+    @within_schema()
     def execute(
         cls, model: Any, clip: Any, prompt: Prompt, adapter: Adapter, strengths: object = None, **settings: Any
     ) -> io.NodeOutput:

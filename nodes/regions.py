@@ -6,8 +6,9 @@ import torch
 from comfy_api.latest import io
 
 from ..faceid_core.adapter.regions import LAYOUTS, around, feathered, stripes
-from ..faceid_core.errors import NoFaceError
+from ..faceid_core.errors import AdapterError, NoFaceError
 from ..faceid_core.faces import find_faces, find_pack, photos_from_tensor
+from .checks import usable, within_schema
 from .host import folders, progress
 
 
@@ -49,6 +50,7 @@ class FaceIDRegions(io.ComfyNode):
         )
 
     @classmethod
+    @within_schema()
     def execute(
         cls,
         layout: str,
@@ -59,6 +61,7 @@ class FaceIDRegions(io.ComfyNode):
         person: int,
         image: torch.Tensor | None = None,
     ) -> io.NodeOutput:
+        _check_person(people, person)
         if layout == "faces":
             masks = around(_faces(image, people), width, height)
         else:
@@ -68,8 +71,13 @@ class FaceIDRegions(io.ComfyNode):
         return io.NodeOutput(torch.from_numpy(masks if person == 0 else masks[person - 1 : person]))
 
     @classmethod
-    def validate_inputs(cls, people: int, person: int) -> bool | str:
-        return person <= people or f"person: there is no person {person} of {people}. Use 0 to {people}."
+    def validate_inputs(cls, people: int | None = None, person: int | None = None) -> bool | str:
+        return usable(_check_person, people, person)
+
+
+def _check_person(people: int, person: int) -> None:
+    if not 0 <= person <= people:
+        raise AdapterError(f"person: there is no person {person} of {people}. Use 0 to {people}.")
 
 
 def _faces(image: torch.Tensor | None, people: int) -> list[tuple[float, float]]:

@@ -10,6 +10,7 @@ from ..faceid_core.astria.base_models import BaseModel
 from ..faceid_core.astria.secret import Secret, looks_like_key
 from ..faceid_core.errors import FaceIDError
 from ..faceid_core.prompts import Prompt
+from .checks import listed, within_schema
 from .host import folders, progress, storage
 from .host.images import images_from_files
 from .host.metadata import keep_notes
@@ -44,6 +45,7 @@ class FaceIDRemotePrompt(io.ComfyNode):
         )
 
     @classmethod
+    @within_schema()
     async def execute(cls, prompt: Prompt, base_tune_id: int) -> io.NodeOutput:
         from ..faceid_core.astria.client import AstriaClient
         from ..faceid_core.astria.wire.objects_json import prompt_text
@@ -80,7 +82,7 @@ class FaceIDBaseModel(io.ComfyNode):
             inputs=[
                 io.Combo.Input(
                     "base_model",
-                    options=storage.base_model_titles(),
+                    options=listed("The base models", storage.base_model_titles),
                     tooltip="Names in the table user/__faceid_tunes/base_models.toml.",
                 )
             ],
@@ -92,6 +94,7 @@ class FaceIDBaseModel(io.ComfyNode):
         )
 
     @classmethod
+    @within_schema("base_model")
     def execute(cls, base_model: str) -> io.NodeOutput:
         chosen, installed = _chosen(base_model)
         # Without the file the remote side still works; Load Checkpoint will say which one is missing.
@@ -100,8 +103,10 @@ class FaceIDBaseModel(io.ComfyNode):
         return io.NodeOutput(chosen.id, installed or chosen.checkpoints[0])
 
     @classmethod
-    def fingerprint_inputs(cls, base_model: str) -> str:
+    def fingerprint_inputs(cls, base_model: str | None) -> str:
         """The table may be edited, and a checkpoint installed, between two runs."""
+        if base_model is None:  # linked: it may be any of them
+            return repr((storage.base_models(), folders.checkpoint_names()))
         return repr(_chosen(base_model))
 
 

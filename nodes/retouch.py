@@ -20,6 +20,7 @@ from ..faceid_core.retouch import (
     shape_note,
 )
 from ..faceid_core.tunes.tune import Tune
+from .checks import listed, within_schema
 from .host import folders, progress
 from .host.folders import AUTO, NONE
 from .host.metadata import keep_notes
@@ -34,7 +35,7 @@ SWAP_PREVIEW = "Allow faces of another face pack than the swapper was trained on
 def swap_model_input(*more: str) -> io.Combo.Input:
     return io.Combo.Input(
         "swap_model",
-        options=[AUTO, *more, *folders.swapper_names()],
+        options=[AUTO, *more, *listed("The swappers", folders.swapper_names)],
         default=AUTO,
         tooltip="From models/insightface, models/hyperswap or models/reswapper.",
     )
@@ -43,7 +44,7 @@ def swap_model_input(*more: str) -> io.Combo.Input:
 def _restore_model(*more: str) -> io.Combo.Input:
     return io.Combo.Input(
         "restore_model",
-        options=[AUTO, *more, *folders.restorer_names()],
+        options=[AUTO, *more, *listed("The restorers", folders.restorer_names)],
         default=AUTO,
         tooltip="From models/facerestore_models.",
     )
@@ -83,6 +84,7 @@ class FaceIDRetouch(io.ComfyNode):
         )
 
     @classmethod
+    @within_schema("swap_model", "restore_model")
     def execute(
         cls,
         images: Tensor,
@@ -136,6 +138,7 @@ class FaceIDCorrectFace(io.ComfyNode):
         )
 
     @classmethod
+    @within_schema("restore_model")
     def execute(
         cls, images: Tensor, restore_model: str, fidelity: float, visibility: float, tune: Tune | None = None
     ) -> io.NodeOutput:

@@ -110,6 +110,8 @@ def people_of(prompt: Prompt, pack: FacePack) -> list[Faces]:
     Raises:
         PromptError: a tag names no tune, or one in which the pack finds no face; points at the tag.
     """
+    if not prompt.parsed.faces:
+        return []
     store = storage.tune_store()
     return [person_of_tag(prompt, tag, store, pack, progress.bar(1))[1] for tag in prompt.parsed.faces]
 

@@ -13,6 +13,7 @@ from ..faceid_core.faces.likeness import Likeness, likeness_matrix, measure_like
 from ..faceid_core.pictures.contact_sheet import Frame
 from ..faceid_core.pictures.similarity_plot import similarity_plot
 from ..faceid_core.tunes.tune import Tune
+from .checks import within_schema
 from .host import folders, graph, progress, storage
 from .retouch_batch import person_of, photos_of
 from .sockets import TuneSocket
@@ -52,6 +53,7 @@ class FaceIDSimilarity(io.ComfyNode):
         return graph.digest_of_what_follows(cls.hidden.unique_id)
 
     @classmethod
+    @within_schema()
     def execute(cls, images: Tensor, tune: Tune) -> io.NodeOutput:
         roots = folders.insightface_roots()
         conditioned_space = find_pack("auto", roots).space

@@ -23,6 +23,7 @@ from ..faceid_core.retouch import (
     swap_faces,
 )
 from ..faceid_core.tunes.tune import Tune
+from .checks import within_schema
 from .host import folders, progress
 from .host.metadata import keep_notes
 from .host.retouch import run_parser
@@ -74,6 +75,7 @@ class FaceIDSwapFace(io.ComfyNode):
         )
 
     @classmethod
+    @within_schema("swap_model")
     def execute(
         cls,
         images: Tensor,

@@ -6,6 +6,7 @@ import torch
 from comfy_api.latest import io
 
 from ..faceid_core.errors import FaceIDError
+from .checks import within_schema
 
 LOCAL, REMOTE = "local", "remote"
 
@@ -39,6 +40,7 @@ class FaceIDSwitch(io.ComfyNode):
         return [backend] if backend in sides and sides[backend] is None else []
 
     @classmethod
+    @within_schema()
     def execute(cls, backend: str, **sides: torch.Tensor | None) -> io.NodeOutput:
         if sides.get(backend) is None:
             raise FaceIDError(f"{backend}: nothing is connected. Connect pictures, or choose the other backend.")

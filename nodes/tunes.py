@@ -9,10 +9,10 @@ import torch
 from comfy_api.latest import io
 from PIL import Image
 
-from ..faceid_core.errors import FaceIDError
 from ..faceid_core.faces import find_pack, photos_from_tensor
 from ..faceid_core.prompts.text import Tag
 from ..faceid_core.tunes.tune import Tune
+from .checks import listed, usable, within_schema
 from .host import folders, progress, storage
 from .host.metadata import keep_notes
 from .remote import refuse_keys
@@ -68,6 +68,7 @@ class FaceIDCreateTune(io.ComfyNode):
         )
 
     @classmethod
+    @within_schema()
     async def execute(
         cls, images: torch.Tensor, title: str, name: str, backend: str = LOCAL, photo_choices: str = ""
     ) -> io.NodeOutput:
@@ -94,26 +95,25 @@ class FaceIDLoadTune(io.ComfyNode):
             category="FaceID",
             description="A person kept earlier with FaceID Create Tune or `faceid tunes create`.",
             search_aliases=["load face", "load identity", "faceid tune"],
-            inputs=[io.Combo.Input("tune", options=storage.tune_titles(), tooltip="Newest first.")],
+            inputs=[io.Combo.Input("tune", options=listed("The tunes", storage.tune_titles), tooltip="Newest first.")],
             outputs=tune_outputs(),
             hidden=[io.Hidden.unique_id, io.Hidden.extra_pnginfo],
         )
 
     @classmethod
+    @within_schema("tune")
     def execute(cls, tune: str) -> io.NodeOutput:
         return _output(cls, storage.tune_store().get_by_title(tune))
 
     @classmethod
-    def validate_inputs(cls, tune: str) -> bool | str:
+    def validate_inputs(cls, tune: str | None = None) -> bool | str:
         # Naming the input switches the built-in list check off; the store's message says whether it expired.
-        try:
-            storage.tune_store().get_by_title(tune)
-        except FaceIDError as error:
-            return str(error)
-        return True
+        return usable(lambda title: storage.tune_store().get_by_title(title), tune)
 
     @classmethod
-    def fingerprint_inputs(cls, tune: str) -> str:
+    def fingerprint_inputs(cls, tune: str | None) -> str:
+        if tune is None:  # linked: which one comes is not known yet
+            return storage.tune_store().state()
         found = storage.tune_store().get_by_title(tune)
         return f"{found.id} {found.updated_at}"
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
+from ..disk import read_small
 from ..errors import FaceIDError
 
 if sys.version_info >= (3, 11):
@@ -16,6 +18,9 @@ else:
     import tomli as tomllib
 
 SHIPPED = Path(__file__).with_name("base_models.toml")
+_MAX_BYTES = 1 << 20
+_MAX_ID = 2**31 - 1  # of FaceID Remote Prompt
+_MAX_TITLE = 255  # characters, as of a tune
 
 
 @dataclass(frozen=True)
@@ -38,10 +43,10 @@ def base_models(table: Path) -> tuple[BaseModel, ...]:
     Raises:
         FaceIDError: the table cannot be read; the message says where.
     """
-    file = table if table.exists() else SHIPPED
+    file = table if os.path.exists(table) else SHIPPED  # Path.exists raises where a folder may not be entered
     try:
-        entries = tomllib.loads(file.read_text(encoding="utf-8")).get("base_models", [])
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        entries = tomllib.loads(read_small(file, _MAX_BYTES).decode("utf-8-sig")).get("base_models", [])
+    except (OSError, ValueError, RecursionError) as error:  # ValueError: no TOML, no UTF-8, a number of 5,000 digits
         raise FaceIDError(
             f"{file} cannot be read: {error}. Correct it, or delete it to use the shipped table."
         ) from error
@@ -52,10 +57,15 @@ def base_models(table: Path) -> tuple[BaseModel, ...]:
 
 def _base_model(entry: Any, number: int, file: Path) -> BaseModel:
     match entry:
-        case {"id": int(id), "title": str(title), "checkpoints": [str(first), *rest]} if all(
-            isinstance(name, str) for name in rest
+        case {"id": int(id), "title": str(title), "checkpoints": [str(first), *rest]} if (
+            not isinstance(id, bool)
+            and 0 < id <= _MAX_ID
+            and 0 < len(title) <= _MAX_TITLE
+            and title.isprintable()
+            and all(isinstance(name, str) for name in rest)
         ):
             return BaseModel(id, title, (first, *rest))
     raise FaceIDError(
-        f"{file}: base model {number} needs an id (a whole number), a title and checkpoints (a list of file names)."
+        f"{file}: base model {number} needs an id (a whole number, 1 to {_MAX_ID}), a title and checkpoints (a list of "
+        "file names)."
     )

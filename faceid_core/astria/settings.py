@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from ..disk import open_regular
 from .errors import AstriaSettingsError
 from .secret import Secret
 
@@ -89,7 +90,7 @@ def read_per_day(environ: Mapping[str, str] | None = None) -> int | None:
 def read_key_file(path: str | Path) -> Secret:
     """The key in a file that only its owner may read. Raises AstriaSettingsError, with the command that corrects it."""
     try:
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             _refuse_shared_file(os.fstat(file.fileno()), path)
             content = file.read(_MAX_KEY_FILE + 1)
     except OSError as error:

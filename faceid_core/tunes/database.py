@@ -101,7 +101,7 @@ def _engine(url: str | sa.URL) -> sa.Engine:
         if parsed.get_backend_name() != "sqlite":
             return _server_engine(parsed)
         engine = sa.create_engine(_as_writable_as_it_is(parsed), connect_args={"timeout": _BUSY_SECONDS})
-    except (sa.exc.ArgumentError, ImportError) as error:
+    except (sa.exc.ArgumentError, ImportError, ValueError) as error:
         # The URL may contain a password, and so may SQLAlchemy's message about it: neither is repeated.
         raise TuneError(
             "The tune database URL cannot be used: write it as SQLAlchemy does, for example "
@@ -238,4 +238,7 @@ def _explained(url: sa.URL) -> Iterator[None]:
         raise
     except (sa.exc.DBAPIError, sa.exc.TimeoutError, sqlite3.Error, OSError) as error:
         where = url.render_as_string(hide_password=True)
-        raise TuneStorageError(f"The tune database {where} failed: {getattr(error, 'orig', error)}") from error
+        cause = getattr(error, "orig", error)
+        code = getattr(cause, "sqlite_errorname", "")  # Python 3.11
+        advice = ". Restore a backup, or move it away." if code in ("SQLITE_NOTADB", "SQLITE_CORRUPT") else ""
+        raise TuneStorageError(f"The tune database {where} failed: {cause}{advice}") from error

@@ -22,6 +22,7 @@ from .database import Database
 from .errors import TuneError, TuneNotFoundError
 from .fields import check_name, check_title, checked
 from .file_owners import owner_of, refuse_files_of_others, refuse_missing_database
+from .home import chosen_home
 from .needed_files import NeededFiles, files_of_photos, files_of_rows
 from .queries import alive, has_id, has_value, page
 from .rows import FACE_COLUMNS, face_rows, has_photos, insert_tune, photo_rows, row_face, select_tunes
@@ -44,8 +45,8 @@ class Purged:
 
 def default_home() -> Path:
     """The default folder of the store: FACEID_TUNES_HOME, or the user's data directory."""
-    if home := os.environ.get("FACEID_TUNES_HOME"):
-        return Path(home).expanduser()
+    if home := chosen_home():
+        return home
     from platformdirs import user_data_path
 
     return user_data_path("faceid-tunes", appauthor=False)
@@ -73,7 +74,7 @@ def open_store(
     if not (database_url and blobs_url):
         try:
             home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        except OSError as error:
+        except (OSError, ValueError) as error:
             raise TuneError(
                 f"The tune folder {home} cannot be created: {error}. Set FACEID_TUNES_HOME to another folder."
             ) from error
@@ -159,6 +160,12 @@ class TuneStore:
         query = alive(self._now(), tunes.c.id, tunes.c.title).order_by(tunes.c.id.desc())
         with self.database.reading() as connection:
             return tuple(connection.execute(query).all())
+
+    def state(self) -> str:
+        """Another text once any tune was made, changed or deleted."""
+        query = sa.select(sa.func.count(), sa.func.max(tunes.c.id), sa.func.max(tunes.c.updated_at))
+        with self.database.reading() as connection:
+            return " ".join(map(str, connection.execute(query).one()))
 
     def photo_bytes(self, tune: Tune, photo: TunePhoto) -> bytes:
         """A kept photo, as it was uploaded. Raises TuneError that names tune and image when the file is gone."""

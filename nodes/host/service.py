@@ -70,8 +70,11 @@ async def _resume(app: web.Application) -> None:
     """Prompts of before a restart are drawn although nobody asks again."""
     from ...service.state import KEY
 
-    if _has_unfinished_prompts(tunes_home() / "tunes.sqlite3"):
-        await app[KEY].ready()
+    try:
+        if _has_unfinished_prompts(tunes_home() / "tunes.sqlite3"):
+            await app[KEY].ready()
+    except Exception as error:  # ComfyUI would not start
+        log.error("Prompts from before the restart wait until somebody asks for %s: %s", PREFIX, error)
 
 
 def _has_unfinished_prompts(database: Path) -> bool:
@@ -80,7 +83,10 @@ def _has_unfinished_prompts(database: Path) -> bool:
         return True
     if not database.exists():
         return False
-    with suppress(sqlite3.Error), closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+    with (
+        suppress(sqlite3.Error),
+        closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)) as connection,
+    ):
         query = "SELECT 1 FROM faceid_prompts WHERE state IN ('queued', 'running') LIMIT 1"
         return connection.execute(query).fetchone() is not None
     return False

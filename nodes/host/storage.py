@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from contextlib import suppress
 from functools import cache
@@ -14,14 +13,12 @@ import folder_paths
 from ...faceid_core.astria.base_models import SHIPPED, BaseModel
 from ...faceid_core.astria.base_models import base_models as read_base_models
 from ...faceid_core.disk import write_new
-from ...faceid_core.errors import FaceIDError
+from ...faceid_core.tunes.home import chosen_home
 
 if TYPE_CHECKING:
     from ...faceid_core.astria.settings import AstriaSettings
     from ...faceid_core.engines.remote import Journal
     from ...faceid_core.tunes.store import TuneStore
-
-log = logging.getLogger(__name__)
 
 
 @cache
@@ -44,8 +41,13 @@ def tune_titles() -> list[str]:
     """Titles for a combo, newest first. Opens no store where none was ever made: this runs when nodes register."""
     if is_private():
         return []
-    if not (tunes_home() / "tunes.sqlite3").exists() and "FACEID_TUNES_DATABASE_URL" not in os.environ:
-        return []
+    if "FACEID_TUNES_DATABASE_URL" not in os.environ:
+        try:
+            (tunes_home() / "tunes.sqlite3").stat()
+        except FileNotFoundError:
+            return []
+        except OSError:
+            pass  # what is wrong with the folder, the store says in a sentence
     return [title for _, title in tune_store().titles()]
 
 
@@ -66,19 +68,15 @@ def remote_journal() -> Journal:
 def base_models() -> tuple[BaseModel, ...]:
     """The table of base models; written out for the user to edit once something else made the folder."""
     table = _user_folder() / "base_models.toml"
-    if not table.exists() and table.parent.is_dir():
+    if not os.path.exists(table) and os.path.isdir(table.parent):
         with suppress(OSError):
             write_new([table], lambda file: file.write(SHIPPED.read_bytes()))  # another process may be first
     return read_base_models(table)
 
 
 def base_model_titles() -> list[str]:
-    """Titles for a combo. A table that cannot be read is told of, not raised: this runs when nodes register."""
-    try:
-        return [model.title for model in base_models()]
-    except FaceIDError as error:
-        log.error("%s", error)
-        return []
+    """Titles for a combo."""
+    return [model.title for model in base_models()]
 
 
 def _user_folder() -> Path:
@@ -87,5 +85,4 @@ def _user_folder() -> Path:
 
 
 def tunes_home() -> Path:
-    home = os.environ.get("FACEID_TUNES_HOME")
-    return Path(home).expanduser() if home else _user_folder()
+    return chosen_home() or _user_folder()

@@ -358,3 +358,25 @@ def test_postgresql_lets_go_of_what_a_cut_connection_had_locked(store: TuneStore
     with store.database.reading() as connection:
         shown = connection.exec_driver_sql("SHOW idle_in_transaction_session_timeout").scalar()
     assert shown == "1min"
+
+
+def test_the_state_of_a_store_changes_with_every_change(store, create):
+    states = [store.state()]
+    tune = create("alice")
+    states.append(store.state())
+    store.update(tune.id, name="girl")
+    states.append(store.state())
+    store.delete(tune.id)
+    states.append(store.state())
+    assert len(set(states)) >= 3 and states[1] != states[2] != states[3]
+
+
+def test_an_address_without_a_number_for_its_port_is_a_sentence():
+    with pytest.raises(TuneError, match="database URL cannot be used"):
+        Database("postgresql://nobody@127.0.0.1:port/tunes")
+
+
+@pytest.mark.parametrize("home", ["/tunes\0", "/" + "x" * 300])
+def test_a_folder_that_no_system_has_is_a_sentence(home):
+    with pytest.raises(TuneError, match="cannot be created"):
+        open_store(home)

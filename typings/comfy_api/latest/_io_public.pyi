@@ -5,6 +5,7 @@ from typing import Any, ClassVar, TypedDict
 from typing_extensions import Unpack
 
 class Input:
+    id: str
     def __init__(
         self,
         id: str,
@@ -53,6 +54,8 @@ class MultiType:
 
 class Int(_Socket):
     class Input(Input):
+        min: int
+        max: int
         def __init__(self, id: str, **widget: Unpack[_Int]) -> None: ...
 
 class _Float(_Widget, total=False):
@@ -63,6 +66,8 @@ class _Float(_Widget, total=False):
 
 class Float(_Socket):
     class Input(Input):
+        min: float
+        max: float
         def __init__(self, id: str, **widget: Unpack[_Float]) -> None: ...
 
 class _String(_Widget, total=False):
@@ -76,6 +81,7 @@ class String(_Socket):
 
 class Combo(_Socket):
     class Input(Input):
+        options: list[str]
         def __init__(
             self, id: str, options: list[str], *, default: str | None = ..., **widget: Unpack[_Widget]
         ) -> None: ...
@@ -107,6 +113,7 @@ class HiddenHolder:
     extra_pnginfo: Any
 
 class Schema:
+    inputs: list[Input]
     def __init__(
         self,
         node_id: str,
