@@ -15,7 +15,7 @@ import numpy as np
 
 from .align import TEMPLATE, move_points, similarity
 from .confirm import CONFIDENT, is_confirmed
-from .detection import LAST_THRESHOLD, Detection, is_same_face
+from .detection import LAST_THRESHOLD, STRIDE, Detection, is_same_face
 from .pixels import reduced
 
 if TYPE_CHECKING:
@@ -27,10 +27,11 @@ _SIZES = (640, 320, 160)  # detector input, pixels
 _AROUND = 4.0  # the part looked at around one face, in sides of its box
 _NEAR_SIDE = 320  # pixels of that part: the face has 80
 _NEAR_SIZES = (320, 160)
-_TILE = 96  # pixels of one of the six views of ``upright_margin``: the face has 43
-_TILE_AROUND = 2.2
+_TILE = 80  # pixels of one view of ``upright_margin``: the face has 44
+_TILE_AROUND = 1.8
 _TILES_ACROSS = 3
-_TILE_ANGLES = (0, 60, 120, 180, 240, 300)
+FAR_ANGLES = (60, 120, 180, 240, 300)  # of a face that the detector takes for upright all the same
+NEAR_ANGLES = (30, 330)
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,15 +70,16 @@ def same_face_at_any_angle(bgr: np.ndarray, box: np.ndarray, detector: SCRFD) ->
     return max(_grouped(near), key=lambda group: group[0].score, default=[])
 
 
-def upright_margin(bgr: np.ndarray, box: np.ndarray, detector: SCRFD) -> float:
-    """How much better the face in ``box`` scores as it is than turned by 60, 120 .. 300 degrees; -1 to 1.
+def upright_margin(bgr: np.ndarray, box: np.ndarray, detector: SCRFD, angles: tuple[int, ...] = FAR_ANGLES) -> float:
+    """How much better the face in ``box`` scores as it is than turned by any of the angles (degrees); -1 to 1.
 
-    The six are shown side by side, so that they cost one detection of a small picture.
+    All are shown side by side, so that they cost one detection of a small picture.
     """
     view, zoom = _around(bgr, box, _TILE, _TILE_AROUND)
-    tiles = [_turned(view, angle, zoom, _TILE)[0] for angle in _TILE_ANGLES]
-    sheet = np.vstack([np.hstack(tiles[:_TILES_ACROSS]), np.hstack(tiles[_TILES_ACROSS:])])
-    size = getattr(detector, "static_input_size", None) or (sheet.shape[1], sheet.shape[0])
+    tiles = [_turned(view, angle, zoom, _TILE)[0] for angle in (0, *angles)]
+    sheet = np.vstack([np.hstack(tiles[row : row + _TILES_ACROSS]) for row in range(0, len(tiles), _TILES_ACROSS)])
+    size = (_multiple(sheet.shape[1]), _multiple(sheet.shape[0]))
+    size = getattr(detector, "static_input_size", None) or size
     boxes, _ = detector.detect(sheet, input_size=size, det_thresh=LAST_THRESHOLD)
     scores = np.zeros(len(tiles))
     for left, top, right, bottom, score in boxes:
@@ -86,6 +88,11 @@ def upright_margin(bgr: np.ndarray, box: np.ndarray, detector: SCRFD) -> float:
         if np.linalg.norm(centre - (column + 0.5, row + 0.5) * np.array(_TILE)) < 0.5 * _TILE / _TILE_AROUND:
             scores[row * _TILES_ACROSS + column] = max(scores[row * _TILES_ACROSS + column], score)
     return float(scores[0] - scores[1:].max())
+
+
+def _multiple(side: int) -> int:
+    """The next size that the detector takes."""
+    return -(-side // STRIDE) * STRIDE
 
 
 def _around(bgr: np.ndarray, box: np.ndarray, side: int, sides: float) -> tuple[_View, float]:
