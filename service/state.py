@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections import deque
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from aiohttp import web
 
@@ -20,6 +22,10 @@ if TYPE_CHECKING:
     from ..faceid_core.jobs.posting import Desk
     from ..faceid_core.jobs.queue import Jobs
     from ..faceid_core.tunes.store import TuneStore
+
+_LOOKING = max(1, (os.cpu_count() or 2) - 1)  # photos looked at at once: one core stays for who posts and polls
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -33,6 +39,13 @@ class Service:
     settings: ServiceSettings = field(default_factory=ServiceSettings)
     clock: Callable[[], datetime] = lambda: datetime.now(timezone.utc)
     wake: Callable[[], None] = lambda: None  # called when a prompt was posted: a worker in this process looks at once
+    _photo_room: ThreadPoolExecutor = field(
+        default_factory=lambda: ThreadPoolExecutor(_LOOKING, "faceid-photos"), repr=False
+    )
+
+    async def in_photo_room(self, do: Callable[..., Found], *arguments: Any) -> Found:
+        """What ``do`` returns: work with faces, which costs a second. It waits its turn, no other request does."""
+        return await asyncio.get_running_loop().run_in_executor(self._photo_room, do, *arguments)
 
     @property
     def desk(self) -> Desk:

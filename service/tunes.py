@@ -51,7 +51,7 @@ async def _taken(request: web.Request, service: Service, wanted: TuneRequest) ->
         [await with_pictures(service.settings, each, is_local=is_local(request)) for each in wanted.prompts]
     )
     wanted = replace(wanted, prompts=prompts)
-    made, is_new = await asyncio.to_thread(service.desk.take_tune, wanted, photos, poster(request))
+    made, is_new = await service.in_photo_room(service.desk.take_tune, wanted, photos, poster(request))
     service.wake()
     answer = _written(request, made)
     if is_new and made.model_type != FACEID:
@@ -95,7 +95,8 @@ async def inspect_image(request: web.Request) -> web.Response:
     file = params.get("file")
     if not isinstance(file, File):
         raise TuneError("file is missing: send a photo.", "file")
-    found = await asyncio.to_thread(_faces_in, service_of(request), file.data)
+    service = service_of(request)
+    found = await service.in_photo_room(_faces_in, service, file.data)
     return json_answer({"name": params.get("name"), "faces": found, "selfie": None, "blurry": None})
 
 

@@ -5,8 +5,9 @@ The store's own title is unique among everybody; two owners, or one, may post th
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Any
 
@@ -21,6 +22,8 @@ from ..tunes.tune import Tune
 from .rules import LOCAL
 from .schema import api_tunes
 
+_CUT = 240  # characters of a title that gets a number behind it
+
 
 @dataclass(frozen=True)
 class ApiTune:
@@ -32,18 +35,30 @@ class ApiTune:
     characteristics: Mapping[str, str]
 
 
-def own(store: TuneStore, made: ApiTune, owner: int) -> None:
-    """Write down whose tune it is."""
+def keep(store: TuneStore, draft: Tune, files: Sequence[bytes], made: ApiTune, owner: int) -> ApiTune:
+    """Store a new tune and whose it is, together. ``made`` has what the API knows; its tune is not stored yet.
+
+    The title in the store is another where somebody's tune has it, or took it this moment.
+    """
     values = {
-        "tune_id": made.tune.id,
         "owner": owner,
         "title": normal(made.title),
         "model_type": made.model_type,
         "is_local": owner == LOCAL,
         "characteristics": dict(made.characteristics),
     }
-    with store.database.writing() as connection:
-        connection.execute(api_tunes.insert().values(values))
+    written: list[int] = []
+
+    def own(connection: sa.Connection, tune_id: int) -> None:
+        connection.execute(api_tunes.insert().values(values | {"tune_id": tune_id}))
+        written.append(tune_id)
+
+    for title in _titles(made.title):
+        if _is_free(store, title):
+            tune = store.create(replace(draft, title=title), files, own)
+            if tune.id in written:
+                return replace(made, tune=tune)
+    raise AssertionError  # there is always another title
 
 
 def retitle(store: TuneStore, tune_id: int, title: str) -> None:
@@ -88,13 +103,19 @@ def list_tunes(
     return _select(store, query.limit(max(1, min(limit, MAX_LIMIT))).offset(max(0, offset)))
 
 
-def free_title(store: TuneStore, title: str) -> str:
-    """The title, or it with a number behind it where the store has such a tune."""
-    number, wanted = 1, title
-    while store.find(wanted) is not None:
-        number += 1
-        wanted = f"{title[:240]} ({number})"
-    return wanted
+def _titles(wanted: str) -> Iterator[str]:
+    """What the tune may be called in the store."""
+    yield wanted
+    for number in range(2, 10):
+        yield f"{wanted[:_CUT]} ({number})"
+    while True:
+        yield f"{wanted[:_CUT]} ({secrets.token_hex(4)})"
+
+
+def _is_free(store: TuneStore, title: str) -> bool:
+    """No tune has the title, or has it as its number, which a tag would mean."""
+    is_number = title.isascii() and title.isdigit()
+    return store.find(title) is None and not (is_number and store.find_id(int(title)))
 
 
 def _title() -> sa.ColumnElement[Any]:

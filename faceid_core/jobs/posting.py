@@ -10,15 +10,16 @@ import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..astria.wire.callbacks import callback_json
 from ..astria.wire.tune_request import TuneRequest
 from ..prompts import Prompt
 from ..prompts.errors import error_at
 from ..prompts.grammar import parse
-from ..tunes.create import create_tune
+from ..tunes.analysis import analyse
 from ..tunes.errors import TuneError, TuneNotFoundError
+from ..tunes.fields import check_name, check_title, checked
 from ..tunes.store import TuneStore
 from . import api_tunes
 from .answers import tune_object
@@ -59,25 +60,13 @@ class Desk:
             return known, False
         if not photos:
             raise TuneError("tune[images] is empty: send at least one photo of the person.", "tune[images]")
-        tune = create_tune(
-            self.store,
-            photos,
-            api_tunes.free_title(self.store, wanted.title),
-            wanted.name,
-            self.pack,
-            is_api=True,
-            token=wanted.token,
-            base_tune_id=wanted.base_tune_id,
-            branch=wanted.branch or "sd15",
-            steps=wanted.steps,
-            face_crop=wanted.face_crop,
-            training_face_correct=wanted.training_face_correct,
-            callback=wanted.callback,
-        )
-        made = ApiTune(tune, wanted.title, wanted.model_type, dict(wanted.characteristics))
-        api_tunes.own(self.store, made, poster.owner)
+        title, name, fields = check_title(wanted.title), check_name(wanted.name), _fields(wanted)
+        analysis = analyse(photos, self.pack)
+        draft = analysis.tune(title, name, **fields)
+        known = ApiTune(draft, wanted.title, wanted.model_type, dict(wanted.characteristics))
+        made = api_tunes.keep(self.store, draft, analysis.files, known, poster.owner)
         for prompt in wanted.prompts:
-            self.take_prompt(tune.id, prompt, poster)
+            self.take_prompt(made.tune.id, prompt, poster)
         if wanted.callback:
             self._call_back(made, wanted.callback, poster)
         return made, True
@@ -141,6 +130,13 @@ class Desk:
         body = callback_json(tune_object(tune.tune, poster.base_url, (), tune.title, tune.model_type))
         is_local = poster.owner == LOCAL
         add_delivery(self.store.database, url, body, is_local=is_local, now=self.clock())
+
+
+def _fields(wanted: TuneRequest) -> dict[str, Any]:
+    """The fields of the API that a tune keeps. Raises TuneError."""
+    kept = ("token", "base_tune_id", "steps", "face_crop", "training_face_correct", "callback")
+    values = {name: getattr(wanted, name) for name in kept}
+    return checked(values | {"is_api": True, "branch": wanted.branch or "sd15"})
 
 
 def with_person(text: str, tune: ApiTune) -> str:

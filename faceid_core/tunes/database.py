@@ -48,6 +48,8 @@ class Database:
         self._reader = self._engine.execution_options(**snapshot)
         self._writer = self._engine.execution_options(faceid_write=True)
         self.was_upgraded = False  # now, from an earlier schema
+        # SQLite's writers sleep and look again, up to 100 ms: those of one process wait in a row instead.
+        self._turn = threading.RLock() if self._engine.dialect.name == "sqlite" else contextlib.nullcontext()
         with _explained(self._engine.url):
             if self.is_read_only:
                 _check_revision(self._engine)
@@ -74,7 +76,7 @@ class Database:
                 f"The tune folder {_folder(self._engine.url)} cannot be written to: its tunes can be listed, shown and "
                 "drawn, but not changed. Name another with --home or FACEID_TUNES_HOME."
             )
-        with _explained(self._engine.url), self._writer.begin() as connection:
+        with self._turn, _explained(self._engine.url), self._writer.begin() as connection:
             yield connection
 
     def problems(self) -> tuple[str, ...]:

@@ -186,11 +186,13 @@ class TuneStore:
 
     # -- writing --------------------------------------------------------------------------------------------------
 
-    def create(self, draft: Tune, files: Sequence[bytes]) -> Tune:
+    def create(
+        self, draft: Tune, files: Sequence[bytes], beside: Callable[[sa.Connection, int], None] | None = None
+    ) -> Tune:
         """Store a new tune whose photos and faces name ``files`` by sha256; the store sets times and id.
 
         If the title exists, also when another process creates it at the same time, that tune is returned and nothing is
-        stored.
+        stored. ``beside`` writes more rows in the same transaction; it is called with the new tune's id.
         """
         names = [self.blobs.put(data) for data in files]
         missing = files_of_photos(draft.photos) - set(names)
@@ -198,7 +200,7 @@ class TuneStore:
             raise TuneError(f"The tune needs files that were not given: {', '.join(sorted(missing))}.")
         for _ in range(_ATTEMPTS):
             try:
-                return self._insert(draft, dict(zip(names, files, strict=True)))
+                return self._insert(draft, dict(zip(names, files, strict=True)), beside)
             except sa.exc.IntegrityError as error:
                 refused, existing = error, self.find(draft.title)
             if existing is not None:  # else it was deleted, or expired, just now: the title is free again
@@ -338,7 +340,9 @@ class TuneStore:
             )
         return tune
 
-    def _insert(self, draft: Tune, files: Mapping[str, bytes]) -> Tune:
+    def _insert(
+        self, draft: Tune, files: Mapping[str, bytes], beside: Callable[[sa.Connection, int], None] | None
+    ) -> Tune:
         now = self._now()
         tune = dataclasses.replace(
             draft,
@@ -356,6 +360,8 @@ class TuneStore:
             connection.execute(photos.insert(), photo_rows(tune_id, tune.photos))
             found = [photo.face for photo in tune.photos]
             connection.execute(faces.insert(), face_rows(tune_id, tune.pack, tune.space, found))
+            if beside is not None:
+                beside(connection, tune_id)
         return dataclasses.replace(tune, id=tune_id)
 
     def _after(self, moment: datetime | None) -> datetime:

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import http.client
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
 import pytest
 import requests
+from faceid_tunes.faceid_core.astria.wire.tune_request import TuneRequest
+from faceid_tunes.faceid_core.jobs.posting import Desk
+from faceid_tunes.faceid_core.jobs.rules import Poster
 
 from .conftest import Served
 from .test_page import BASE, PHOTO, ended, tune
@@ -117,6 +122,20 @@ def test_one_title_may_belong_to_several_tunes(served: Served) -> None:
     assert [each["id"] for each in found] == [second["id"], first["id"]]
 
 
+def test_two_servers_make_tunes_of_one_title_at_the_same_time(served: Served) -> None:
+    wanted, desk = TuneRequest("stem", "man", model_type="faceid"), served.service.desk
+    with ThreadPoolExecutor(6) as servers:
+        tries = [servers.submit(desk.take_tune, wanted, [TINY], Poster(0, served.url)) for _ in range(6)]
+        made = [each.result()[0] for each in tries]
+    assert len({each.tune.id for each in made}) == 6 and {each.title for each in made} == {"stem"}
+
+
+def test_a_title_may_be_the_number_of_another_tune(served: Served) -> None:
+    first = tune(served, "x")
+    second = tune(served, str(first["id"]))
+    assert second["id"] != first["id"] and second["title"] == str(first["id"])
+
+
 def test_unknown_people_are_refused_with_their_place(served: Served) -> None:
     answer = requests.post(f"{served.url}/tunes/{BASE}/prompts", json={"prompt": {"text": "<faceid:99:1> man"}})
     assert answer.status_code == 422 and "99" in answer.json()["text"][0]
@@ -177,3 +196,24 @@ def test_errors_are_json_of_two_sentences(served: Served) -> None:
     ):
         assert answer.status_code in (404, 405)
         assert json.loads(answer.text)["error"] == json.loads(answer.text)["message"]
+
+
+def test_a_prompt_is_taken_while_many_photos_are_looked_at(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, may_end, take = threading.Event(), threading.Event(), Desk.take_tune
+
+    def slow(*arguments):
+        begun.set()
+        assert may_end.wait(60)
+        return take(*arguments)
+
+    monkeypatch.setattr(Desk, "take_tune", slow)
+    with ThreadPoolExecutor(40) as clients:  # more than there are threads for requests
+        tunes = [clients.submit(tune, served) for _ in range(40)]
+        try:
+            assert begun.wait(30)
+            body = {"prompt": {"text": "a lake"}}
+            answer = requests.post(f"{served.url}/tunes/{BASE}/prompts", json=body, timeout=20)
+            assert answer.status_code == 201 and not any(each.done() for each in tunes)
+        finally:
+            monkeypatch.undo()
+            may_end.set()
