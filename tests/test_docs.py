@@ -6,6 +6,7 @@ import ast
 import re
 import shlex
 from argparse import Namespace
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,11 @@ SOURCES = sorted(
 # "docs/facts/astria.md 4.2, 5.2 and 9 to 12", "docs/facts/astria.md 17, item 9".
 NUMBER = r"\d+(?:\.\d+)*"
 CITATION = re.compile(rf"docs/facts/([\w-]+)\.md((?: {NUMBER}(?:(?:, | and | to ){NUMBER})*)?)(?:, item (\d+))?")
+
+
+@cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
 
 
 def headings(name: str) -> dict[str, str]:
@@ -99,7 +105,7 @@ def error_classes() -> dict[str, tuple[str, str]]:
     """Name of each error below FaceIDError -> (its parent, the file that defines it, relative to faceid_core)."""
     bases = {}
     for path in (ROOT / "faceid_core").rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(tree(path)):
             if isinstance(node, ast.ClassDef) and node.bases:
                 bases[node.name] = (ast.unparse(node.bases[0]), str(path.relative_to(ROOT / "faceid_core")))
     found, more = {}, {"FaceIDError"}
@@ -131,7 +137,7 @@ def test_the_tree_of_errors_is_that_of_the_classes():
 def test_every_error_for_users_is_defined_in_the_core():
     for folder in ("cli", "nodes"):
         for path in (ROOT / folder).rglob("*.py"):
-            classes = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ClassDef)]
+            classes = [node for node in ast.walk(tree(path)) if isinstance(node, ast.ClassDef)]
             assert not [node.name for node in classes if node.name.endswith("Error")], path
 
 
@@ -218,7 +224,7 @@ def messages() -> set[str]:
     for path in [*SOURCES, ROOT / "install.py"]:
         if ROOT / "tests" in path.parents:
             continue
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(tree(path)):
             if isinstance(node, ast.JoinedStr):
                 found.add("".join(part.value if isinstance(part, ast.Constant) else "…" for part in node.values))
             elif isinstance(node, ast.Constant) and isinstance(node.value, str):

@@ -332,6 +332,7 @@ sys.exit(subprocess.run([python, "-m", "pip", action, *sys.argv[5:]], env=variab
 """
 
 
+@pytest.mark.slow
 def test_uv_installs_where_there_is_no_pip(bare, pip_only):
     (bare.packages / "uv").mkdir()
     (bare.packages / "uv" / "__init__.py").touch()
@@ -359,6 +360,7 @@ def test_neither_pip_nor_uv_is_said(bare):
     assert "neither pip nor uv is installed" in bare.install(status=1)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="process groups and SIGINT are POSIX")
 def test_ctrl_c_while_pip_downloads_ends_with_130_and_nothing_installed(environment):
     with socket.create_server(("127.0.0.1", 0)) as server:

@@ -8,6 +8,7 @@ import re
 import runpy
 import subprocess
 import sys
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -55,10 +56,15 @@ SOURCES = [
 ]
 
 
+@cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
 def imported(path: Path) -> list[tuple[int, str]]:
     """(level, dotted name) of every import in a file, wherever in it."""
     found = []
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(tree(path)):
         if isinstance(node, ast.Import):
             found += [(0, alias.name) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -79,7 +85,7 @@ def own_imports(name: str) -> set[str]:
     path = MODULES[name]
     package = name.split(".") if path.stem == "__init__" else name.split(".")[:-1]
     found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(tree(path)):
         if isinstance(node, ast.ImportFrom) and node.level:
             start = package[: len(package) - node.level + 1]
             target = ".".join([*start, *(node.module.split(".") if node.module else [])])
@@ -142,9 +148,7 @@ def test_only_host_touches_comfyui_and_the_core_never_does(path):
 
 def docstrings(path: Path) -> list[ast.Constant]:
     """Of the module, its classes and functions, and those below attributes."""
-    bodies = [
-        node.body for node in ast.walk(ast.parse(path.read_text())) if isinstance(getattr(node, "body", None), list)
-    ]
+    bodies = [node.body for node in ast.walk(tree(path)) if isinstance(getattr(node, "body", None), list)]
     values = [statement.value for body in bodies for statement in body if isinstance(statement, ast.Expr)]
     return [value for value in values if isinstance(value, ast.Constant) and isinstance(value.value, str)]
 

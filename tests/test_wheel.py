@@ -8,10 +8,13 @@ import sys
 import zipfile
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
 NOT_OURS = shutil.ignore_patterns(".*", "build", "dist", "tests", "*.egg-info")
 
 
+@pytest.mark.slow
 def test_a_wheel_is_built_and_holds_every_package_and_data_file(tmp_path: Path):
     tree = shutil.copytree(ROOT, tmp_path / "tree", ignore=NOT_OURS)
     rooms = [folder for folder in tree.iterdir() if (folder / "__init__.py").exists()]

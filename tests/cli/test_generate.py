@@ -274,6 +274,7 @@ def test_no_photo_no_text_no_model_each_say_what_to_do(faceid, monkeypatch, tmp_
     assert status == 1 and "faceid weights fetch --for generate" in err and "--checkpoint" in err
 
 
+@pytest.mark.slow
 def test_a_picture_says_which_photos_of_the_person_were_left_out_and_what_was_told(album, faceid, tmp_path):
     """As its command line does: a picture goes further than a terminal."""
     group = photos.single_faces()

@@ -141,6 +141,7 @@ def assert_key_is_nowhere(api: FakeAstria, folder: Path, said: str) -> None:
     assert [path for path in written if api.key.encode() in path.read_bytes()] == []
 
 
+@pytest.mark.slow
 def test_a_person_is_deleted_on_the_remote_side_too_and_first(api, faceid, capsys):
     assert faceid(str(PHOTO), "--text", TEXT)[0] == 0
     (there,) = api.tunes

@@ -156,6 +156,7 @@ def test_a_reader_that_has_gone_ends_every_subcommand_quietly(run_here, command)
     assert (status == 141 and "faceid: " not in message) or status == 1 == COMMANDS[command][1]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a Linux device")
 @pytest.mark.parametrize("command", ["", "generate", "tunes", "tunes create"])
 def test_help_that_cannot_be_written_is_an_error_too(run, command):

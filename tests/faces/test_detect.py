@@ -178,6 +178,7 @@ def test_a_photo_of_8000_by_8000_pixels_is_searched_like_any_other(astronaut, pa
     assert small.unit_embedding @ large.unit_embedding > 0.8
 
 
+@pytest.mark.slow
 def test_a_long_strip_is_searched_without_an_error(astronaut, pack):
     strip = np.full((16, 8000, 3), 128, np.uint8)
     assert not faces_in(strip, pack)
@@ -190,7 +191,9 @@ def test_the_first_size_is_the_users_and_the_ladder_goes_down_from_it(size, trie
     assert [size for size in watched.sizes if size != 160][: len(tried)] == tried, "160 is the second look"
 
 
-@pytest.mark.parametrize(("threshold", "faces"), [(0.3, 6), (0.5, 6), (0.9, 4), (0.95, 0)])
+@pytest.mark.parametrize(
+    ("threshold", "faces"), [(0.3, 6), (0.5, 6), (0.9, 4), pytest.param(0.95, 0, marks=pytest.mark.slow)]
+)
 def test_a_higher_threshold_leaves_doubtful_faces_out(threshold, faces, t1, pack):
     found = find_faces([t1], pack, settings=DetectorSettings(threshold=threshold)).photos[0].faces
     assert len(found) == faces

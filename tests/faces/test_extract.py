@@ -81,6 +81,7 @@ def test_a_photo_without_a_face_is_named_and_the_remedy_given(astronaut, cat, pa
     assert 'set on_missing to "skip"' in str(error.value)
 
 
+@pytest.mark.slow
 def test_every_photo_without_a_face_is_named(astronaut, cat, pack):
     with pytest.raises(NoFaceError, match=r"image 1 .*image 3 .*drawn.*image 4 .*cut by the border"):
         cut = astronaut[: int(find_faces([astronaut], pack).photos[0].faces[0].landmarks[3, 1]) - 8]

@@ -127,6 +127,7 @@ def test_with_one_recogniser_only_the_picture_is_measured_with_that(packs_by_spa
     assert measuring_pack("w600k_r50", [packs_by_space["w600k_r50"]]).space == "w600k_r50"
 
 
+@pytest.mark.slow
 def test_a_matrix_has_a_row_for_each_photo_and_a_column_for_each_result():
     astronaut, hanks, group = photos.single_faces()["astronaut"], photos.single_faces()["Tom_Hanks"], photos.t1()
     someone = photos.people(PACK)["t1 0"]

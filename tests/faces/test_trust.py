@@ -47,6 +47,7 @@ def test_a_photo_that_tells_too_little_is_refused_or_told_of(kind, pack):
         assert doubts(faces) or faces.faces[0].unit_embedding @ upright >= 0.6
 
 
+@pytest.mark.slow
 def test_photos_as_cameras_take_them_are_vouched_for(pack):
     shown = photos.people(pack) | {"camera": photos.single_faces()["camera"]}
     assert doubts(extract_faces(list(shown.values()), pack)) == {}
@@ -82,6 +83,7 @@ def unmeasured(monkeypatch):
     monkeypatch.setattr(trust, "_LENGTHS", {})
 
 
+@pytest.mark.slow
 def test_in_a_space_nobody_measured_a_face_that_small_alterations_change_is_told_of(unmeasured, astronaut, pack):
     copies = [JUNK[kind](astronaut) for kind in ("very dark", "noisy", "dithered")]
     assert set(doubts(extract_faces(copies, pack))) == {0, 1, 2}

@@ -199,6 +199,7 @@ def test_tensors_of_other_shapes_than_the_published_are_refused(tmp_path, key, t
         load_adapter(tmp_path / "a.safetensors")
 
 
+@pytest.mark.slow
 def test_a_network_of_a_billion_blocks_is_not_built(tmp_path):
     file = write_upscaler(tmp_path / "up.safetensors")
     from safetensors.torch import load_file

@@ -147,6 +147,7 @@ def test_a_visibility_of_zero_changes_nothing(t1, found, same_restored):
     assert result.notes == ("visibility is 0: the restored faces are not visible",)
 
 
+@pytest.mark.slow
 def test_restoring_that_turns_a_person_into_somebody_else_is_held_back(t1, found, six, pack):
     morph = Morph(t1, found[3]).restorer()
     result = restore_faces(t1, [found[2]], morph, visibility=1.0, people=[six[2]], pack=pack)

@@ -183,6 +183,7 @@ def test_faces_that_are_too_small_stay_as_they_are(t1, six, painter, pack):
     assert len(result.notes) == 7
 
 
+@pytest.mark.slow
 def test_a_face_cut_by_the_border_is_left_alone_and_said_so(six, painter, pack):
     astronaut = photos.single_faces()["astronaut"]
     mouth = extract_faces([astronaut], pack).faces[0].landmarks[3, 1]

@@ -43,6 +43,7 @@ def test_every_pixel_is_what_the_network_makes_of_the_whole_picture(random_esrga
     assert np.abs(larger - reference).max() <= 0.51, "tiles of 256 with their margins, and rounding"
 
 
+@pytest.mark.slow
 def test_colours_and_places_are_kept(tmp_path, t1):
     upscaler = load_upscaler(write_upscaler(tmp_path / "repeats.safetensors"))
     picture = t1[:70, :300]

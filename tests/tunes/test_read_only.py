@@ -55,6 +55,7 @@ def faceid(locked) -> Callable[..., subprocess.CompletedProcess[str]]:
     return run
 
 
+@pytest.mark.slow
 def test_tunes_of_a_read_only_folder_are_listed_shown_and_checked_and_nothing_is_written(faceid, locked):
     before = sorted(locked.rglob("*"))
     for command, expected in ((("list",), "alice"), (("show", "alice"), "photo 2"), (("check",), "nothing is damaged")):
@@ -65,6 +66,7 @@ def test_tunes_of_a_read_only_folder_are_listed_shown_and_checked_and_nothing_is
     assert sorted(locked.rglob("*")) == before
 
 
+@pytest.mark.slow
 def test_a_change_of_a_read_only_folder_is_refused_in_a_sentence(faceid, locked):
     for command in (("rename", "alice", "bob"), ("delete", "alice"), ("photo", "alice", "1", "--use"), ("purge",)):
         done = faceid("tunes", *command)

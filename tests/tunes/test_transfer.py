@@ -119,6 +119,7 @@ def test_compressed_parts_are_refused(store: TuneStore, exported, pack) -> None:
         import_tune(store, changed(exported, lambda parts: None, zipfile.ZIP_DEFLATED), pack)
 
 
+@pytest.mark.slow
 def test_five_hundred_mutations_are_a_tune_or_a_sentence(store: TuneStore, exported, pack) -> None:
     chance = random.Random(0)
     for _ in range(500):
