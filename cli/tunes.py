@@ -25,7 +25,8 @@ def add_to(subjects: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser = subjects.add_parser("tunes", help="people stored under a title")
     commands = parser.add_subparsers(
         required=True,
-        metavar="{create,list,show,photo,add-photo,drop-photo,rename,delete,export,import,check,purge,accept}",
+        metavar="{create,list,show,photo,add-photo,drop-photo,rename,delete,export,import,"
+        "check,backup,restore,purge,accept}",
     )
 
     create = commands.add_parser("create", help="store a person under a title")

@@ -9,5 +9,7 @@ answers.py   a job, a tune -> the API's objects
 outbox.py    callbacks that have to arrive: when each is tried
 tokens.py    who may use the service
 api_tunes.py which tunes an owner has, and what the API calls them
+backup.py    everything, tunes and jobs, as one file    restore.py  and back
+row_copies.py  the rows of one database into another
 schema.py    the tables, beside those of the tunes, in one database
 """

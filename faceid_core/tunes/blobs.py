@@ -59,9 +59,14 @@ class Blobs:
         """The folder or the bucket, for people."""
         return self._root
 
+    @staticmethod
+    def name_of(data: bytes) -> str:
+        """The sha256 that these bytes are kept under."""
+        return hashlib.sha256(data).hexdigest()
+
     def put(self, data: bytes) -> str:
         """Keep the bytes; returns their sha256. A file that is there and damaged is written again."""
-        sha256 = hashlib.sha256(data).hexdigest()
+        sha256 = self.name_of(data)
         try:
             self.mark()
             if self.size(sha256) != len(data) or self.problem(sha256) is not None:

@@ -60,7 +60,7 @@ class Database:
     def where(self) -> str:
         """The file, or the address without a password."""
         url = self._engine.url
-        if self._engine.dialect.name == "sqlite":
+        if self.is_sqlite:
             return os.path.abspath(unquote((url.database or "").removeprefix("file:")))
         return url.set(query={}).render_as_string(hide_password=True)
 
@@ -79,9 +79,19 @@ class Database:
         with self._turn, _explained(self._engine.url), self._writer.begin() as connection:
             yield connection
 
+    @property
+    def is_sqlite(self) -> bool:
+        return self._engine.dialect.name == "sqlite"
+
+    def copy_to(self, target: sqlite3.Connection) -> None:
+        """All of a SQLite database at one moment into another file (SQLite's online backup); others go on writing."""
+        with _explained(self._engine.url), contextlib.closing(self._engine.raw_connection()) as connection:
+            driver: Any = connection.driver_connection
+            driver.backup(target)
+
     def problems(self) -> tuple[str, ...]:
         """What SQLite's ``integrity_check`` finds; empty when the file is whole, and for a database server."""
-        if self._engine.dialect.name != "sqlite":
+        if not self.is_sqlite:
             return ()
         with self.reading() as connection:
             found = connection.exec_driver_sql("PRAGMA integrity_check(20)").scalars().all()
@@ -89,7 +99,7 @@ class Database:
 
     def forget_deleted(self) -> None:
         """Empty SQLite's write-ahead log, which may still have deleted rows; it stays while others read."""
-        if self._engine.dialect.name == "sqlite" and not self.is_read_only:
+        if self.is_sqlite and not self.is_read_only:
             with contextlib.closing(self._engine.raw_connection()) as connection:
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 

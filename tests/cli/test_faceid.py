@@ -125,6 +125,19 @@ def test_a_lost_database_is_told_and_a_new_one_begins_when_the_user_says_so(face
     assert "its files stay in" in faceid("tunes", "delete", "Tom").stdout
 
 
+def test_everything_is_backed_up_and_restored_into_an_empty_folder(faceid, tmp_path):
+    faceid("tunes", "create", TOM, "--title", "Tom")
+    assert "1 tunes, 0 prompts of the service and 2 files are in all.zip" in faceid("tunes", "backup", "all.zip").stdout
+    assert (tmp_path / "all.zip").stat().st_mode & 0o077 == 0, "photos of people are the user's own"
+    assert "cannot be written" in faceid("tunes", "backup", "all.zip").stderr, "nothing is overwritten"
+    assert "is not empty" in faceid("tunes", "restore", "all.zip").stderr
+    (tmp_path / "home").rename(tmp_path / "before")
+    assert "1 tunes, 0 prompts of the service and 2 files are in" in faceid("tunes", "restore", "all.zip").stdout
+    assert "Tom  (person, 1 photo)" in faceid("tunes", "list").stdout
+    assert "nothing is damaged" in faceid("tunes", "check").stdout
+    assert "not a whole backup" in faceid("tunes", "restore", TOM).stderr
+
+
 def test_strangers_are_named_when_created_and_shown_and_the_user_overrules(faceid, photo):
     eileen = photo(skimage.data.astronaut(), "eileen.png")
     mirrored = photo(skimage.data.astronaut()[:, ::-1], "mirrored.png")

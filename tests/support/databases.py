@@ -19,10 +19,23 @@ if TYPE_CHECKING:
 SERVER = "FACEID_TEST_DATABASE_URL"  # a PostgreSQL server, for example postgresql+psycopg://user@127.0.0.1/postgres
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
+_BOTH = ["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)]
+
+
+@pytest.fixture(params=_BOTH)
 def database_url(request: pytest.FixtureRequest) -> Iterator[str | None]:
     """None (SQLite in the store's folder), or a PostgreSQL schema of its own on the server that the tester names."""
-    if request.param == "sqlite":
+    yield from _a_database(request.param)
+
+
+@pytest.fixture(params=_BOTH)
+def another_database_url(request: pytest.FixtureRequest) -> Iterator[str | None]:
+    """A second one, of either kind."""
+    yield from _a_database(request.param)
+
+
+def _a_database(kind: str) -> Iterator[str | None]:
+    if kind == "sqlite":
         yield None
         return
     if SERVER not in os.environ:
@@ -30,13 +43,13 @@ def database_url(request: pytest.FixtureRequest) -> Iterator[str | None]:
     import sqlalchemy as sa
 
     server = sa.make_url(os.environ[SERVER])
-    schema = f"test_{secrets.token_hex(6)}"
+    schema_name = f"test_{secrets.token_hex(6)}"
     engine = sa.create_engine(server, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
-        connection.execute(sa.schema.CreateSchema(schema))
-        scoped = server.update_query_dict({"options": f"-csearch_path={schema}"})
+        connection.execute(sa.schema.CreateSchema(schema_name))
+        scoped = server.update_query_dict({"options": f"-csearch_path={schema_name}"})
         yield scoped.render_as_string(hide_password=False)
-        connection.execute(sa.schema.DropSchema(schema, cascade=True))
+        connection.execute(sa.schema.DropSchema(schema_name, cascade=True))
     engine.dispose()
 
 
