@@ -32,6 +32,7 @@ from .following import Options
 from .layers import READY, Attention, LayerPatches, never_past_the_model
 from .sampling_run import IDENTITIES, MARKERS, Cond, SamplingRun
 from .tiles import cuts_only_the_latent, with_places_in_the_latent
+from .windows import retaining_window
 
 _RUN = "faceid_run"  # SamplingRun, while sampling
 _ACTIVE = "faceid_active"  # which identities act now, during one evaluation of conds
@@ -110,6 +111,9 @@ def calc_cond_batch(
     run = options.get(_RUN)
     if run is None:  # no person is shown, or the sampling did not start with a guider
         return executor(model, conds, x, sigmas, model_options)
+    frames = retaining_window(model_options, len(x))
+    if frames is not None:
+        conds = [run.of_window(cond, frames) for cond in conds]
     conds = [run.marked(cond, x) for cond in conds]
     options = {**options, _ACTIVE: run.active(sigmas)}
     return executor(model, conds, x, sigmas, {**model_options, "transformer_options": options})

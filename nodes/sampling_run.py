@@ -96,7 +96,7 @@ class SamplingRun:
         for name, members in self._guider.conds.items():
             marks = self._marks(positive=_is_positive_name(name))
             for member in members:
-                member["model_conds"] = {**member["model_conds"], MARKERS: marks}
+                member.update(_with_marks(member, marks))
 
     def active(self, sigmas: Tensor) -> tuple[bool, ...]:
         """Per identity, whether it acts at these noise levels."""
@@ -110,12 +110,19 @@ class SamplingRun:
         if not cond or all(MARKERS in member["model_conds"] for member in cond):
             return cond
         marks = self._marks_of_unknown(cond, x)
-        return [
-            member
-            if MARKERS in member["model_conds"]
-            else {**member, "model_conds": {**member["model_conds"], MARKERS: marks}}
-            for member in cond
-        ]
+        return [member if MARKERS in member["model_conds"] else _with_marks(member, marks) for member in cond]
+
+    def of_window(self, cond: Cond | None, frames: Callable[[Tensor], Tensor]) -> Cond | None:
+        """The list with the markers of a window's own frames; ``frames`` cuts them out of those of the whole batch."""
+
+        def own(member: dict[str, Any]) -> dict[str, Any]:
+            retained = member["model_conds"].get(MARKERS)
+            if retained is None:
+                return member
+            whole = self._marks(positive=bool(retained.cond[0].flatten()[0]))
+            return _with_marks(member, self._as_cond(frames(whole.cond)))
+
+        return cond and [own(member) for member in cond]
 
     def ready(self, markers: Tensor | None, x: Tensor, dtype: torch.dtype, active: Sequence[bool]) -> Ready:
         """(attention, what its layers read) of each identity that acts in a UNet call on ``x`` [B, C, h, w].
@@ -228,6 +235,10 @@ class SamplingRun:
             self._told.append(sentence)
             log.warning("%s", sentence)
             self._tell("\n".join(self._told))
+
+
+def _with_marks(member: dict[str, Any], marks: Any) -> dict[str, Any]:
+    return {**member, "model_conds": {**member["model_conds"], MARKERS: marks}}
 
 
 def _sizes(x: Tensor) -> str:

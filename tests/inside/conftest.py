@@ -19,6 +19,8 @@ def _import_comfyui() -> None:
     import comfy.options
 
     comfy.options.enable_args_parsing()
+    # As main.py does. Once `nodes` is imported, ComfyUI 0.20 has its folder comfy in front, and in it a utils.py.
+    import utils.extra_config  # noqa: F401
 
 
 def _import_plugin() -> None:

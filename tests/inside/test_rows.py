@@ -7,6 +7,7 @@ sampling in which nothing of that kind happens. tests/inside/test_neighbours.py 
 
 from __future__ import annotations
 
+import inspect
 import math
 
 import comfy.context_windows
@@ -364,6 +365,8 @@ def test_a_unet_that_is_called_past_the_model_stops_with_a_sentence(alice):
 
 
 def windows(length: int, overlap: int, **more):
+    if "causal_window_fix" not in inspect.signature(comfy.context_windows.IndexListContextHandler).parameters:
+        more.pop("causal_window_fix", None)  # ComfyUI before 0.21 never has it
     return comfy.context_windows.IndexListContextHandler(
         context_schedule=comfy.context_windows.get_matching_context_schedule(more.pop("schedule", "standard_static")),
         fuse_method=comfy.context_windows.get_matching_fuse_method("pyramid"),
@@ -385,6 +388,7 @@ WINDOWS = {
     "closed loop": lambda: windows(3, 1, schedule="looped_uniform", closed_loop=True),
     "without causal fix": lambda: windows(3, 1, causal_window_fix=False),
     "retained frames": lambda: windows(3, 1, cond_retain_index_list="0"),
+    "more retained frames": lambda: windows(3, 1, cond_retain_index_list="0, 1"),
 }
 
 
