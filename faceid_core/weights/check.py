@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..cache import LRUCache
+from ..disk import open_regular
 from ..model_files.impostor import impostor
 from .errors import WeightsError
 from .folders import ModelFolders
@@ -104,7 +105,7 @@ def file_sha256(path: Path, bar: Bar | None = None) -> str:
     """Lower-case hex. Raises WeightsError when the file cannot be read."""
     digest = hashlib.sha256()
     try:
-        with path.open("rb") as file, _progress(bar, path) as progress:
+        with open_regular(path) as file, _progress(bar, path) as progress:
             while block := file.read(_BLOCK):
                 digest.update(block)
                 if progress is not None:
@@ -122,7 +123,7 @@ def _progress(bar: Bar | None, path: Path) -> contextlib.AbstractContextManager[
 
 def _size_and_start(path: Path) -> tuple[int, bytes]:
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return path.stat().st_size, file.read(512)
     except OSError as error:
         raise WeightsError(f"{path} cannot be read: {error.strerror}.") from error

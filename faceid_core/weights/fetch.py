@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import lzma
 import os
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
@@ -23,11 +25,16 @@ from .errors import DownloadError, StorageError
 from .folders import ModelFolders
 from .licences import Accept, agree, never
 from .manifest import PublishedFile
-from .transfer import Patience, Tell, download
+from .transfer import Patience, Tell, download, open_part, refuse_other_than_files
 
 log = logging.getLogger(__name__)
 
 _BLOCK = 1 << 20
+# What zipfile raises for a damaged archive, one with a password (RuntimeError) and an exotic compression.
+_NO_ZIP = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
+    *(EOFError, NotImplementedError, RuntimeError, ValueError, OverflowError),
+)
 
 
 @dataclass(frozen=True)
@@ -174,26 +181,27 @@ def _alone(part: Path, tell: Tell) -> Iterator[None]:
 def _extract(entry: PublishedFile, archive: Path, target: Path) -> str:
     """Extract one member of a zip, check it and put it into its place. A known hash of the zip is checked before."""
     part = target.with_name(target.name + ".part")
+    refuse_other_than_files(part)
     try:
         with zipfile.ZipFile(archive) as zipped:
             info = next((info for info in zipped.infolist() if _is_member(info, entry)), None)
             if info is None or entry.size not in (None, info.file_size):
                 raise DownloadError(f"{entry.url} contains no {entry.member} of {entry.size} bytes.")
-            with zipped.open(info) as source, part.open("wb") as copy:
+            with zipped.open(info) as source, open_part(part, keep=False) as copy:
                 while block := source.read(_BLOCK):
                     copy.write(block)
                 copy.flush()
                 os.fsync(copy.fileno())
         sha256 = file_sha256(part)
-    except (zipfile.BadZipFile, zlib.error) as error:
-        archive.unlink()
-        part.unlink(missing_ok=True)
-        raise DownloadError(f"{entry.url} is not a zip file that can be read ({error}). It was deleted.") from error
     except OSError as error:
         part.unlink(missing_ok=True)
         raise StorageError(
             f"{part} cannot be written: {error.strerror or error}. Free space on the disk and fetch again."
         ) from error
+    except _NO_ZIP as error:
+        archive.unlink()
+        part.unlink(missing_ok=True)
+        raise DownloadError(f"{entry.url} is not a zip file that can be read ({error}). It was deleted.") from error
     if entry.sha256 not in (None, sha256):
         part.unlink()
         raise DownloadError(

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import requests
 
 HUB = "https://huggingface.co"
+_MOST_DIGITS = 18  # of a number of bytes or seconds
 _TRY_AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
@@ -34,13 +35,18 @@ def refuse_status(response: requests.Response, url: str) -> None:
     if status in _TRY_AGAIN:
         wait = response.headers.get("Retry-After", "")
         reason = "too many requests" if status == 429 else "the server has a problem"
-        raise AgainError(f"{reason} (HTTP {status})", float(wait) if wait.isdigit() else 0.0)
+        raise AgainError(f"{reason} (HTTP {status})", float(number(wait) or 0))
     if status in (401, 403):
         raise DownloadError(_not_allowed(response, url))
     if status in (404, 410):
         raise DownloadError(f"{url} no longer exists (HTTP {status}): it was deleted, renamed or made private")
     if status >= 400:
         raise DownloadError(f"{url} answers HTTP {status} {response.reason}")
+
+
+def number(text: str) -> int | None:
+    """A whole number of a header; None for anything else. ``isdigit`` says yes to "²", and int() takes 4,300 digits."""
+    return int(text) if 0 < len(text) <= _MOST_DIGITS and text.isascii() and text.isdigit() else None
 
 
 def _not_allowed(response: requests.Response, url: str) -> str:

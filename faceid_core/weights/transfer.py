@@ -12,17 +12,18 @@ import logging
 import os
 import re
 import shutil
+import stat
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..model_files.impostor import impostor
 from .check import Bar, file_sha256
 from .errors import DownloadError, StorageError
 from .manifest import Download
-from .server import AgainError, cause, host, hub, mirrored, no_connection, refuse_status, stalled
+from .server import AgainError, cause, host, hub, mirrored, no_connection, number, refuse_status, stalled
 
 if TYPE_CHECKING:
     import requests
@@ -32,7 +33,7 @@ log = logging.getLogger(__name__)
 
 _CHUNK = 1 << 16  # the most that an interrupted read loses
 _LONGEST_WAIT = 60.0  # seconds, even if a server asks for more
-_CONTENT_RANGE = re.compile(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)")
+_CONTENT_RANGE = re.compile(r"bytes (?:(\d{1,18})-\d{1,18}|\*)/(\d{1,18}|\*)", re.ASCII)
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 Tell = Callable[[str], None]
@@ -64,6 +65,7 @@ def download(wanted: Download, part: Path, bar: Bar, tell: Tell, patience: Patie
         DownloadError: it could not be transferred, or is not the published file.
         StorageError: the disk is full, or the part cannot be written.
     """
+    refuse_other_than_files(part)
     resumed = _begun(wanted, part)
     if resumed:
         tell(f"{part.name}: continuing after {_size(part):,} bytes")
@@ -157,7 +159,7 @@ class _Transfer:
             self._refuse_size(total)
         if response.headers.get("ETag", "").startswith('"'):  # a weak one (W/"...") does not identify the bytes
             self._etag = response.headers["ETag"]
-        with self._part.open("r+b" if have else "wb") as file:
+        with open_part(self._part, keep=bool(have)) as file:
             file.seek(start)
             file.truncate()
             progress.total = self._wanted.size or total
@@ -183,16 +185,16 @@ class _Transfer:
                 self._refuse_size(total)
             if have == total:
                 return have, total
-            self._part.unlink()
+            self._part.unlink(missing_ok=True)
             raise AgainError("the part does not match the file on the server")
         refuse_status(response, self._url)
         if response.status_code == 206:
             if first is not None and int(first) == have:
                 return have, total
-            self._part.unlink()
+            self._part.unlink(missing_ok=True)
             raise AgainError("the server sent a part that was not asked for")
-        length = response.headers.get("Content-Length", "")
-        return 0, int(length) if length.isdigit() and "Content-Encoding" not in response.headers else None
+        length = number(response.headers.get("Content-Length", ""))
+        return 0, length if "Content-Encoding" not in response.headers else None
 
     def _refuse_size(self, found: int) -> None:
         self._part.unlink(missing_ok=True)
@@ -231,6 +233,34 @@ def _begun(wanted: Download, part: Path) -> bool:
         part.unlink()
         return False
     return True
+
+
+def open_part(part: Path, *, keep: bool) -> BinaryIO:
+    """A part, open for writing; its content is kept or not. What it links to is never written to.
+
+    Raises:
+        OSError: it cannot be opened, or is a link.
+    """
+    flags = os.O_RDWR | os.O_CREAT | (0 if keep else os.O_TRUNC)
+    more = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
+    return os.fdopen(os.open(part, flags | more, 0o666), "r+b")
+
+
+def refuse_other_than_files(part: Path) -> None:
+    """A part is ours: what somebody else put in its place is not written through, and not waited for.
+
+    Raises:
+        StorageError: there is something in its place that is no regular file.
+    """
+    try:
+        mode = part.lstat().st_mode
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise _storage_error(error, part) from error
+    if not stat.S_ISREG(mode):
+        what = "a link" if stat.S_ISLNK(mode) else "a folder, a device or a pipe"
+        raise StorageError(f"{part} is {what}, not the part of a download. Remove it and fetch again.")
 
 
 def _check_room(wanted: Download, part: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import io
@@ -11,7 +12,7 @@ import zipfile
 
 import pytest
 from faceid_tunes.faceid_core.faces.packs import list_packs
-from faceid_tunes.faceid_core.weights.errors import DownloadError, StorageError
+from faceid_tunes.faceid_core.weights.errors import DownloadError, StorageError, WeightsError
 from faceid_tunes.faceid_core.weights.fetch import fetch_each
 from faceid_tunes.faceid_core.weights.folders import ModelFolders
 from faceid_tunes.faceid_core.weights.manifest import Download
@@ -237,6 +238,20 @@ def test_a_busy_server_is_asked_again(server, model, detector, get, status, agai
     assert fetched.verified and f"HTTP {status}" in told[0]
 
 
+@pytest.mark.parametrize("wait", ["²", "9" * 5000, "-1", "٣", "1e9", ""], ids=lambda wait: wait[:5])
+def test_a_wait_that_is_no_number_is_none(server, model, detector, get, wait):
+    busy = answers(503, Retry_After=wait.encode().decode("latin-1"))
+    [fetched], told = get(model(server.serve("/model.onnx", detector, busy), detector))
+    assert fetched.verified and "HTTP 503" in told[0]
+
+
+@pytest.mark.parametrize("length", ["9" * 5000, "²", "-5"], ids=lambda length: length[:5])
+def test_a_length_that_is_no_number_of_bytes_is_a_sentence_or_nothing(server, model, detector, get, length):
+    entry = model(server.serve("/model.onnx", detector, answers(206, Content_Range=f"bytes 0-1/{length}")), detector)
+    with contextlib.suppress(DownloadError):  # never another error
+        get(entry)
+
+
 def test_waits_double_and_are_as_long_as_the_server_asks_for_up_to_a_minute(
     server, model, detector, folders, monkeypatch
 ):
@@ -442,3 +457,51 @@ def test_a_pack_may_be_zipped_with_its_folder(server, model, detector, folders, 
     url = server.serve("/pack.zip", content.getvalue())
     [fetched], _ = get(model(url, detector, name="det_10g.onnx", member="det_10g.onnx", archive=Download(url)))
     assert fetched.verified and left(folders) == ["det_10g.onnx"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no FIFOs here")
+def test_what_is_in_the_place_of_a_part_is_not_written_through_or_waited_for(server, model, detector, folders, get):
+    entry = model(server.serve("/model.onnx", detector), detector)
+    target = folders.target(entry)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part, precious = target.with_name("model.onnx.part"), target.with_name("precious")
+    precious.write_bytes(b"do not touch")
+    for put, what in ((lambda: part.symlink_to(precious), "a link"), (lambda: os.mkfifo(part), "a pipe")):
+        put()
+        with pytest.raises(StorageError, match=rf"model\.onnx\.part is .*{what}.* Remove it and fetch again"):
+            get(entry)
+        part.unlink()
+    assert precious.read_bytes() == b"do not touch" and not server.requests
+    os.mkfifo(target)
+    with pytest.raises(WeightsError, match=r"model\.onnx cannot be read: it is a device or a pipe"):
+        get(entry)
+
+
+def test_members_of_a_zip_are_not_written_through_links_either(server, model, detector, folders, get, zipped):
+    url = server.serve("/pack.zip", zipped)
+    entry = model(url, detector, name="det_10g.onnx", member="det_10g.onnx", archive=Download(url))
+    target = folders.target(entry)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    precious = target.with_name("precious")
+    precious.write_bytes(b"do not touch")
+    target.with_name("det_10g.onnx.part").symlink_to(precious)
+    with pytest.raises(StorageError, match=r"det_10g\.onnx\.part is a link"):
+        get(entry)
+    assert precious.read_bytes() == b"do not touch"
+
+
+@pytest.mark.parametrize(("place", "value"), [(6, b"\x01\0"), (8, b"\x63\0")], ids=["a password", "compression 99"])
+def test_a_zip_with_a_password_or_an_exotic_compression_is_a_sentence(
+    server, model, detector, folders, get, place, value
+):
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr("det_10g.onnx", detector)
+    data = bytearray(content.getvalue())
+    central = data.rindex(b"PK\x01\x02")
+    for start in (place, central + place + 2):  # the file's own header, and the directory's
+        data[start : start + 2] = value
+    url = server.serve("/pack.zip", bytes(data))
+    with pytest.raises(DownloadError, match="is not a zip file that can be read"):
+        get(model(url, detector, name="det_10g.onnx", member="det_10g.onnx", archive=Download(url)))
+    assert left(folders) == []
