@@ -127,12 +127,13 @@ def _recognisers(options: argparse.Namespace) -> Recognisers:
 
 def _kept_person(options: argparse.Namespace, store: TuneStore) -> Tune:
     """The tune of the photos, created or found again. Never another person's of the same title."""
+    from ..faceid_core.pictures.candidates import candidates_shown
     from ..faceid_core.tunes.create import create_tune
     from .progress import Bars
 
     photos = [photo_bytes(path) for path in options.photos]
     title = options.title or _title_in(options.text, store)
-    with Bars() as bars:
+    with Bars() as bars, candidates_shown(Path()):
         return create_tune(
             store,
             photos,

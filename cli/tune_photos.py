@@ -65,10 +65,11 @@ def _photo(options: argparse.Namespace) -> Iterator[str]:
 
 
 def _add(options: argparse.Namespace) -> Iterator[str]:
+    from ..faceid_core.pictures.candidates import candidates_shown
     from ..faceid_core.tunes.edit import add_photos
 
     photos = [photo_bytes(path) for path in options.photos]
-    with opened_store(options) as store:
+    with opened_store(options) as store, candidates_shown(Path()):
         before = tune_named(store, options.tune)
         tune = add_photos(store, before, photos, chosen_pack(options), orders=orders_of(options))
     yield tune_line(tune)

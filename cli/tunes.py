@@ -53,11 +53,12 @@ def add_to(subjects: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 
 def _create_tune(options: argparse.Namespace) -> Iterator[str]:
+    from ..faceid_core.pictures.candidates import candidates_shown
     from ..faceid_core.tunes.create import create_tune
 
     photos = [photo_bytes(path) for path in options.photos]
     pack, orders = chosen_pack(options), orders_of(options)
-    with opened_store(options) as store:
+    with opened_store(options) as store, candidates_shown(Path()):
         tune = create_tune(store, photos, options.title, options.name, pack, orders=orders)
     yield tune_line(tune)
     yield from remark_lines(tune, options.photos, photos)

@@ -48,6 +48,8 @@ Each message says what was wrong, in which input, and what to do next; it is sho
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
+from typing import Any
 
 # They turn the direction in which what follows is read: a message would say another thing than it does.
 _DIRECTIONS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -86,7 +88,14 @@ class NoFaceError(PhotoError):
 
 
 class UnclearPersonError(PhotoError):
-    """Several photos show different people, and none is in most of them."""
+    """Several photos show different people, and none is in most of them.
+
+    ``candidates`` are the faces of those who are in some (``faces.candidates.Candidate``), where they are known.
+    """
+
+    def __init__(self, message: str, candidates: Sequence[Any] = ()) -> None:
+        super().__init__(message)
+        self.candidates = tuple(candidates)
 
 
 class FacePackError(FaceIDError):

@@ -21,6 +21,7 @@ from ..faceid_core.faces import (
     tensor_from_photos,
 )
 from ..faceid_core.faces.detection import SIZE, SIZE_RANGE, STRIDE, THRESHOLD, THRESHOLD_RANGE
+from ..faceid_core.pictures.candidates import candidates_shown
 from .checks import listed, usable, within_schema
 from .host import folders, progress
 from .host.metadata import keep_notes
@@ -112,7 +113,8 @@ class FaceIDExtractFace(io.ComfyNode):
         pack = find_pack(face_pack, folders.insightface_roots())
         photos = photos_from_tensor(images)
         found = find_faces(photos, pack, on_photo=progress.bar(len(photos)), settings=settings)
-        faces = one_person(found, pick, index, on_missing)
+        with candidates_shown(folders.temp_folder(), progress.preview):
+            faces = one_person(found, pick, index, on_missing)
         progress.status(cls.hidden.unique_id, describe_faces(faces, found, adapter_packs()))
         keep_notes(cls, describe_doubts(faces))
         crops = tensor_from_photos([face.crop for face in faces.faces])

@@ -72,13 +72,15 @@ class FaceIDCreateTune(io.ComfyNode):
     async def execute(
         cls, images: torch.Tensor, title: str, name: str, backend: str = LOCAL, photo_choices: str = ""
     ) -> io.NodeOutput:
+        from ..faceid_core.pictures.candidates import candidates_shown
         from ..faceid_core.tunes.create import create_tune
         from ..faceid_core.tunes.orders import parse_orders
 
         photos = [_png(photo) for photo in photos_from_tensor(images)]
         pack = find_pack("auto", folders.insightface_roots())
         on_photo, orders = progress.bar(len(photos)), parse_orders(photo_choices)
-        tune = create_tune(storage.tune_store(), photos, title, name, pack, on_photo=on_photo, orders=orders)
+        with candidates_shown(folders.temp_folder(), progress.preview):
+            tune = create_tune(storage.tune_store(), photos, title, name, pack, on_photo=on_photo, orders=orders)
         note = ""
         if backend == REMOTE:
             tune = await _uploaded(tune, cls.hidden.prompt, cls.hidden.extra_pnginfo)

@@ -9,7 +9,7 @@ align.py    landmarks                  -> 112 and 224 pixel crops
 find.py     photo                      -> Face values        (embed.py makes one)
 trust.py    Face                       -> what it is worth   (agreement.py, where its length does not say)
 extract.py  photos                     -> Faces             (choose.py picks one face per photo)
-person.py   several photos             -> whose they are    (clusters.py: faces by person)
+person.py   several photos             -> whose they are    (clusters.py: faces by person; candidates.py: unclear)
 annotated.py, report.py                -> the picture and the line that the user sees
 mix.py      two people             -> somebody between them
 likeness.py pictures, a person         -> cosines           (verdict.py: what a cosine means)

@@ -13,6 +13,7 @@ import numpy as np
 
 from ..errors import UnclearPersonError
 from .agreement import with_agreement
+from .candidates import number_in, unclear_person
 from .choose import choose
 from .clusters import clusters
 from .extract import FoundFaces, PhotoFaces, choose_faces
@@ -159,7 +160,7 @@ def _person(photos: Sequence[PhotoFaces], choices: Sequence[PhotoChoice], limit:
         return _Person(_mean(most[0]))
     if used := [faces[0] for photo, faces in zip(asked, people, strict=True) if choices[photo.photo].counts]:
         return _Person(_mean(used))
-    raise UnclearPersonError(_candidates(asked, people, limit))
+    raise unclear_person(asked, [face for faces in people for face in faces], limit)
 
 
 def _verdict(
@@ -195,17 +196,12 @@ def _remark(photo: PhotoFaces, people: Sequence[Face], face: Face, person: _Pers
     """What a person should know of a face that counts."""
     cosines = [float(each.unit_embedding @ person.embedding) for each in people]
     if person.is_guessed:
-        return f"of the {len(people)} people in it the largest was taken, face {_number(face, photo)} from the left"
+        return f"of the {len(people)} people in it the largest was taken, face {number_in(photo, face)} from the left"
     if max(cosines) < limit:
         return f"used as chosen, though it seems to be someone else (cosine {max(cosines):.2f})"
     if sum(cosine >= limit for cosine in cosines) > 1:
-        return f"two people in it look alike; face {_number(face, photo)} from the left was taken"
+        return f"two people in it look alike; face {number_in(photo, face)} from the left was taken"
     return ""
-
-
-def _number(face: Face, photo: PhotoFaces) -> int:
-    """The number of a face in its photo as the preview shows it: from 0, left to right."""
-    return next(number for number, each in enumerate(photo.faces) if np.array_equal(each.box, face.box))
 
 
 def _readable(photo: PhotoFaces, space: str) -> list[Face]:
@@ -240,23 +236,3 @@ def _best(faces: Sequence[Face], person: np.ndarray) -> tuple[Face, float]:
     cosines = [float(face.unit_embedding @ person) for face in faces]
     best = int(np.argmax(cosines))
     return faces[best], cosines[best]
-
-
-def _candidates(photos: Sequence[PhotoFaces], people: Sequence[Sequence[Face]], limit: float) -> str:
-    """The people the photos show, each with the images and places it is seen at."""
-    groups = clusters([face for faces in people for face in faces], limit)
-    by_number = {photo.photo: photo for photo in photos}
-    groups.sort(key=lambda group: (-len({face.photo for face in group}), group[0].photo))
-    named = "; ".join(
-        f"person {letter}: {', '.join(_place(face, by_number[face.photo]) for face in group)}"
-        for letter, group in zip("ABCDEFGH", groups, strict=False)
-    )
-    more = f"; and {len(groups) - 8} more" if len(groups) > 8 else ""
-    return f"The photos show several people, and it is not clear whose they are. {named}{more}."
-
-
-def _place(face: Face, photo: PhotoFaces) -> str:
-    if len(photo.faces) == 1:
-        return f"image {photo.photo + 1}"
-    x, y = (round(float(side)) for side in (face.box[:2] + face.box[2:]) / 2)
-    return f"image {photo.photo + 1}, face {_number(face, photo)} (at {x}, {y})"

@@ -63,6 +63,11 @@ def insightface_roots() -> list[Path]:
     return [Path(folder) for folder in folder_paths.get_folder_paths(FACE_PACKS)]
 
 
+def temp_folder() -> Path:
+    """For pictures that ComfyUI deletes when it starts again."""
+    return Path(folder_paths.get_temp_directory())
+
+
 def checkpoint_names() -> list[str]:
     """Checkpoints that are installed."""
     return folder_paths.get_filename_list("checkpoints")

@@ -6,12 +6,15 @@ import asyncio
 import html
 import logging
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import comfy.model_management as model_management
 import comfy.utils
 
 from ...faceid_core.errors import printable
+
+if TYPE_CHECKING:
+    import numpy as np
 
 T = TypeVar("T")
 
@@ -44,6 +47,13 @@ def stage_bar(node_id: str | None) -> Callable[[str, int, int], None]:
             status(node_id, stage)
 
     return update
+
+
+def preview(picture: np.ndarray) -> None:
+    """Show a picture ([H, W, 3] uint8 RGB) in the node that runs, where the editor shows previews."""
+    from PIL import Image
+
+    comfy.utils.ProgressBar(1).update_absolute(1, preview=("JPEG", Image.fromarray(picture), max(picture.shape)))
 
 
 def status(node_id: str | None, text: str) -> None:

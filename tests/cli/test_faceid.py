@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import skimage.data
 from faceid_tunes.cli import main
@@ -159,6 +160,17 @@ def test_strangers_are_named_when_created_and_shown_and_the_user_overrules(facei
     chosen = faceid("tunes", "create", eileen, TOM, "--title", "Both", "--face", "2=0")
     assert f"photo 1 ({eileen}): left out" in chosen.stdout
     assert "write the photo's number" in faceid("tunes", "create", TOM, "--title", "X", "--face", "2").stderr
+
+
+def test_who_may_be_meant_is_shown_where_it_is_not_clear_and_no_picture_is_overwritten(faceid, photo, tmp_path):
+    eileen = photo(skimage.data.astronaut(), "eileen.png")
+    for name in ("candidates.png", "candidates_2.png"):
+        told = faceid("tunes", "create", eileen, TOM, "--title", "Two")
+        assert told.returncode == 1
+        assert "person A: image 1; person B: image 2" in told.stderr and f"Their faces are in {name}." in told.stderr
+        sheet = np.asarray(Image.open(tmp_path / name))
+        assert min(np.ptp(sheet[12:332, left : left + 320]) for left in (12, 344)) > 200, "two faces side by side"
+    assert faceid("tunes", "list").stdout == ""
 
 
 def test_photos_without_a_face_are_named(faceid, photo):

@@ -7,6 +7,7 @@ change every pixel they are asked to, the last repeats pixels. Faces are read wi
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from faceid_tunes.faceid_core.retouch import crop_face
 from faceid_tunes.faceid_core.retouch.paste import face_rectangle
 from PIL import Image
 from support.comfyui import ComfyUIServer, PromptError
-from support.photos import no_faces
+from support.photos import no_faces, single_faces
 from support.retouch_models import write_restorer, write_swapper, write_torch_restorer, write_upscaler, write_vae
 from support.workflows import Prompt, api_form, inputs, node_id
 
@@ -97,6 +98,51 @@ def retouch(photo: str, **flags: object) -> Prompt:
 
 def saved(comfyui: ComfyUIServer, prompt: Prompt) -> np.ndarray:
     return np.asarray(comfyui.image(comfyui.queue(prompt), node_id(prompt, "SaveImage")))
+
+
+def swap(photo: str, reference: str | None = None, **options: object) -> Prompt:
+    """A photo with transparency, random in every pixel, through FaceID Swap Face."""
+    asked = {"swap_model": TURNS_BLUE, "choice": "best match", "index": 0, "preview": True, **options}
+    prompt = {
+        "photo": {"class_type": "LoadImage", "inputs": {"image": photo}},
+        "alpha": {"class_type": "ImageToMask", "inputs": {"image": ["photo", 0], "channel": "green"}},
+        "joined": {"class_type": "JoinImageWithAlpha", "inputs": {"image": ["photo", 0], "alpha": ["alpha", 0]}},
+        "tune": {"class_type": "FaceIDLoadTune", "inputs": {"tune": "Retouched"}},
+        "swap": {"class_type": "FaceIDSwapFace", "inputs": {"images": ["joined", 0], "tune": ["tune", 0], **asked}},
+        "save": {"class_type": "SaveImage", "inputs": {"images": ["swap", 0], "filename_prefix": "swapped"}},
+    }
+    if reference is not None:
+        prompt["who"] = {"class_type": "LoadImage", "inputs": {"image": reference}}
+        inputs(prompt, "FaceIDSwapFace")["reference"] = ["who", 0]
+    return prompt
+
+
+def test_the_reference_says_who_is_swapped_and_the_picture_says_when_nobody_is(
+    comfyui: ComfyUIServer, photos: dict[str, str]
+):
+    stranger = comfyui.upload(single_faces()["Tom_Hanks"], "stranger.png")
+    as_the_editor = {"nodes": []}  # a script that sends no graph gets no notes in its pictures
+    hers, nobodys = (comfyui.queue(swap(photos["astronaut"], who), as_the_editor) for who in (photos["face"], stranger))
+    changed, untouched = (comfyui.png(history, "save") for history in (hers, nobodys))
+    assert changed.mode == untouched.mode == "RGBA"
+    colours, alpha = np.asarray(changed)[..., :3], np.asarray(changed)[..., 3]
+    np.testing.assert_array_equal(np.asarray(untouched)[..., :3], ASTRONAUT)
+    np.testing.assert_array_equal(alpha, np.asarray(untouched)[..., 3])
+    assert np.ptp(alpha) > 200
+    assert (colours[0:192, 128:320] != FACE).any()
+    np.testing.assert_array_equal(colours[:, 400:], ASTRONAUT[:, 400:])
+    (said,) = json.loads(untouched.text["faceid_notes"])
+    assert said["node"] == "swap"
+    assert said["notes"][0].startswith("no face is that of the reference of person 1")
+
+
+def test_a_second_reference_needs_its_person(comfyui: ComfyUIServer, photos: dict[str, str]):
+    prompt = swap(photos["astronaut"], photos["face"], places=",0")
+    with pytest.raises(PromptError, match="places: 2 of them for 1 people"):
+        comfyui.queue(prompt)
+    inputs(prompt, "FaceIDSwapFace").update(places="", reference_2=["who", 0])
+    with pytest.raises(PromptError, match="reference_2: connect tune_2, too"):
+        comfyui.queue(prompt)
 
 
 def test_the_full_set_of_flags_runs_through_the_queue(comfyui: ComfyUIServer, photos: dict[str, str]):

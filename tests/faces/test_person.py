@@ -16,6 +16,7 @@ from faceid_tunes.faceid_core.faces import (
     judge_photos,
     one_person,
 )
+from faceid_tunes.faceid_core.faces.candidates import candidates_of
 from faceid_tunes.faceid_core.faces.clusters import clusters
 from faceid_tunes.faceid_core.faces.person import relative_centre
 from support import photos
@@ -88,6 +89,22 @@ def test_a_couple_in_each_photo_is_refused_with_the_faces_places(pack, her, hank
         UnclearPersonError, match=r"person A: image 1, face 0 \(at \d+, \d+\), image 2, face 1 \(at 7\d\d, 2\d\d\);"
     ):
         one_person(find_faces([beside(hanks, her[0]), beside(her[1], hanks)], pack))
+
+
+def test_the_refusal_has_the_face_of_each_candidate(pack, her, hanks):
+    found = find_faces([beside(hanks, her[0]), beside(her[1], hanks)], pack)
+    with pytest.raises(UnclearPersonError) as refused:
+        one_person(found)
+    candidates = candidates_of(refused.value)
+    assert [(each.person, each.place) for each in candidates] == [
+        ("A", "image 1, face 0"),
+        ("A", "image 2, face 1"),
+        ("B", "image 1, face 1"),
+        ("B", "image 2, face 0"),
+    ]
+    for each, (photo, face) in zip(candidates, ((0, 0), (1, 1), (0, 1), (1, 0)), strict=True):
+        np.testing.assert_array_equal(each.crop, found.photos[photo].faces[face].crop)
+    assert candidates_of(ValueError()) == ()
 
 
 def test_one_photo_of_several_people_stands_for_the_largest_and_says_so(pack, her, hanks):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from comfy_api.latest import io
+from faceid_tunes.faceid_core.errors import UnclearPersonError
 from faceid_tunes.faceid_core.prompts import Prompt
 from faceid_tunes.faceid_core.tunes.store import open_store
 from faceid_tunes.nodes.extension import FaceIDExtension
@@ -98,6 +99,40 @@ def test_a_tunes_left_out_photos_are_written_into_the_picture(loads, tmp_path):
     (entry,) = saved["faceid_notes"]
     assert entry["notes"][0] == "Eileen: no face in image 4"
     assert entry["notes"][1].startswith("Eileen: image 2: left out, seems to be someone else")
+
+
+def test_a_turned_face_that_tells_too_little_is_written_into_the_picture():
+    saved: dict[str, Any] = {}
+    on_its_side = photos.turned(photos.single_faces()["camera"], 120)
+    her = np.zeros_like(on_its_side)
+    her[:512, :512] = photos.single_faces()["astronaut"]
+    node = prepared(FaceIDExtractFace, saved)
+    faces, *_ = node.execute(
+        batch(her, on_its_side), face_pack="auto", pick="largest", index=0, on_missing="skip"
+    ).result
+    assert [face.photo for face in faces.faces] == [0]
+    assert saved["faceid_notes"][0]["notes"] == ["skipped, no face: image 2"]
+
+
+@pytest.mark.parametrize("node", [FaceIDExtractFace, FaceIDCreateTune])
+def test_the_node_shows_who_may_be_meant_where_it_is_not_clear(node, tmp_path, monkeypatch):
+    import asyncio
+    import inspect
+
+    shown: list[np.ndarray] = []
+    monkeypatch.setattr(progress, "preview", shown.append)
+    monkeypatch.setattr(folders, "temp_folder", lambda: tmp_path)
+    inputs = (
+        {"title": "Eileen", "name": "woman"}
+        if node is FaceIDCreateTune
+        else {"face_pack": "auto", "pick": "largest", "index": 0, "on_missing": "error"}
+    )
+    with pytest.raises(UnclearPersonError, match=r"person A: image 1; person B: image 2.*candidates\.png"):
+        result = prepared(node, {}).execute(her_and_a_stranger()[:2], **inputs)
+        if inspect.isawaitable(result):
+            asyncio.run(result)
+    (picture,) = shown
+    np.testing.assert_array_equal(photos.read_photo(tmp_path / "candidates.png"), picture)
 
 
 def test_what_was_not_retouched_is_written_into_the_picture():

@@ -183,6 +183,16 @@ def test_faces_that_are_too_small_stay_as_they_are(t1, six, painter, pack):
     assert len(result.notes) == 7
 
 
+def test_swapping_all_says_which_face_it_leaves(t1, found, six, painter, pack):
+    sides = [float(min(face.box[2:] - face.box[:2])) for face in found]
+    smallest, second = sorted(sides)[:2]
+    left = sides.index(smallest)
+    needed = round((smallest + second) / 2)
+    result = swapped(t1, six[:1], painter, pack, choice="all", min_side=needed)
+    assert painted(result.picture, found) == [None if number == left else 0 for number in range(6)]
+    assert result.notes == (f"face number {left} is {smallest:.0f} pixels small ({needed} are needed): not changed",)
+
+
 @pytest.mark.slow
 def test_a_face_cut_by_the_border_is_left_alone_and_said_so(six, painter, pack):
     astronaut = photos.single_faces()["astronaut"]

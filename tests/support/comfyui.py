@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 from PIL import Image
+from PIL.PngImagePlugin import PngImageFile
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 FOLDER = "faceid-tunes"  # name of the plugin's folder under custom_nodes
@@ -201,10 +202,14 @@ class ComfyUIServer:
         return entry
 
     def image(self, entry: dict[str, Any], node: str) -> Image.Image:
-        """The first picture that output node ``node`` saved in a finished prompt."""
+        """The first picture that output node ``node`` saved in a finished prompt, as RGB."""
+        return self.png(entry, node).convert("RGB")
+
+    def png(self, entry: dict[str, Any], node: str) -> PngImageFile:
+        """The first file that output node ``node`` saved in a finished prompt, with its texts."""
         where = entry["outputs"][node]["images"][0]
         with self._open(f"/view?{urllib.parse.urlencode(where)}") as answer:
-            return Image.open(io.BytesIO(answer.read())).convert("RGB")
+            return PngImageFile(io.BytesIO(answer.read()))
 
     def free(self) -> None:
         """Have it unload its models, and wait until it has: it does so after a prompt, or while it waits for one."""
