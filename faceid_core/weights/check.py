@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import logging
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -22,9 +23,10 @@ if TYPE_CHECKING:
     from tqdm import tqdm
 
 _BLOCK = 1 << 20
-_HASHED = 2 << 30  # bytes; a larger file takes seconds to read
+_AT_ONCE = 256 << 20  # bytes; 0.2 s per 100 MB. A larger file is hashed while it is used already
 
 _differences: LRUCache[str] = LRUCache(limit=64)
+_in_background = threading.Semaphore()  # one file at a time, so that the disk is left to whoever loads models
 log = logging.getLogger(__name__)
 
 Bar = Callable[..., "tqdm[Any]"]  # tqdm, or anything that takes the same arguments
@@ -81,14 +83,41 @@ def verify(entry: PublishedFile, folders: ModelFolders, bar: Bar | None = None) 
 def warn_if_changed(path: Path) -> None:
     """Log a warning for a file of a published name that is not the published file: it draws something else, maybe.
 
-    A file of the right size is read once per process (0.2 s for an adapter of 100 MB), one larger than 2 GB not at all.
+    The sizes are compared at once. A file of the right size is hashed once per process, and again when its size, time
+    or inode changes: at once up to 256 MB (0.2 s for an adapter of 100 MB), a larger one in a thread that nobody waits
+    for.
     """
-    entry = next((entry for entry in manifest() if entry.name == path.name), None)
+    try:
+        stat = path.stat()
+    except OSError:
+        return  # whoever reads it says so
+    entry = next((one for one in manifest() if _is_called(one, path.name, stat.st_size)), None)
     if entry is None or entry.size is None:
         return
-    stat = path.stat()
-    if text := _differences.get_or_make((path, stat.st_size, stat.st_mtime_ns), lambda: _difference(entry, path)):
-        log.warning("%s is not the file published under this name: %s.", path, text)
+    key = (path, stat.st_size, stat.st_mtime_ns, stat.st_ino)
+    if stat.st_size == entry.size > _AT_ONCE:
+        _differences.get_or_make(key, lambda: _later(entry, path))
+    elif text := _differences.get_or_make(key, lambda: _difference(entry, path)):
+        _warn(path, text)
+
+
+def _is_called(entry: PublishedFile, name: str, size: int) -> bool:
+    # Another common name says little: model.safetensors of another size is another model.
+    return name == entry.name or (name in entry.also_named and size == entry.size)
+
+
+def _later(entry: PublishedFile, path: Path) -> str:
+    def look() -> None:
+        with _in_background, contextlib.suppress(WeightsError):  # gone by now
+            if text := _difference(entry, path):
+                _warn(path, text)
+
+    threading.Thread(target=look, name=f"faceid-hash-{path.name}", daemon=True).start()
+    return ""
+
+
+def _warn(path: Path, text: str) -> None:
+    log.warning("%s is not the file published under this name: %s.", path, text)
 
 
 def _difference(entry: PublishedFile, path: Path) -> str:
@@ -96,7 +125,7 @@ def _difference(entry: PublishedFile, path: Path) -> str:
     size = path.stat().st_size
     if size != entry.size:
         return f"it has {size:,} bytes, the published file {entry.size:,}"
-    if entry.sha256 is None or size > _HASHED or file_sha256(path) == entry.sha256:
+    if entry.sha256 is None or file_sha256(path) == entry.sha256:
         return ""
     return f"its sha256 is another than the published {entry.sha256}"
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import comfy.sd
-import comfy.utils
 import torch
 
 from ...faceid_core.adapter.tokens import ClipFeatures
 from ...faceid_core.errors import AdapterError
 from ...faceid_core.faces.face import Faces
+from ...faceid_core.model_files.model_file import open_model_file
+from ...faceid_core.model_files.reasons import Reader
+from ...faceid_core.weights.check import warn_if_changed
 from .folders import lora_path
+
+_LORA = Reader(AdapterError)
 
 
 def clip_key(clip_vision: Any) -> object:
@@ -43,7 +48,9 @@ def clip_features(clip_vision: Any, faces: Faces) -> ClipFeatures:
 
 def add_lora(model: Any, clip: Any, name: str, strength: float, text_strength: float) -> tuple[Any, Any]:
     """Model and CLIP with a LoRA of ``models/loras``, each at its own strength."""
-    lora = comfy.utils.load_torch_file(lora_path(name), safe_load=True)
+    file = open_model_file(Path(lora_path(name)), _LORA)
+    warn_if_changed(file.path)
+    lora = dict(file.read())  # not ComfyUI's own reader: it takes NaN, and a pickle may hang it
     return comfy.sd.load_lora_for_models(model, clip, lora, strength, text_strength)
 
 

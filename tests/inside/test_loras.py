@@ -10,10 +10,13 @@ import pytest
 import torch
 from comfy import sd1_clip
 from faceid_tunes.faceid_core.adapter.layers import Base
+from faceid_tunes.faceid_core.errors import AdapterError
 from faceid_tunes.faceid_core.prompts import Prompt
 from faceid_tunes.nodes.drawing import draw_settings
+from faceid_tunes.nodes.host import models
 from safetensors.torch import save_file
 from support.comfy_model import comfy_model
+from support.hostile_models import nested_key
 from support.oracle import relative_l2
 from support.unet import sd15_unet
 
@@ -88,3 +91,18 @@ def test_each_strength_of_a_tag_reaches_its_own_model(model, clip, halves, writt
     _, expected = drawn(model, clip, f"a cat <lora:age:0:{text_strength}>")
     assert torch.equal(text, expected)
     assert (relative_l2(text, plain_text) > 1e-3) == bool(text_strength)
+
+
+@pytest.mark.parametrize("spoiled", ["NaN", "a key that is hashed for ever"])
+def test_a_lora_that_spoils_or_hangs_is_refused(model, clip, halves, tmp_path, spoiled):
+    if spoiled == "NaN":
+        spoiled_halves = {key: tensor * float("nan") for key, tensor in halves.items()}
+        save_file(spoiled_halves, tmp_path / "spoiled.safetensors")
+        message = "holds NaN or infinite numbers"
+    else:
+        (tmp_path / "spoiled.pt").write_bytes(nested_key())
+        message = "Python objects other than tensors"
+    (file,) = tmp_path.iterdir()
+    folder_paths.add_model_folder_path("loras", str(tmp_path), is_default=True)
+    with pytest.raises(AdapterError, match=message):
+        models.add_lora(model, clip, file.name, 1.0, 1.0)

@@ -97,10 +97,18 @@ class ComfyUIServer:
     """A ComfyUI process with this repository as its only custom node.
 
     ``base`` is its --base-directory: models, input, output and custom_nodes lie there, nothing is written elsewhere.
-    ``environment``: variables that it gets besides those of this process.
+    ``environment``: variables that it gets besides those of this process. ``more``: folders below custom_nodes that it
+    loads, too.
     """
 
-    def __init__(self, installation: Installation, base: Path, environment: Mapping[str, str] | None = None):
+    def __init__(
+        self,
+        installation: Installation,
+        base: Path,
+        environment: Mapping[str, str] | None = None,
+        more: tuple[str, ...] = (),
+    ):
+        self._more = more
         self._installation = installation
         self._environment = environment or {}
         self._log_path = base / "comfyui.log"
@@ -121,7 +129,8 @@ class ComfyUIServer:
         port = str(urllib.parse.urlsplit(self.url).port)
         command = [self._installation.python, "main.py", "--cpu", "--listen", "127.0.0.1", "--port", port]
         command += ["--base-directory", self.base, "--database-url", "sqlite:///:memory:", "--disable-api-nodes"]
-        command += ["--disable-all-custom-nodes", "--whitelist-custom-nodes", FOLDER, "--cache-classic"]
+        command += ["--disable-all-custom-nodes", "--cache-classic"]
+        command += ["--whitelist-custom-nodes", FOLDER, *self._more]
         with open(self._log_path, "wb") as log:
             self._process = subprocess.Popen(
                 command,
@@ -153,6 +162,12 @@ class ComfyUIServer:
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(timeout=10)
         self._process = None
+
+    @property
+    def pid(self) -> int:
+        """Of the running process."""
+        assert self._process is not None
+        return self._process.pid
 
     def log(self) -> str:
         return self._log_path.read_text(errors="replace")

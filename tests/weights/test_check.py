@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import threading
 
 import pytest
 from faceid_tunes.faceid_core.weights import check
@@ -88,3 +90,54 @@ def test_a_file_of_a_published_name_with_other_content_is_warned_of(tmp_path, mo
     path.write_bytes(content * 2)
     check.warn_if_changed(path)
     assert f"it has {2 * len(content)} bytes, the published file {len(content)}" in caplog.text
+
+
+def _hashed() -> None:
+    """Wait for the threads that hash."""
+    for thread in threading.enumerate():
+        if thread.name.startswith("faceid-hash-"):
+            thread.join()
+
+
+def test_a_large_file_is_hashed_in_a_thread_and_again_when_it_changes(tmp_path, monkeypatch, caplog, model):
+    content = b"the published bytes"
+    entry = model("https://host/a.bin", content, name="checkpoint.safetensors", also_named=("model.safetensors",))
+    monkeypatch.setattr(check, "manifest", lambda: (entry,))
+    monkeypatch.setattr(check, "_AT_ONCE", 0)
+    path = tmp_path / "checkpoint.safetensors"
+    path.write_bytes(content)
+    before = path.stat()
+    check.warn_if_changed(path)
+    _hashed()
+    assert not caplog.records
+    other = tmp_path / "other"  # of the same size and time: only the inode tells
+    other.write_bytes(content[::-1])
+    os.utime(other, ns=(before.st_atime_ns, before.st_mtime_ns))
+    other.rename(path)
+    for _time in range(2):
+        check.warn_if_changed(path)
+        _hashed()
+    assert caplog.text.count("checkpoint.safetensors is not the file published under this name: its sha256") == 1
+
+
+def test_another_common_name_says_nothing_about_a_file_of_another_size(tmp_path, monkeypatch, caplog, model):
+    entry = model("https://host/a.bin", b"published", name="vit.safetensors", also_named=("model.safetensors",))
+    monkeypatch.setattr(check, "manifest", lambda: (entry,))
+    (tmp_path / "model.safetensors").write_bytes(b"any other model")
+    check.warn_if_changed(tmp_path / "model.safetensors")
+    assert not caplog.records
+    (tmp_path / "model.safetensors").write_bytes(b"dehsilbup")
+    check.warn_if_changed(tmp_path / "model.safetensors")
+    assert "its sha256 is another" in caplog.text
+
+
+def test_a_lora_that_the_embedded_engine_draws_with_is_compared(tmp_path, monkeypatch, caplog, model):
+    torch = pytest.importorskip("torch")
+    from faceid_tunes.faceid_core.engines.embedded.loras import Lora, _deltas
+    from safetensors.torch import save_file
+
+    halves = {"lora_unet_a.lora_down.weight": torch.ones(2, 8), "lora_unet_a.lora_up.weight": torch.ones(8, 2)}
+    save_file(halves, tmp_path / "lcm.safetensors")
+    monkeypatch.setattr(check, "manifest", lambda: (model("https://host/a", b"published", name="lcm.safetensors"),))
+    _deltas(Lora(tmp_path / "lcm.safetensors", 1.0, 1.0), {"lora_unet_a": torch.nn.Linear(8, 8)})
+    assert "lcm.safetensors is not the file published under this name" in caplog.text

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ...model_files.kinds import Kind
 from ...model_files.model_file import ModelFile, Shapes, open_model_file
+from ...weights.check import warn_if_changed
 from ...weights.published_shapes import text_encoder_shapes, unet_shapes, vae_shapes
 from .errors import READER, CheckpointError
 
@@ -38,6 +39,7 @@ def open_checkpoint(path: Path) -> ModelFile:
     problem = _other_kind(file) or next((found for test in _TESTS if (found := test(file.shapes))), None)
     if problem:
         raise CheckpointError(f"{path.name}: {problem} {_WANTED}")
+    warn_if_changed(path)
     return file
 
 

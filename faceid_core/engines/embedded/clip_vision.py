@@ -11,6 +11,7 @@ from ...adapter.tokens import ClipFeatures
 from ...faces import Faces
 from ...model_files.kinds import Kind
 from ...model_files.model_file import ModelFile, open_model_file
+from ...weights.check import warn_if_changed
 from .errors import READER, CheckpointError
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ def image_encoder_file(path: Path | None, reader: str) -> ModelFile:
             f"{file.name}: FaceID Plus models look through CLIP ViT-H/14 (width 1280, 32 layers); this encoder has "
             f"width {width} and {depth} layers. {wanted}"
         )
+    warn_if_changed(path)
     return file
 
 

@@ -22,6 +22,7 @@ from ...adapter.lora import LoraPair, lora_pairs
 from ...adapter.model import Adapter
 from ...model_files.kinds import Kind
 from ...model_files.model_file import ModelFile, Shapes, open_model_file, side
+from ...weights.check import warn_if_changed
 from .checkpoint import UNET
 from .errors import READER, CheckpointError
 from .unet import merge_lora
@@ -163,6 +164,7 @@ def _deltas(lora: Lora, layers: Mapping[str, Layer]) -> dict[str, _Delta]:
         raise CheckpointError(file.refusal("a LoRA file"))
     if problem := _problem(file.shapes):
         raise CheckpointError(f"{file.name}: {problem}")
+    warn_if_changed(lora.path)
     tensors = dict(file.read(dtype=torch.float32))
     found: dict[str, _Delta | None] = {}
     strange = []
