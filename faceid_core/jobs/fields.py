@@ -7,6 +7,7 @@ from dataclasses import fields
 from typing import Any
 
 from ..prompts import Prompt
+from ..prompts.errors import PromptError
 
 _FILE = "file"  # {"file": sha256}: an input picture that was uploaded
 
@@ -28,9 +29,12 @@ def prompt_from_json(written: Mapping[str, Any], get: Callable[[str], bytes]) ->
         PromptError: the row is damaged, or a version of this program wrote it that knows other fields.
     """
     known = {field.name for field in fields(Prompt)}
-    values: dict[str, Any] = {
-        name: get(value[_FILE]) if isinstance(value, Mapping) else value
-        for name, value in written.items()
-        if name in known
-    }
-    return Prompt(**values)
+    try:
+        values: dict[str, Any] = {
+            name: get(str(value[_FILE])) if isinstance(value, Mapping) else value
+            for name, value in written.items()
+            if name in known
+        }
+        return Prompt(**values)
+    except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError) as error:
+        raise PromptError(f"The row of this prompt is damaged, its fields cannot be read ({error}).") from error

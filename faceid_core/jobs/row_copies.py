@@ -65,7 +65,7 @@ def _attach_and_copy(path: Path, database: Database) -> None:
 
 def _copy(source: sa.Connection, target: sa.Connection) -> None:
     for table in TABLES:
-        rows = source.execution_options(yield_per=_AT_ONCE).execute(sa.select(table)).mappings()
+        rows = source.execute(sa.select(table).execution_options(yield_per=_AT_ONCE)).mappings()
         for batch in rows.partitions(_AT_ONCE):
             target.execute(table.insert(), [dict(row) for row in batch])
     for table in _NUMBERED:  # an id is never used twice, also not that of a deleted row

@@ -6,7 +6,7 @@ faces.py      tune -> faces for a face pack   analysis.py   photos -> what a fac
 store.py      the store: create, get, find, list, update, delete, purge
 queries.py    its questions   rows.py  tunes <-> rows   needed_files.py  which files the rows need
 blobs.py      photos and embeddings, as files named by their sha256      file_owners.py  of which database
-schema.py     the tables            database.py  the connection, and migrations/
+schema.py     the tables    columns.py  what they may hold    database.py  the connection, and migrations/
 refs.py       a name or a number -> tune      same_photos.py  photos -> the tune that has them
 transfer.py   a tune <-> one checked file     check.py, purge.py  what is wrong, what nothing needs
 face_file.py  one analysed face <-> bytes

@@ -6,7 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
-from .queries import MAX_LIMIT
+import sqlalchemy as sa
+
+from . import schema
+from .errors import DamagedValueError
 from .store import TuneStore
 from .tune import Tune
 
@@ -36,21 +39,37 @@ class Checked:
 
 
 def check_store(store: TuneStore) -> Checked:
-    """Read every tune and every file a tune needs, and compare each file's content with its name. Changes nothing."""
-    tunes = tuple(_all_tunes(store))
+    """Read every row and every file a row names, and compare each file's content with its name. Changes nothing."""
+    tunes, damages = [], []
+    for tune_id in store.ids():
+        try:
+            tunes += [tune] if (tune := store.find_id(tune_id)) else []
+        except DamagedValueError as error:
+            remedy = "Bring back a backup, or delete it with `faceid tunes delete`."
+            damages.append(Damage(tune_id, "", f"{error.column} ({error.table}) is damaged.", remedy))
     needed = {name for tune in tunes for name in store.files_of(tune.id)}
     problems = {name: problem for name in sorted(needed) if (problem := store.blobs.problem(name))}
     there = set(store.blobs.older_than(timedelta(0)))
     unneeded = there - needed - store.known_files(there)
-    damages = tuple(damage for tune in tunes for damage in _damages(store, tune, problems))
-    return Checked(len(tunes), len(needed), len(unneeded), damages, store.database_problems())
+    damages += [damage for tune in tunes for damage in _damages(store, tune, problems)]
+    rows = (*store.database_problems(), *_other_rows(store))
+    return Checked(len(tunes), len(needed), len(unneeded), tuple(damages), rows)
 
 
-def _all_tunes(store: TuneStore) -> Iterator[Tune]:
-    before_id = None
-    while page := store.list(MAX_LIMIT, before_id):
-        yield from page
-        before_id = page[-1].id
+def _other_rows(store: TuneStore) -> Iterator[str]:
+    """What is damaged in rows that are not a tune's: a sentence for each table, and for each file that is missing."""
+    of_tunes = {table.name for table in (schema.tunes, schema.photos, schema.faces)}
+    for table in schema.metadata.sorted_tables:
+        try:
+            with store.database.reading() as connection:
+                rows = connection.execute(sa.select(table)).all()
+        except DamagedValueError as error:
+            yield from () if table.name in of_tunes else (str(error),)
+            continue
+        if table is schema.other_files:
+            for owner, name in rows:
+                if problem := store.blobs.problem(name):
+                    yield f"a file of {owner}: {problem}"
 
 
 def _damages(store: TuneStore, tune: Tune, problems: dict[str, str]) -> Iterator[Damage]:

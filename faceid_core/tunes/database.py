@@ -166,6 +166,8 @@ def _check_revision(engine: sa.Engine) -> None:
 
 def _set_up_sqlite(dbapi_connection: Any, _record: object) -> None:
     dbapi_connection.isolation_level = None  # _begin_sqlite begins transactions, not the driver
+    # Text that is no UTF-8 is a damaged value of one row (columns.py), not a failure of the whole query.
+    dbapi_connection.text_factory = lambda data: data.decode("utf-8", "surrogateescape")
     dbapi_connection.execute("PRAGMA foreign_keys = ON")
     dbapi_connection.execute("PRAGMA secure_delete = ON")  # a deleted person's rows are overwritten, not only unlinked
     dbapi_connection.execute("PRAGMA synchronous = FULL")  # in WAL mode a commit then survives a power cut

@@ -8,8 +8,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from .blobs import Blobs
+from .columns import is_sha256
 from .database import Database
-from .schema import blob_lock, faces, other_files, photos
+from .schema import blob_lock, faces, other_files, photos, tunes
 from .tune import TunePhoto
 
 _AT_ONCE = 500  # blobs per transaction, so that other processes that create tunes never wait long
@@ -58,9 +59,17 @@ def files_of_rows(connection: sa.Connection, tune_ids: Sequence[int] | sa.Select
     """The files that the rows of these tunes name: their photos, and what each face pack found in them."""
     names: list[str] = []
     for table in (photos, faces):
-        query = sa.select(table.c.sha256).where(table.c.tune_id.in_(tune_ids), table.c.sha256.is_not(None))
-        names += connection.execute(query).scalars()
+        name = sa.type_coerce(table.c.sha256, sa.String)  # a damaged one names no file, and can be deleted
+        query = sa.select(name).where(table.c.tune_id.in_(tune_ids), table.c.sha256.is_not(None))
+        names += filter(is_sha256, connection.execute(query).scalars())
     return names
+
+
+def refuse_damaged(connection: sa.Connection) -> None:
+    """Raise DamagedValueError for a row that names a file, or an end, that cannot be read: its file is not unneeded."""
+    for column in (photos.c.sha256, faces.c.sha256, other_files.c.sha256, tunes.c.expires_at):
+        for _ in connection.execute(sa.select(column).execution_options(yield_per=_AT_ONCE)):
+            pass
 
 
 def files_of_photos(of: Iterable[TunePhoto]) -> set[str]:

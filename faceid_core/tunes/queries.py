@@ -17,7 +17,7 @@ _FILTERS = ("title", "name", "model_type", "branch")
 _MAX_ID = 2**63 - 1
 
 
-def alive(now: datetime, *columns: sa.Column[Any]) -> sa.Select[Any]:
+def alive(now: datetime, *columns: sa.ColumnElement[Any]) -> sa.Select[Any]:
     """These columns (all when none is named) of the tunes that have not expired."""
     return sa.select(*(columns or (tunes,))).where(sa.or_(tunes.c.expires_at.is_(None), tunes.c.expires_at > now))
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from .errors import DamagedValueError
 from .schema import faces, photos, tunes
 from .tune import Tune, TuneFace, TunePhoto
 
@@ -50,8 +51,31 @@ _PHOTOS = (
 )
 
 
-def select_tunes(connection: sa.Connection, query: sa.Select[Any]) -> tuple[Tune, ...]:
-    """The tunes of a query over the tunes table, with their photos, in the query's order."""
+def select_tunes(
+    connection: sa.Connection, query: sa.Select[Any], damaged: list[DamagedValueError] | None = None
+) -> tuple[Tune, ...]:
+    """The tunes of a query over the tunes table, with their photos, in the query's order.
+
+    Raises:
+        DamagedValueError: of the first tune that cannot be read; with ``damaged`` it goes there, and the others are
+            returned.
+    """
+    try:
+        return _select(connection, query)
+    except DamagedValueError:
+        ids = connection.execute(query.with_only_columns(tunes.c.id)).scalars().all()
+    found: list[Tune] = []
+    for tune_id in ids:
+        try:
+            found += _select(connection, sa.select(tunes).where(tunes.c.id == tune_id))
+        except DamagedValueError as error:
+            if damaged is None:
+                raise error.of_tune(tune_id) from None
+            damaged.append(error.of_tune(tune_id))
+    return tuple(found)
+
+
+def _select(connection: sa.Connection, query: sa.Select[Any]) -> tuple[Tune, ...]:
     rows = connection.execute(query).all()
     if not rows:
         return ()
@@ -131,6 +155,9 @@ def row_face(
     """Of ``FACE_COLUMNS``; sha256 is None for a photo without a face."""
     if sha256 is None:
         return None
+    for column, value in (("box", box), ("landmarks", landmarks), ("score", score)):
+        if value is None:
+            raise DamagedValueError(faces.name, column, None)
     points = tuple(tuple(point) for point in landmarks)
     return TuneFace(sha256, tuple(box), points, score, provider, counts, reason, others)
 

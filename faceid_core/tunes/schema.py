@@ -7,6 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from .columns import check_columns, is_points, is_sha256, is_size, is_texts, is_weight, numbers
 from .fields import MAX_TEXT
 
 REVISION = "0004"
@@ -131,3 +132,10 @@ other_files = sa.Table(
     sa.Column("owner", sa.String(64), primary_key=True),
     sa.Column("sha256", sa.String(64), primary_key=True, index=True),
 )
+
+check_columns(tunes, {"ckpt_urls": is_texts})
+check_columns(
+    photos, {"sha256": is_sha256, "width": is_size, "height": is_size, "face_at": numbers(2), "weight": is_weight}
+)
+check_columns(faces, {"sha256": is_sha256, "box": numbers(4), "landmarks": is_points})
+check_columns(other_files, {"sha256": is_sha256})

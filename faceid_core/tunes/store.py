@@ -8,7 +8,9 @@ while no other process can add a reference to them (``needed_files.py``).
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import logging
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,16 +20,19 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from .blobs import Blobs
+from .columns import has_halves
 from .database import Database
-from .errors import TuneError, TuneNotFoundError
+from .errors import DamagedValueError, TuneError, TuneNotFoundError
 from .fields import check_name, check_title, checked
 from .file_owners import owner_of, refuse_files_of_others, refuse_missing_database
 from .home import chosen_home
-from .needed_files import NeededFiles, files_of_photos, files_of_rows
+from .needed_files import NeededFiles, files_of_photos, files_of_rows, refuse_damaged
 from .queries import alive, has_id, has_value, page
 from .rows import FACE_COLUMNS, face_rows, has_photos, insert_tune, photo_rows, row_face, select_tunes
 from .schema import faces, photos, tunes
 from .tune import Tune, TuneFace, TunePhoto
+
+_log = logging.getLogger(__name__)
 
 API_LIFETIME = timedelta(days=30)  # what the API keeps; for ``open_store(lifetime=...)``
 _CHANGEABLE = ("title", "name", "token", "callback")
@@ -150,16 +155,28 @@ class TuneStore:
     ) -> tuple[Tune, ...]:
         """A page, newest id first. The next page starts ``before_id`` the last id of this one.
 
-        ``filters``: exact values of title, name, model_type or branch. Raises TuneError for a limit outside 1..120.
+        ``filters``: exact values of title, name, model_type or branch. Damaged tunes are left out, and the log says so.
+        Raises TuneError for a limit outside 1..120.
         """
+        damaged: list[DamagedValueError] = []
         with self.database.reading() as connection:
-            return select_tunes(connection, page(self._now(), limit, before_id, offset, filters))
+            found = select_tunes(connection, page(self._now(), limit, before_id, offset, filters), damaged)
+        for error in damaged:
+            _log.warning("%s", error)
+        return found
+
+    def ids(self) -> tuple[int, ...]:
+        """Of every tune, expired and damaged ones too; newest first."""
+        with self.database.reading() as connection:
+            return tuple(connection.execute(sa.select(tunes.c.id).order_by(tunes.c.id.desc())).scalars())
 
     def titles(self) -> tuple[tuple[int, str], ...]:
         """(id, title) of every tune, newest first: for menus."""
-        query = alive(self._now(), tunes.c.id, tunes.c.title).order_by(tunes.c.id.desc())
+        title = sa.type_coerce(tunes.c.title, sa.String)  # one damaged title does not take the menu along
+        query = alive(self._now(), tunes.c.id, title).order_by(tunes.c.id.desc())
         with self.database.reading() as connection:
-            return tuple(connection.execute(query).all())
+            rows = connection.execute(query).all()
+        return tuple((key, text) for key, text in rows if isinstance(text, str) and not has_halves(text))
 
     def state(self) -> str:
         """Another text once any tune was made, changed or deleted."""
@@ -270,7 +287,8 @@ class TuneStore:
 
     def delete(self, tune_id: int) -> Purged:
         """Delete the tune and every file that no other tune needs. Raises TuneNotFoundError."""
-        self.get(tune_id)
+        with contextlib.suppress(DamagedValueError):  # it is there, and can be deleted
+            self.get(tune_id)
         with self.database.writing() as connection:
             names = files_of_rows(connection, [tune_id])
             connection.execute(tunes.delete().where(tunes.c.id == tune_id))
@@ -285,6 +303,7 @@ class TuneStore:
         the sha256 of those older ones, where they were listed already.
         """
         with self.database.writing() as connection:
+            refuse_damaged(connection)
             expired = tunes.c.expires_at <= self._now()
             names = files_of_rows(connection, sa.select(tunes.c.id).where(expired))
             deleted = connection.execute(tunes.delete().where(expired)).rowcount
@@ -305,7 +324,10 @@ class TuneStore:
             .order_by(faces.c.position)
         )
         with self.database.reading() as connection:
-            rows = connection.execute(query).all()
+            try:
+                rows = connection.execute(query).all()
+            except DamagedValueError as error:
+                raise error.of_tune(tune_id) from None
         return (rows[0].space, tuple(row_face(*row[1:]) for row in rows)) if rows else None
 
     def add_faces(
