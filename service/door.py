@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -28,6 +29,7 @@ _OWNER: Any = web.RequestKey("owner", int) if hasattr(web, "RequestKey") else "o
 IGNORED_HERE: Any = web.RequestKey("ignored", list) if hasattr(web, "RequestKey") else "ignored"
 _METHODS = "GET, HEAD, POST, PATCH, DELETE, OPTIONS"
 _FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "Via")
+_HEADER_NAMES = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~, -]{1,2000}")
 _NAMES = {"localhost", "127.0.0.1", "::1"}
 
 log = logging.getLogger("faceid.service")
@@ -60,7 +62,7 @@ async def answered(request: web.Request, handler: Handler) -> web.StreamResponse
         answer = later(500)
     answer.headers.setdefault("Access-Control-Allow-Origin", "*")
     if names := request.get(IGNORED_HERE, []):
-        answer.headers["X-FaceID-Ignored"] = ", ".join(names).encode("ascii", "backslashreplace").decode()[:1000]
+        answer.headers["X-FaceID-Ignored"] = ", ".join(names).encode("unicode_escape").decode("ascii")[:1000]
     answer.headers.setdefault("X-Content-Type-Options", "nosniff")
     return answer
 
@@ -146,7 +148,9 @@ def _host_name(url: str) -> str:
 
 
 def _preflight(request: web.Request) -> web.Response:
-    wanted = request.headers.get("Access-Control-Request-Headers", "authorization, content-type, x-workspace-id")
+    wanted = request.headers.get("Access-Control-Request-Headers", "")
+    if not _HEADER_NAMES.fullmatch(wanted):  # an answer's header takes no control characters
+        wanted = "authorization, content-type, x-workspace-id"
     headers = {
         "Access-Control-Allow-Methods": _METHODS,
         "Access-Control-Allow-Headers": wanted,

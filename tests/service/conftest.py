@@ -41,8 +41,8 @@ class Kept(logging.Handler):
 class Served:
     """A service that runs: its address, and what is behind it."""
 
-    def __init__(self, home: Path, settings: ServiceSettings) -> None:
-        self.store: TuneStore = open_store(home)
+    def __init__(self, home: Path, settings: ServiceSettings, blobs_url: str | None = None) -> None:
+        self.store: TuneStore = open_store(home, blobs_url=blobs_url)
         self.jobs = Jobs(self.store)
         self.engine = TestPictures()
         self.service = Service(self.store, self.jobs, embedded_pack(), base_models(SHIPPED), settings)
@@ -86,9 +86,15 @@ def settings() -> ServiceSettings:
 
 
 @pytest.fixture
-def served(tmp_path: Path, settings: ServiceSettings, migrated: Path) -> Iterator[Served]:
+def blobs_url() -> str | None:
+    """Where files are; None: in the home."""
+    return None
+
+
+@pytest.fixture
+def served(tmp_path: Path, settings: ServiceSettings, migrated: Path, blobs_url: str | None) -> Iterator[Served]:
     shutil.copy(migrated, tmp_path)
-    running = Served(tmp_path, settings)
+    running = Served(tmp_path, settings, blobs_url)
     running.start()
     yield running
     running.stop()

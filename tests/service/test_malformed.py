@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import random
+import socket
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -123,3 +125,18 @@ ODD = [
 def test_odd_json_is_refused_in_a_sentence(served: Served, body: bytes) -> None:
     answer = requests.post(f"{served.url}/tunes/{BASE}/prompts", data=body, headers=JSON)
     assert 400 <= answer.status_code < 500 and answer.json(), answer.text
+
+
+@pytest.mark.parametrize("name", ["\n", "\r\nSet-Cookie: x", "\x00", "\u202e", "\x7f", "ß"])
+def test_a_parameter_of_any_name_is_named_in_the_answers_header(served: Served, name: str) -> None:
+    answer = requests.post(f"{served.url}/tunes/{BASE}/prompts", json={"prompt": {"text": "a lake", name: "1"}})
+    assert answer.status_code == 201 and answer.headers["X-FaceID-Ignored"].isprintable()
+    assert "Set-Cookie" not in answer.headers
+
+
+def test_a_preflight_that_asks_for_odd_headers_is_answered(served: Served) -> None:
+    peer = socket.create_connection((urlsplit(served.url).hostname, urlsplit(served.url).port), timeout=10)
+    with peer:
+        odd = b"OPTIONS /tunes HTTP/1.1\r\nHost: x\r\nAccess-Control-Request-Headers: a\xff\x01\r\n\r\n"
+        peer.sendall(odd)
+        assert peer.recv(4096).split(b" ")[1] in (b"204", b"400")
