@@ -94,19 +94,18 @@ def refuse_lookalikes(text: str, start: int, end: int) -> None:
     Raises:
         PromptError: they hold what reads as a tag and hardly as anything else; points at it.
     """
-    for found in lookalikes(text, start, end):
-        if found.is_plain:
-            raise _error(text, found)
+    for found in lookalikes(text, start, end, only_plain=True):
+        raise _error(text, found)
 
 
-def lookalikes(text: str, start: int, end: int) -> Iterator[Lookalike]:
-    """All that reads as a tag in the words ``text[start:end]``, each once."""
+def lookalikes(text: str, start: int, end: int, *, only_plain: bool = False) -> Iterator[Lookalike]:
+    """All that reads as a tag in the words ``text[start:end]``, each once; or those that are hardly anything else."""
     plain, places = in_plain_signs(text, start, end)
     if "<" not in plain and not _SOME_LETTERS.search(plain):
         return
     told: set[tuple[int, bool]] = set()
     for seen, origins in _readings(text, start, plain, places):
-        for found in _found(text, seen, origins):
+        for found in _found(text, seen, origins, only_plain):
             if (found.start, found.is_plain) not in told:
                 told.add((found.start, found.is_plain))
                 yield found
@@ -134,9 +133,9 @@ def _error(text: str, found: Lookalike) -> PromptError:
     return error_at(text, found.start, problem, f"Write {found.tag}, with plain signs and letters, or other words.")
 
 
-def _found(text: str, plain: str, places: Sequence[int]) -> Iterator[Lookalike]:
+def _found(text: str, plain: str, places: Sequence[int], only_plain: bool) -> Iterator[Lookalike]:
     seen: set[int] = set()
-    for other in _ANY_TAG.finditer(plain):
+    for other in () if only_plain else _ANY_TAG.finditer(plain):
         if not _read("".join(_TOKEN.findall(plain, other.start(), other.start("ref")))):
             written = text[places[other.start()] : places[other.end()]]
             yield Lookalike(places[other.start()], places[other.end()], written, _EITHER, False)
@@ -149,6 +148,8 @@ def _found(text: str, plain: str, places: Sequence[int]) -> Iterator[Lookalike]:
             continue
         seen.add(first)
         is_plain, stop, ref = judged
+        if only_plain and not is_plain:
+            continue
         begin = first if opening is None else opening
         strength = _REST.match(plain, last)
         number = ((strength and strength["strength"]) or ":1")[1:].strip().replace(",", ".").lstrip("+")
@@ -164,10 +165,12 @@ def _names(plain: str) -> Iterator[tuple[int, int, TagKind, bool]]:
     """Where a name ends before a colon, begins after a bracket, or stands alone: start, end, kind, without a slip."""
     if not _SOME_LETTERS.search(plain):
         return
+    before = 0
     for colon in _COLON.finditer(plain):
         end = colon.start() + 1
-        if _SOME_LETTERS.search(plain, max(0, end - _LONGEST_NAME), end):
-            yield from _name_before(plain, end)
+        start, before = max(before, end - _LONGEST_NAME), colon.end()
+        if _SOME_LETTERS.search(plain, start, end):
+            yield from _name_before(plain, start, end)
     for opening in _OPENING.finditer(plain):
         if _SOME_LETTERS.search(plain, opening.end(), opening.end() + _LONGEST_NAME):
             yield from _name_after(plain, opening.end())
@@ -176,8 +179,7 @@ def _names(plain: str) -> Iterator[tuple[int, int, TagKind, bool]]:
             yield name.start(), name.end(), "lora" if name.group() == "lora" else "faceid", True
 
 
-def _name_before(plain: str, end: int) -> Iterator[tuple[int, int, TagKind, bool]]:
-    start = max(0, end - _LONGEST_NAME)
+def _name_before(plain: str, start: int, end: int) -> Iterator[tuple[int, int, TagKind, bool]]:
     tokens = list(_TOKEN.finditer(plain, start, end))
     if start and plain[start - 1].isalnum() and tokens and tokens[0].start() == start:
         del tokens[0]
