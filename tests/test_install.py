@@ -397,6 +397,12 @@ def test_comfyui_manager_installs_every_dependency_but_those_of_comfyui():
     assert named(REQUIREMENTS) == named(PROJECT["dependencies"]) - {"numpy", "pillow", "torch"}
 
 
+def test_every_dependency_states_its_lowest_version_and_both_lists_the_same():
+    ours = (*PROJECT["dependencies"], *EXTRAS["standalone"], *EXTRAS["heif"], *EXTRAS["postgres"])
+    assert not [one for one in (*ours, *REQUIREMENTS) if ">=" not in one.partition(";")[0]]
+    assert {one.replace('"', "'") for one in REQUIREMENTS} <= set(ours)
+
+
 def test_no_version_of_a_shared_library_is_capped():
     shared = {"numpy", "torch", "opencv-python", "opencv-python-headless", "scikit-image", "scipy", "transformers"}
     for requirements in (PROJECT["dependencies"], REQUIREMENTS, *EXTRAS.values()):

@@ -13,12 +13,13 @@ from faceid_tunes.cli import main
 from faceid_tunes.faceid_core.astria.errors import AstriaError, AstriaSettingsError
 from faceid_tunes.faceid_core.astria.secret import Secret
 from faceid_tunes.faceid_core.astria.settings import AstriaSettings, read_settings
-from faceid_tunes.faceid_core.engines.remote import Allowance, AllowanceError, AstriaEngine, Journal
+from faceid_tunes.faceid_core.engines.remote import Allowance, AllowanceError, AstriaEngine, Journal, allowance
 from faceid_tunes.faceid_core.engines.remote.journal import journal_key
 from faceid_tunes.faceid_core.faces.packs import embedded_pack
 from faceid_tunes.faceid_core.prompts import Prompt
 from faceid_tunes.faceid_core.tunes.create import create_tune
 from faceid_tunes.faceid_core.tunes.store import TuneStore, open_store
+from filelock import FileLock
 from support import photos
 from support.asking import QUICK, QUICK_POLLS
 from support.fake_astria import BASE, KEY, FakeAstria
@@ -114,11 +115,11 @@ def test_odd_counts_allow_nothing(tmp_path, count, capsys):
 
 
 def _book(folder: Path, name: int, start: Any) -> None:
-    allowance = Allowance(folder, 40)
+    day = Allowance(folder, 40)
     start.wait()
     for number in range(20):
         try:
-            allowance.book(f"{name}-{number}", 1, "Nothing was sent.")
+            day.book(f"{name}-{number}", 1, "Nothing was sent.")
         except AllowanceError:
             return
 
@@ -134,17 +135,24 @@ def test_processes_that_order_at_once_share_one_day(tmp_path):
     assert Allowance(tmp_path, 40).today() == (40, 40)
 
 
+def test_while_another_process_counts_nothing_is_booked(tmp_path, monkeypatch):
+    monkeypatch.setattr(allowance, "_WAIT", 0.01)
+    with FileLock(tmp_path / "lock"), pytest.raises(AllowanceError, match="another process holds the lock"):
+        Allowance(tmp_path, 40).book("a", 1, "Nothing was sent.")
+    assert Allowance(tmp_path, 40).today() == (0, 40)
+
+
 @pytest.mark.parametrize("left", [b"key 3 orde", b"\xff\xfe\0", b"key 99999999999 ordered", b"key -5 ordered", b"k"])
 def test_a_damaged_line_counts_and_the_next_is_read(tmp_path, left):
-    allowance = Allowance(tmp_path, 2)
-    allowance.book("a", 1, "")
+    day = Allowance(tmp_path, 2)
+    day.book("a", 1, "")
     with next(tmp_path.glob("*.txt")).open("ab") as file:
         file.write(left)
     with pytest.raises(AllowanceError):
-        allowance.book("b", 1, "")
-    allowance.allow(1)
-    allowance.book("b", 1, "")
-    assert allowance.today() == (3, 3)
+        day.book("b", 1, "")
+    day.allow(1)
+    day.book("b", 1, "")
+    assert day.today() == (3, 3)
 
 
 def test_where_nothing_can_be_counted_nothing_is_sent(api, store, tmp_path):
