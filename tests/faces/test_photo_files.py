@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import struct
@@ -145,3 +146,43 @@ def test_a_photo_of_100_megapixels_and_more_than_8_bits_takes_under_1500_mb(mode
     )
     peak = subprocess.run([sys.executable, "-c", code, str(tmp_path / "photo")], capture_output=True, text=True)
     assert int(peak.stdout) < 1_500_000, peak.stderr
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a program in a script")
+@pytest.mark.parametrize("name", ["photo.jpg", "photo.eps"])
+def test_an_eps_of_any_name_starts_no_ghostscript(name, tmp_path, monkeypatch):
+    started, programs = tmp_path / "started", tmp_path / "bin"
+    programs.mkdir()
+    (programs / "gs").write_text(f"#!/bin/sh\ntouch '{started}'\n")
+    (programs / "gs").chmod(0o755)
+    monkeypatch.setenv("PATH", str(programs), prepend=os.pathsep)
+    monkeypatch.setattr("PIL.EpsImagePlugin.gs_binary", None)  # Pillow looks for it once
+    (tmp_path / name).write_bytes(FILES["EPS RGB"])
+    with pytest.raises(PhotoError, match="give a JPEG, PNG or WebP photo"):
+        read_photo(tmp_path / name)
+    assert not started.exists()
+    with contextlib.suppress(Exception):  # the script draws nothing
+        Image.open(tmp_path / name).load()
+    assert started.exists()  # so a Pillow that is asked without our list does start it
+
+
+def test_a_photo_is_read_whatever_any_byte_of_its_exif_says(astronaut):
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010F], exif[0x8769] = 6, "A camera", {0x9000: b"0230"}
+    data = encoded(cv2.resize(astronaut, (64, 64)), "JPEG", exif=exif)
+    start = data.index(b"Exif\0\0") + 6
+    length = int.from_bytes(data[start - 8 : start - 6], "big") - 8
+    for place in range(start, start + length - 3):
+        for value in (b"\xff\xff\xff\xff", b"\0\0\0\0", b"\x80"):
+            spoiled = bytearray(data)
+            spoiled[place : place + len(value)] = value
+            assert read_photo(bytes(spoiled)).shape == (64, 64, 3)
+
+
+@pytest.mark.parametrize("error", [struct.error("unpack"), IndexError(), OverflowError(), RecursionError()], ids=repr)
+def test_a_photo_is_read_whatever_a_pillow_raises_about_its_exif(astronaut, monkeypatch, error):
+    def raises(_picture: Image.Image) -> Image.Image:
+        raise error
+
+    monkeypatch.setattr("PIL.ImageOps.exif_transpose", raises)
+    np.testing.assert_array_equal(read_photo(encoded(astronaut, "PNG")), astronaut)
