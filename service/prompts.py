@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from datetime import datetime
 
 from aiohttp import web
 
@@ -12,14 +13,16 @@ from ..faceid_core.astria.wire.prompt_request import read_prompt
 from ..faceid_core.jobs.answers import prompt_object
 from ..faceid_core.jobs.fields import prompt_from_json
 from ..faceid_core.jobs.job import Job
-from ..faceid_core.jobs.listing import job_of, list_jobs
+from ..faceid_core.jobs.listing import JobFilter, job_of, list_jobs
 from ..faceid_core.prompts import Prompt
 from .answers import json_answer
 from .door import is_local, owner, poster
 from .params import body_of, with_pictures
-from .requests import base_url, page_of
+from .requests import base_url, is_true, number_of, page_of
 from .routes import PROMPT
 from .state import service_of
+
+_OF_PACKS = ("pack_id", "base_pack_id", "order_id")
 
 
 async def post_prompt(request: web.Request) -> web.Response:
@@ -60,9 +63,9 @@ async def _liked(request: web.Request, is_liked: bool, status: int) -> web.Respo
 
 async def list_prompts(request: web.Request) -> web.Response:
     service, page = service_of(request), page_of(request, "prompts")
-    filters: dict[str, object] = {}
-    if "tune_id" in request.match_info:
-        filters["tune_id"] = int(request.match_info["tune_id"])
+    which = filter_of(request, service.clock())
+    if which is None:
+        return json_answer([])
     found = await asyncio.to_thread(
         list_jobs,
         service.store.database,
@@ -70,9 +73,28 @@ async def list_prompts(request: web.Request) -> web.Response:
         limit=page.limit,
         before_id=page.before_id,
         offset=page.offset,
-        filters=filters,
+        which=which,
     )
     return json_answer([_written(request, job) for job in found])
+
+
+def filter_of(request: web.Request, now: datetime) -> JobFilter | None:
+    """What the address asks for; None where nothing here can be so: a video, a pack, what no API posted."""
+    given = request.query
+    if (
+        any(given.get(name) for name in _OF_PACKS)
+        or is_true(request, "is_video")
+        or is_true(request, "is_api") is False
+    ):
+        return None
+    tune_id = request.match_info.get("tune_id")
+    return JobFilter(
+        text=given.get("text") or None,
+        tune_id=number_of(request, "tune_id") if tune_id is None else int(tune_id),
+        orig_prompt_id=number_of(request, "orig_prompt_id"),
+        is_liked=is_true(request, "liked"),
+        since=now.replace(hour=0, minute=0, second=0, microsecond=0) if is_true(request, "today") else None,
+    )
 
 
 async def get_prompt(request: web.Request) -> web.Response:

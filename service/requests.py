@@ -28,17 +28,23 @@ class Page:
 
 def page_of(request: web.Request, kind: str) -> Page:
     """limit, before_id and offset; a limit out of range is clamped. Raises BadRequestError."""
-    limit = _number(request, "limit")
-    offset = _number(request, "offset") or 0
+    limit = number_of(request, "limit")
+    offset = number_of(request, "offset") or 0
     if offset > DEEPEST[kind]:
         raise BadRequestError(
             f"offset is {offset}: at most {DEEPEST[kind]} for {kind}. Read on with before_id=<the last id you have>."
         )
     limit = DEFAULT_LIMIT if limit is None else max(1, min(limit, MAX_LIMIT))
-    return Page(limit, _number(request, "before_id"), offset)
+    return Page(limit, number_of(request, "before_id"), offset)
 
 
-def _number(request: web.Request, name: str) -> int | None:
+def is_true(request: web.Request, name: str) -> bool | None:
+    """A yes or no of the address; None where it says neither."""
+    return {"true": True, "1": True, "false": False, "0": False}.get(request.query.get(name, "").lower())
+
+
+def number_of(request: web.Request, name: str) -> int | None:
+    """A whole number of the address, or None. Raises BadRequestError."""
     text = request.query.get(name, "")
     if not text:
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -14,8 +14,39 @@ from .job import QUEUED, STATES, Job
 from .rows import select_jobs
 from .schema import prompts
 
-_FILTERS = ("tune_id", "orig_prompt_id", "is_liked", "text")
 _MAX_ID = 2**63 - 1
+
+
+@dataclass(frozen=True)
+class JobFilter:
+    """Which jobs are listed; None: whatever.
+
+    Attributes:
+        text: is in what the client wrote, in upper or lower case.
+        tune_id: the base model that draws it, or a person in it.
+        since: posted then or later.
+    """
+
+    text: str | None = None
+    tune_id: int | None = None
+    orig_prompt_id: int | None = None
+    is_liked: bool | None = None
+    since: datetime | None = None
+
+    def conditions(self) -> list[sa.ColumnElement[bool]]:
+        asked: dict[Any, Any] = {
+            prompts.c.orig_prompt_id: self.orig_prompt_id,
+            prompts.c.is_liked: self.is_liked,
+        }
+        found = [column == value for column, value in asked.items() if value is not None]
+        if self.text is not None:
+            found.append(prompts.c.text.icontains(self.text, autoescape=True))
+        if self.tune_id is not None:
+            tag = sa.cast(prompts.c.fields, sa.Text).contains(f"<faceid:{self.tune_id}:")  # posting.py writes it so
+            found.append(sa.or_(prompts.c.tune_id == self.tune_id, tag))
+        if self.since is not None:
+            found.append(prompts.c.created_at >= self.since)
+        return found
 
 
 def job_of(database: Database, job_id: int, owner: int) -> Job | None:
@@ -34,15 +65,13 @@ def list_jobs(
     limit: int = 20,
     before_id: int | None = None,
     offset: int = 0,
-    filters: Mapping[str, Any] | None = None,
+    which: JobFilter | None = None,
 ) -> tuple[Job, ...]:
-    """A page; the next one starts ``before_id`` the last id of this one. ``filters``: exact values of ``_FILTERS``."""
+    """A page; the next one starts ``before_id`` the last id of this one."""
     query = sa.select(prompts).where(prompts.c.owner == owner).order_by(prompts.c.id.desc())
     if before_id is not None:
         query = query.where(prompts.c.id < max(0, min(before_id, _MAX_ID)))
-    for name, value in (filters or {}).items():
-        if name in _FILTERS:
-            query = query.where(prompts.c[name] == value)
+    query = query.where(*(which or JobFilter()).conditions())
     with database.reading() as connection:
         return select_jobs(connection, query.limit(max(1, min(limit, MAX_LIMIT))).offset(max(0, offset)))
 

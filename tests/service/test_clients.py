@@ -173,6 +173,51 @@ def test_pages_are_read_backwards(served: Served) -> None:
     assert answer.status_code == 400 and "before_id" in answer.json()["error"]
 
 
+def test_prompts_are_found_by_what_clients_ask_for(served: Served) -> None:
+    person = tune(served, "Anna")["id"]
+    texts = ("a Lake", f"<faceid:{person}:1> man", "<faceid:Anna:0.8> man 100%")
+    lake, by_number, by_title = (
+        requests.post(f"{served.url}/tunes/{BASE}/prompts", json={"text": text, "num_images": 1}).json()["id"]
+        for text in texts
+    )
+    requests.post(f"{served.url}/prompts/{lake}/like")
+    copy = requests.post(f"{served.url}/prompts/{lake}/duplicate").json()["id"]
+    for query, expected in (
+        ("text=lake", [copy, lake]),
+        ("text=100%25", [by_title]),
+        ("liked=true", [lake]),
+        ("liked=false", [copy, by_title, by_number]),
+        (f"orig_prompt_id={lake}", [copy]),
+        (f"tune_id={person}", [by_title, by_number]),
+        ("tune_id=1234567", []),
+        ("today=true&liked=1", [lake]),
+        ("is_video=true", []),
+        ("is_api=false", []),
+        ("is_api=true&text=man", [by_title, by_number]),
+        ("pack_id=3", []),
+    ):
+        found = requests.get(f"{served.url}/prompts?{query}").json()
+        assert [each["id"] for each in found] == expected, query
+    found = requests.get(f"{served.url}/tunes/{person}/prompts").json()
+    assert [each["id"] for each in found] == [by_title, by_number]
+    assert requests.get(f"{served.url}/prompts?tune_id=x").status_code == 400
+
+
+def test_tunes_are_found_by_what_clients_ask_for(served: Served) -> None:
+    anna, ben = tune(served, "Anna")["id"], tune(served, "Ben")["id"]
+    for query, expected in (
+        ("title=Ben", [ben]),
+        ("name[]=man&name[]=woman", [ben, anna]),
+        ("name[]=woman", []),
+        ("model_type=faceid&title=Anna", [anna]),
+        ("branch=sd15", [ben, anna]),
+        ("branch=sdxl1", []),
+        ("branch=", [ben, anna]),
+    ):
+        found = requests.get(f"{served.url}/tunes?{query}").json()
+        assert [each["id"] for each in found] == expected, query
+
+
 def test_a_picture_has_all_that_browsers_ask_for(served: Served) -> None:
     prompt = requests.post(
         f"{served.url}/tunes/{BASE}/prompts", json={"prompt": {"text": "a lake", "num_images": 1}}
