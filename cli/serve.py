@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Iterator
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from ..faceid_core.errors import FaceIDError
@@ -33,6 +35,9 @@ def add_to(subjects: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser.add_argument("--idempotent", action="store_true", help="the same title again is the same tune")
     parser.add_argument(
         "--keep-days", type=float, metavar="N", help="how long tunes and pictures are kept; default: for ever"
+    )
+    parser.add_argument(
+        "--prompts-per-day", type=int, metavar="N", help="how many prompts a token may post in 24 hours; default: any"
     )
     parser.add_argument(
         "--allow", action="append", default=[], metavar="HOST:PORT", help="a private address (or CIDR) to fetch from"
@@ -97,17 +102,23 @@ def _opened(options: argparse.Namespace) -> TuneStore:
 
 def _settings(options: argparse.Namespace) -> ServiceSettings:
     from ..faceid_core.jobs.rules import Rules
+    from ..service.callbacks import SECRET_VARIABLE, signature
     from ..service.settings import ServiceSettings
 
+    secret = os.environ.get(SECRET_VARIABLE)
+    if secret:
+        signature(secret, "a try", datetime.now(timezone.utc), b"{}")
     return ServiceSettings(
         public_url=options.public_url,
         rules=Rules(
             is_strict=options.strict,
             trained_as_faceid=not options.no_training,
             is_idempotent=options.idempotent,
+            prompts_per_day=options.prompts_per_day,
         ),
         allowed=tuple(options.allow),
         closed_ports=(options.port, *_comfyui_ports(options)),
+        callback_secret=secret,
     )
 
 

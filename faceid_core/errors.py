@@ -10,6 +10,7 @@
     ├── PromptError  (prompts/errors.py) a prompt cannot be used; says where in it
     ├── TuneError  (tunes/errors.py) a tune cannot be created, read or changed
     │   ├── DamagedValueError  a row has a value that its column never has
+    │   ├── QuotaError  who posts has posted as much as they may for now
     │   ├── TuneStorageError  the database or the files of the tunes fail
     │   └── TuneNotFoundError  no tune has that id or title, or it has expired
     ├── WeightsError  (weights/errors.py) a model file is unknown, missing or damaged

@@ -6,15 +6,17 @@ import asyncio
 import json
 import logging
 from contextlib import suppress
+from datetime import datetime
 
 import aiohttp
 from yarl import URL
 
-from ..faceid_core.errors import FaceIDError
+from ..faceid_core.errors import FaceIDError, MissingDependencyError
 from ..faceid_core.jobs.outbox import Delivery, arrived, due, not_arrived
 from .fetch import guarded_session
 from .state import Service
 
+SECRET_VARIABLE = "FACEID_CALLBACK_SECRET"
 _TIMEOUT = 10  # seconds
 _LOOK = 1.0  # seconds between two looks
 
@@ -48,6 +50,8 @@ async def _problem(service: Service, delivery: Delivery) -> str | None:
     """Why it did not arrive."""
     body = json.dumps(delivery.body, ensure_ascii=False).encode()
     headers = {"Content-Type": "application/json", "X-FaceID-Delivery": delivery.delivery_id}
+    if service.settings.callback_secret:
+        headers |= signature(service.settings.callback_secret, delivery.delivery_id, service.clock(), body)
     try:
         async with guarded_session(service.settings, is_local=delivery.is_local, seconds=_TIMEOUT) as session:
             # The query holds the client's own secret and ids: it goes as it came.
@@ -58,3 +62,22 @@ async def _problem(service: Service, delivery: Delivery) -> str | None:
                 return None if 200 <= answer.status < 300 else f"HTTP {answer.status}"
     except (aiohttp.ClientError, asyncio.TimeoutError, OSError, ValueError) as error:
         return str(error) or type(error).__name__
+
+
+def signature(secret: str, delivery_id: str, now: datetime, body: bytes) -> dict[str, str]:
+    """The headers of Standard Webhooks, by which a receiver knows who sends.
+
+    Raises:
+        MissingDependencyError: standardwebhooks is not installed.
+        FaceIDError: the secret is not one.
+    """
+    try:
+        from standardwebhooks.webhooks import EmptyWebhookSecretError, Webhook
+    except ImportError as error:
+        raise MissingDependencyError("Signed callbacks need a package: pip install standardwebhooks.") from error
+    try:
+        signed = Webhook(secret).sign(delivery_id, now, body.decode())
+    except (ValueError, RuntimeError, EmptyWebhookSecretError) as error:
+        raise FaceIDError(f"{SECRET_VARIABLE} is no secret of Standard Webhooks: whsec_ and base64.") from error
+    moment = str(int(now.timestamp()))
+    return {"webhook-id": delivery_id, "webhook-timestamp": moment, "webhook-signature": signed}

@@ -19,7 +19,7 @@ from ..faceid_core.astria.wire.brackets import MalformedRequestError
 from ..faceid_core.errors import FaceIDError
 from ..faceid_core.jobs.rules import LOCAL, Poster
 from ..faceid_core.prompts import PromptError
-from ..faceid_core.tunes.errors import TuneError, TuneNotFoundError, TuneStorageError
+from ..faceid_core.tunes.errors import QuotaError, TuneError, TuneNotFoundError, TuneStorageError
 from .answers import field_refusal, later, refusal
 from .requests import BadRequestError, base_url, is_loopback, peer_of
 from .routes import Handler
@@ -51,6 +51,8 @@ async def answered(request: web.Request, handler: Handler) -> web.StreamResponse
     except TuneStorageError as error:
         log.error("%s", error)
         answer = later(503)
+    except QuotaError:
+        answer = later(429)
     except (PromptError, TuneError) as error:
         answer = field_refusal(error)
     except FaceIDError as error:  # a photo that cannot be used

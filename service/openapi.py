@@ -82,7 +82,7 @@ def _answer(kind: str) -> dict[str, Any]:
 
 
 def _refusal(status: int) -> dict[str, Any]:
-    if status in (304, 416) or status >= 500:
+    if status in (304, 416, 429) or status >= 500:
         return {"description": "Without a body."}
     return {
         "description": "Refused, with the reason.",

@@ -51,7 +51,7 @@ class Route:
 
 
 _TUNE, _PROMPT = f"/tunes/{{tune_id{_ID}}}", f"/prompts/{{prompt_id{_ID}}}"
-_PAGED, _ONE, _POSTED = (400, 401), (401, 404), (400, 401, 404, 408, 413, 422)
+_PAGED, _ONE, _POSTED = (400, 401), (401, 404), (400, 401, 404, 408, 413, 422, 429, 503)
 
 ROUTES = (
     Route("POST", "/tunes", "tunes.post_tune", TUNE, "Tune", 201, _POSTED),

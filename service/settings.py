@@ -18,6 +18,7 @@ class ServiceSettings:
         rules: what the API leaves open about tunes and prompts.
         lifetime: how long tunes and pictures are kept; None for ever.
         allowed: address:port or CIDR that may be fetched from although private.
+        callback_secret: signs callbacks as Standard Webhooks has it (``whsec_`` and base64); None: not signed.
         closed_ports: of this machine, which no client may have us call: our own, and a ComfyUI's.
     """
 
@@ -27,3 +28,4 @@ class ServiceSettings:
     lifetime: timedelta | None = None
     allowed: tuple[str, ...] = ()
     closed_ports: tuple[int, ...] = (8188,)
+    callback_secret: str | None = field(default=None, repr=False)

@@ -76,6 +76,13 @@ def list_jobs(
         return select_jobs(connection, query.limit(max(1, min(limit, MAX_LIMIT))).offset(max(0, offset)))
 
 
+def count_since(database: Database, owner: int, since: datetime) -> int:
+    """How many jobs the owner has posted since then."""
+    query = sa.select(sa.func.count()).where(prompts.c.owner == owner, prompts.c.created_at > since)
+    with database.reading() as connection:
+        return connection.execute(query).scalar_one()
+
+
 def count_by_state(database: Database) -> dict[str, int]:
     """How many jobs are in each state: what a scaler of workers looks at."""
     query = sa.select(prompts.c.state, sa.func.count()).group_by(prompts.c.state)

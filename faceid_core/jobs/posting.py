@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from ..astria.wire.callbacks import callback_json
@@ -18,13 +18,14 @@ from ..prompts import Prompt
 from ..prompts.errors import error_at
 from ..prompts.grammar import parse
 from ..tunes.analysis import analyse
-from ..tunes.errors import TuneError, TuneNotFoundError
+from ..tunes.errors import QuotaError, TuneError, TuneNotFoundError
 from ..tunes.fields import check_name, check_title, checked
 from ..tunes.store import TuneStore
 from . import api_tunes
 from .answers import tune_object
 from .api_tunes import ApiTune
 from .job import Job
+from .listing import count_since
 from .outbox import add_delivery
 from .queue import Jobs
 from .rules import LOCAL, Poster, Rules
@@ -58,6 +59,8 @@ class Desk:
         self._check_kind(wanted)
         if self.rules.is_idempotent and (known := api_tunes.tune_titled(self.store, wanted.title, poster.owner)):
             return known, False
+        if wanted.prompts:
+            self._check_quota(poster.owner)
         if not photos:
             raise TuneError("tune[images] is empty: send at least one photo of the person.", "tune[images]")
         title, name, fields = check_title(wanted.title), check_name(wanted.name), _fields(wanted)
@@ -78,7 +81,9 @@ class Desk:
             TuneNotFoundError: there is no such base model or tune.
             TuneError: the tune cannot be drawn with.
             PromptError: a tag names no tune of this owner; says where.
+            QuotaError: the token has posted as many as it may.
         """
+        self._check_quota(poster.owner)
         tune = None if tune_id in self.base_ids else api_tunes.tune_of(self.store, tune_id, poster.owner)
         if tune is None and tune_id not in self.base_ids and self.rules.needs_known_base:
             raise TuneNotFoundError(f"There is no tune or base model {tune_id}.")
@@ -95,6 +100,11 @@ class Desk:
             text=prompt.text,
             orig_prompt_id=orig_prompt_id,
         )
+
+    def _check_quota(self, owner: int) -> None:
+        most = self.rules.prompts_per_day
+        if most is not None and count_since(self.store.database, owner, self.clock() - timedelta(days=1)) >= most:
+            raise QuotaError(f"{most} prompts in 24 hours are posted: wait, or ask who runs the service for more.")
 
     def _check_kind(self, wanted: TuneRequest) -> None:
         if wanted.model_type != FACEID and not self.rules.trained_as_faceid:

@@ -16,12 +16,14 @@ class Rules:
         trained_as_faceid: tunes that the API would train are kept as identities; else they are refused.
         needs_known_base: a base model that is not in the table is unknown, not the default model.
         is_idempotent: the same title again is the same tune.
+        prompts_per_day: how many prompts one token may post in 24 hours; None: any number.
     """
 
     is_strict: bool = False
     trained_as_faceid: bool = True
     needs_known_base: bool = False
     is_idempotent: bool = False
+    prompts_per_day: int | None = None
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,10 @@ class TuneStorageError(TuneError):
     """The database or the files of the tunes fail: away, full, not writable. The same may succeed later."""
 
 
+class QuotaError(TuneError):
+    """Who posts has posted as much as they may for now. The same may succeed later."""
+
+
 class DamagedValueError(TuneError):
     """A row has a value that its column never has: names table and column, and the tune where it is one's.
 

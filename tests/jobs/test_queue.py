@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 from faceid_tunes.faceid_core.jobs.job import Claim, FinishedPicture, Job
-from faceid_tunes.faceid_core.jobs.listing import count_by_state, job_of
+from faceid_tunes.faceid_core.jobs.listing import JobFilter, count_by_state, job_of, list_jobs
 from faceid_tunes.faceid_core.jobs.outbox import arrived, due, not_arrived
 from faceid_tunes.faceid_core.jobs.queue import LEASE, MAX_ATTEMPTS, STARVING, Jobs
 from faceid_tunes.faceid_core.prompts import Prompt
@@ -159,3 +159,17 @@ def test_a_clock_that_jumps_loses_no_job(jobs: Jobs, store: TuneStore, clock: Cl
     second = claimed(jobs)
     assert jobs.finish(second, [PICTURE]) and not jobs.finish(first, [PICTURE])
     assert now(store, job).state == "done"
+
+
+def test_jobs_are_found_by_text_person_and_time(jobs: Jobs, store: TuneStore, clock: Clock) -> None:
+    lake = post(jobs, "a Lake, 100%")
+    clock.passes(60)
+    person = post(jobs, "<faceid:12:1> man")
+    post(jobs, "<faceid:123:1> man")
+
+    def found(**which: object) -> list[int]:
+        return [job.id for job in list_jobs(store.database, 0, which=JobFilter(**which))]
+
+    assert found(text="lake, 100%") == [lake.id] and found(text="_") == []
+    assert found(tune_id=12) == [person.id] and len(found(tune_id=SD15)) == 3
+    assert lake.id not in found(since=clock()) and len(found(since=clock())) == 2

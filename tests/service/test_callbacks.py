@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import requests
+from faceid_tunes.faceid_core.errors import FaceIDError
+from faceid_tunes.service.callbacks import signature
 from faceid_tunes.service.settings import ServiceSettings
 
 from .conftest import Served
@@ -20,14 +24,19 @@ class Receiver:
 
     def __init__(self) -> None:
         self.got: list[tuple[str, dict]] = []
+        self.headers: list[Mapping[str, str]] = []
+        self.bodies: list[bytes] = []
         self.statuses: list[int] = []
         self.arrived = threading.Semaphore(0)
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                raw = self.rfile.read(int(self.headers["Content-Length"]))
+                body = json.loads(raw)
                 receiver.got.append((self.path, body))
+                receiver.headers.append(self.headers)
+                receiver.bodies.append(raw)
                 self.send_response(receiver.statuses.pop(0) if receiver.statuses else 200)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
@@ -93,3 +102,28 @@ class TestClosedPort:
         prompt = requests.post(f"{served.url}/tunes/{BASE}/prompts", json={"prompt": fields}).json()
         ended(served, prompt["id"])
         assert not receiver.arrived.acquire(timeout=1.5)
+
+
+class TestSigned:
+    SECRET = "whsec_" + base64.b64encode(b"a secret of 24 bytes and").decode()
+
+    @pytest.fixture
+    def settings(self) -> ServiceSettings:
+        return ServiceSettings(callback_secret=self.SECRET)
+
+    def test_a_receiver_can_tell_who_sent_a_callback(self, served: Served, receiver: Receiver) -> None:
+        from standardwebhooks.webhooks import Webhook, WebhookVerificationError
+
+        fields = {"text": "a lake", "num_images": 1, "callback": receiver.url}
+        requests.post(f"{served.url}/tunes/{BASE}/prompts", json={"prompt": fields})
+        assert receiver.arrived.acquire(timeout=30)
+        headers = {name.lower(): value for name, value in receiver.headers[0].items()}
+        assert Webhook(self.SECRET).verify(receiver.bodies[0], headers)["prompt"]
+        assert headers["webhook-id"] == headers["x-faceid-delivery"]
+        with pytest.raises(WebhookVerificationError):
+            Webhook(self.SECRET).verify(receiver.bodies[0].replace(b"a lake", b"a sea!"), headers)
+
+
+def test_a_secret_that_signs_nothing_is_refused() -> None:
+    with pytest.raises(FaceIDError, match="FACEID_CALLBACK_SECRET"):
+        signature("whsec_!", "id", datetime.now(timezone.utc), b"{}")

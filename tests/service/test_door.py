@@ -7,7 +7,9 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
+from faceid_tunes.faceid_core.jobs.rules import Rules
 from faceid_tunes.faceid_core.jobs.tokens import make_token, revoke_token
+from faceid_tunes.service.settings import ServiceSettings
 
 from .conftest import Served
 from .test_page import BASE, ended, tune
@@ -73,3 +75,17 @@ def test_a_body_is_asked_for_only_of_who_may_send_it(served: Served) -> None:
 def test_the_token_is_kept_as_its_digest_only(served: Served, tmp_path) -> None:
     secret = make_token(served.store.database, "laptop")
     assert not any(secret.encode() in file.read_bytes() for file in tmp_path.rglob("*") if file.is_file())
+
+
+class TestQuota:
+    @pytest.fixture
+    def settings(self) -> ServiceSettings:
+        return ServiceSettings(rules=Rules(prompts_per_day=2))
+
+    def test_a_token_that_has_posted_enough_is_told_to_wait(self, served: Served) -> None:
+        anna, ben = ({"Authorization": f"Bearer {make_token(served.store.database, name)}"} for name in ("a", "b"))
+        post = f"{served.url}/tunes/{BASE}/prompts"
+        assert [requests.post(post, json={"text": "x"}, headers=anna).status_code for _ in range(2)] == [201, 201]
+        refused = requests.post(post, json={"text": "x"}, headers=anna)
+        assert (refused.status_code, refused.content) == (429, b"") and int(refused.headers["Retry-After"]) > 0
+        assert requests.post(post, json={"text": "x"}, headers=ben).status_code == 201
