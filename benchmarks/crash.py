@@ -7,12 +7,16 @@ tells each that was committed; between them it renames, adds a photo, imports a 
 moment drawn evenly over the time that twelve creations take; every fourth time from before a new store is made until
 its first tune is in it. Finding the faces writes nothing, so it is done once, ahead.
 
+Every third moment falls on one of two homes that keep their files in one bucket, with photos that both have. A second
+process purges the same store all the while, with every file made old, and is killed at the same moment.
+
 Target: 0 committed tunes lost (or deleted ones back), 0 half tunes, 0 bytes of orphans after ``purge``.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import hashlib
 import io
@@ -24,14 +28,17 @@ import statistics
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterator
 from datetime import timedelta
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 import alembic.command  # noqa: F401  (imported ahead: its import writes nothing)
 from faceid_tunes.faceid_core.faces.packs import embedded_pack
 from faceid_tunes.faceid_core.tunes.analysis import Analysis, analyse
 from faceid_tunes.faceid_core.tunes.errors import TuneError
+from faceid_tunes.faceid_core.tunes.purge import purge_own_files
 from faceid_tunes.faceid_core.tunes.queries import MAX_LIMIT
 from faceid_tunes.faceid_core.tunes.store import TuneStore, open_store
 from faceid_tunes.faceid_core.tunes.transfer import export_tune, import_tune
@@ -50,6 +57,24 @@ class Tally:
     orphans: int = 0
     orphan_bytes: int = 0
     left_after_purge: int = 0
+    shared: int = 0
+    purges: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Place:
+    """Where a store is; ``bucket``: shared with another home."""
+
+    home: Path
+    url: str | None = None
+    bucket: str | None = None
+
+    def open(self) -> TuneStore:
+        return open_store(self.home, database_url=self.url, blobs_url=self.bucket, accept_files=bool(self.bucket))
+
+    @property
+    def blobs(self) -> Path:
+        return Path(self.bucket.removeprefix("file://")) if self.bucket else self.home / "blobs"
 
 
 def main() -> None:
@@ -62,16 +87,24 @@ def main() -> None:
     analysis, chance, tally = real_analysis(), random.Random(arguments.seed), Tally()
     with tempfile.TemporaryDirectory() as folder:
         first, next_ones = creation_seconds(Path(folder, "timing"), analysis)
-        homes = [Path(folder, "first")]
+        places = [Place(Path(folder, "first"), arguments.database_url)]
+        shared = [Place(Path(folder, name), None, f"file://{folder}/bucket") for name in ("one", "two")]
         for moment in range(arguments.moments):
             fresh = moment % 4 == 0 and not arguments.database_url
             if fresh:
-                homes.append(Path(folder, str(moment)))
+                places.append(Place(Path(folder, str(moment))))
+            place = shared[moment % 2] if moment % 3 == 2 and not fresh else places[-1 if fresh else 0]
+            tally.shared += place in shared
             wait = chance.uniform(0, first if fresh else 12 * next_ones)
-            one_moment(homes[-1 if fresh else 0], arguments.database_url, analysis, wait, moment, tally)
-        for home in homes:
-            inspect_and_purge(home, arguments.database_url, tally)
+            one_moment(place, analysis, wait, moment, tally)
+        for place in places:
+            inspect_and_purge(place, tally)
+        for place in shared:
+            with place.open() as store:
+                tally.half += sum(not is_whole(store, store.get(tune_id)) for tune_id in store.ids())
     print(f"moments                     {tally.moments}")
+    print(f"of them, two homes, a bucket {tally.shared}")
+    print(f"purges beside them          {tally.purges}")
     print(f"one creation                {next_ones * 1000:.0f} ms; of a new store too {first * 1000:.0f} ms")
     print(f"committed tunes             {tally.committed}")
     print(f"changes                     {', '.join(f'{count} {what}' for what, count in tally.changes.items())}")
@@ -120,31 +153,54 @@ def creation_seconds(home: Path, analysis: Analysis) -> tuple[float, float]:
     return took[0], statistics.median(took[1:])
 
 
-def one_moment(home: Path, url: str | None, analysis: Analysis, wait: float, moment: int, tally: Tally) -> None:
+def one_moment(place: Place, analysis: Analysis, wait: float, moment: int, tally: Tally) -> None:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([Analysis.__module__, TuneStore.__module__, "alembic.command"])
     ours, theirs = context.Pipe()
-    worker = context.Process(target=create_until_killed, args=(home, url, analysis, moment, theirs))
+    worker = context.Process(target=create_until_killed, args=(place, analysis, moment, theirs))
+    purges, from_purger = context.Pipe()
+    purger = context.Process(target=purge_until_killed, args=(place, from_purger))
     worker.start()
     theirs.close()
     ours.recv()  # about to start
+    purger.start()
+    from_purger.close()
+    if place.home.exists():
+        purges.recv()
     time.sleep(wait)
-    os.kill(worker.pid, signal.SIGKILL)
-    worker.join()
-    told = []
-    try:
+    for process in (worker, purger):
+        os.kill(process.pid, signal.SIGKILL)
+        process.join()
+    tally.purges += len(list(received(purges)))
+    check(place, list(received(ours)), tally)
+
+
+def received(pipe: Connection) -> Iterator[Any]:
+    with contextlib.suppress(EOFError):
         while True:
-            told.append(ours.recv())
-    except EOFError:
-        pass
-    check(home, url, told, tally)
+            yield pipe.recv()
 
 
-def create_until_killed(home: Path, url: str | None, analysis: Analysis, moment: int, pipe: Connection) -> None:
+def purge_until_killed(place: Place, pipe: Connection) -> None:
+    """With every file made old enough to go."""
+    while not (place.home / "tunes.sqlite3").exists() and not place.url:
+        time.sleep(0.001)
+    with place.open() as store:
+        pipe.send("ready")
+        while True:
+            for path in place.blobs.glob("??/*"):  # not what is being written: purge takes that for a killed process's
+                with contextlib.suppress(OSError):
+                    os.utime(path, (1e9, 1e9))
+            with contextlib.suppress(TuneError):  # it refuses where most are unknown, or another home's
+                purge_own_files(store)
+            pipe.send("purged")
+
+
+def create_until_killed(place: Place, analysis: Analysis, moment: int, pipe: Connection) -> None:
     """Sends ("will", what, the tune's id) before each change and ("did", what, the tune or its id) after it."""
 
     def create(number: int) -> Tune:
-        different = distinct(analysis, moment * 1000 + number)
+        different = distinct(analysis, number if place.bucket else moment * 1000 + number)
         return store.create(different.tune(f"moment {moment}, tune {number}", "woman"), different.files)
 
     def change(what: str, tune: Tune, number: int) -> Tune | int:
@@ -163,13 +219,13 @@ def create_until_killed(home: Path, url: str | None, analysis: Analysis, moment:
         assert changed is not None
         return changed
 
-    new = not url and not home.exists()
+    new = not place.url and not place.home.exists()
     if not new:
-        store = open_store(home, database_url=url)
+        store = place.open()
         change("import", create(0), 0)  # so that the moments fall on the writing, not on what a first call prepares
     pipe.send("ready")
     if new:
-        store = open_store(home, database_url=url)
+        store = place.open()
     for number in range(1, 400):
         tune = create(number)
         pipe.send(("did", "create", tune))
@@ -178,14 +234,14 @@ def create_until_killed(home: Path, url: str | None, analysis: Analysis, moment:
         pipe.send(("did", what, change(what, tune, number)))
 
 
-def check(home: Path, url: str | None, told: list[tuple[str, str, Tune | int]], tally: Tally) -> None:
+def check(place: Place, told: list[tuple[str, str, Tune | int]], tally: Tally) -> None:
     """Reopen after the kill: every tune is as it was told last, or as a change under way makes it, and whole."""
     last: dict[int, tuple[str, str, Tune | int]] = {}
     for said in told:
         tune = said[2]
         last[tune if isinstance(tune, int) else tune.id] = said
         tally.changes[said[1]] += said[0] == "did"
-    with open_store(home, database_url=url) as store:
+    with place.open() as store:
         tally.moments += 1
         tally.committed += sum(said[:2] == ("did", "create") for said in told)
         for tune_id, (said, what, tune) in last.items():
@@ -210,18 +266,18 @@ def is_whole(store: TuneStore, tune: Tune) -> bool:
     return bool(tune.photos)
 
 
-def inspect_and_purge(home: Path, url: str | None, tally: Tally) -> None:
-    with open_store(home, database_url=url) as store:
+def inspect_and_purge(place: Place, tally: Tally) -> None:
+    with place.open() as store:
         needed, before_id = set(), None
         while page := store.list(MAX_LIMIT, before_id):
             before_id = page[-1].id
             tally.half += sum(not is_whole(store, tune) for tune in page)
             needed |= {name for tune in page for photo in tune.photos for name in (photo.sha256, photo.face.sha256)}
-        orphans = orphan_files(home, needed)
+        orphans = orphan_files(place.home, needed)
         tally.orphans += len(orphans)
         tally.orphan_bytes += sum(path.stat().st_size for path in orphans)
         store.purge(grace=timedelta(0))
-        tally.left_after_purge += sum(path.stat().st_size for path in orphan_files(home, needed))
+        tally.left_after_purge += sum(path.stat().st_size for path in orphan_files(place.home, needed))
 
 
 def orphan_files(home: Path, needed: set[str]) -> list[Path]:

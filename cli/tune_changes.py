@@ -40,8 +40,17 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 
 def _delete(options: argparse.Namespace) -> Iterator[str]:
+    from ..faceid_core.tunes.errors import DamagedValueError
+
     with opened_store(options) as store:
-        tune = tune_named(store, options.tune)
+        try:
+            tune = tune_named(store, options.tune)
+        except DamagedValueError as error:
+            if error.tune_id is None:
+                raise
+            deleted = store.delete(error.tune_id)
+            yield f"tune {error.tune_id}, which was damaged, is deleted: {deleted.blobs} files"
+            return
         if tune.remote_id is not None and options.remote:
             yield _deleted_there(tune)
         deleted = store.delete(tune.id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sqlite3
 import threading
@@ -84,10 +85,21 @@ class Database:
         return self._engine.dialect.name == "sqlite"
 
     def copy_to(self, target: sqlite3.Connection) -> None:
-        """All of a SQLite database at one moment into another file (SQLite's online backup); others go on writing."""
-        with _explained(self._engine.url), contextlib.closing(self._engine.raw_connection()) as connection:
+        """All of a SQLite database at one moment into another file (SQLite's online backup); others go on writing.
+
+        Raises:
+            TuneStorageError: it cannot be read.
+            OSError: the disk of the other file is full.
+        """
+        with contextlib.closing(self._engine.raw_connection()) as connection:
             driver: Any = connection.driver_connection
-            driver.backup(target)
+            try:
+                with _explained(self._engine.url):
+                    driver.backup(target)
+            except TuneStorageError as error:
+                if "full" in str(error.__cause__):  # reading fills no disk
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
+                raise
 
     def problems(self) -> tuple[str, ...]:
         """What SQLite's ``integrity_check`` finds; empty when the file is whole, and for a database server."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -124,6 +126,18 @@ def test_a_lost_database_is_told_and_a_new_one_begins_when_the_user_says_so(face
     assert faceid("tunes", "list").returncode == 0
     faceid("tunes", "create", TOM, "--title", "Tom")
     assert "its files stay in" in faceid("tunes", "delete", "Tom").stdout
+
+
+def test_a_damaged_person_is_named_left_out_and_deleted(faceid, tmp_path):
+    for title in ("Tom", "Tom again"):
+        faceid("tunes", "create", TOM, "--title", title)
+    with contextlib.closing(sqlite3.connect(tmp_path / "home" / "tunes.sqlite3")) as rows, rows:
+        rows.execute("UPDATE faceid_tune_faces SET box = '[1]' WHERE tune_id = 1")
+    assert faceid("tunes", "list").stdout.count("\n") == 1
+    assert "Tune 1: its box (faceid_tune_faces) is damaged" in faceid("tunes", "show", "Tom").stderr
+    assert "box (faceid_tune_faces) is damaged" in faceid("tunes", "check").stdout
+    assert "tune 1, which was damaged, is deleted" in faceid("tunes", "delete", "1").stdout
+    assert "nothing is damaged" in faceid("tunes", "check").stdout
 
 
 def test_everything_is_backed_up_and_restored_into_an_empty_folder(faceid, tmp_path):

@@ -9,6 +9,7 @@ import secrets
 import subprocess
 import sys
 import threading
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -106,6 +107,17 @@ def test_a_damaged_backup_is_refused_or_whole_and_nothing_of_it_stays(store: Tun
                     back.delete(tune.id)
                 Jobs(back).delete(1)
     assert refused >= 55
+
+
+def test_a_file_that_is_not_what_its_name_says_is_refused(store: TuneStore, jobs: Jobs, tmp_path: Path) -> None:
+    """With a checksum of its own that is right: another photo was put there."""
+    fill(store, jobs)
+    changed, photo = io.BytesIO(), f"files/{store.get(1).photos[0].sha256}"
+    with zipfile.ZipFile(backup_of(store, tmp_path)) as whole, zipfile.ZipFile(changed, "w") as archive:
+        for name in whole.namelist():
+            archive.writestr(name, b"of somebody else" if name == photo else whole.read(name))
+    with open_store(tmp_path / "new") as back, pytest.raises(TuneError, match=f"{photo} is damaged"):
+        restore(back, changed, tmp_path / "new")
 
 
 def test_a_photo_that_cannot_be_read_is_told_and_the_rest_is_kept(store: TuneStore, jobs: Jobs, tmp_path: Path) -> None:
