@@ -112,6 +112,18 @@ def test_odd_exif_data_costs_nothing_but_the_orientation(astronaut):
     assert read_photo(bytes(data)).shape == astronaut.shape
 
 
+@pytest.mark.parametrize(
+    "exif",
+    [
+        "4d4d002a00000008 0002 0100 0002 00000002 78000000 0112 0003 00000001 0006 0000 00000000",  # struct.error
+        "4d4d002a00000008 0002 011e 0002 00000002 78000000 0112 0003 00000001 0006 0000 0000ff00",  # TypeError
+    ],
+)
+def test_exif_data_that_pillow_stumbles_over_costs_nothing_but_the_orientation(exif, astronaut):
+    data = encoded(astronaut, "JPEG", exif=b"Exif\0\0" + bytes.fromhex(exif), quality=95)
+    np.testing.assert_array_equal(read_photo(data), read_photo(encoded(astronaut, "JPEG", quality=95)))
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no FIFOs here")
 def test_a_fifo_and_a_device_are_refused_at_once(tmp_path):
     os.mkfifo(tmp_path / "photo.jpg")
