@@ -22,18 +22,20 @@ from faceid_tunes.nodes.adapter import FaceIDApply
 from torch import Tensor
 
 
-def comfy_model(unet: UNet2DConditionModel) -> comfy.model_patcher.ModelPatcher:
-    """A ModelPatcher whose UNet shares the weights of ``unet``."""
-    config = _unet_config(unet)
+def comfy_model(
+    unet: UNet2DConditionModel, dtype: torch.dtype = torch.float32, computed: torch.dtype | None = None
+) -> comfy.model_patcher.ModelPatcher:
+    """A ModelPatcher whose UNet shares the weights of ``unet``; copies where ``dtype`` or ``computed`` differs."""
+    config = unet_config(unet)
     sdxl = config["adm_in_channels"] is not None
     family = comfy.supported_models.SDXL if sdxl else comfy.supported_models.SD15
     model_config = family(dict(config))
     model_config.unet_config |= (
         family.unet_extra_config | {"num_head_channels": 64} if sdxl else family.unet_extra_config
     )
-    model_config.set_inference_dtype(torch.float32, None)
+    model_config.set_inference_dtype(dtype, computed)
     names = comfy.utils.unet_to_diffusers(config)
-    weights = {names[key]: tensor for key, tensor in unet.state_dict().items()}
+    weights = {names[key]: tensor.to(dtype) for key, tensor in unet.state_dict().items()}
     model = model_config.get_model({}, "", device="cpu")
     missing, unexpected = model.diffusion_model.load_state_dict(weights, strict=True, assign=True)
     assert not missing and not unexpected
@@ -41,12 +43,13 @@ def comfy_model(unet: UNet2DConditionModel) -> comfy.model_patcher.ModelPatcher:
     return comfy.model_patcher.ModelPatcher(model.eval(), load_device=cpu, offload_device=cpu)
 
 
-def _unet_config(unet: UNet2DConditionModel) -> dict:
+def unet_config(unet: UNet2DConditionModel) -> dict:
+    """ComfyUI's description of the UNet."""
     channels = unet.config.block_out_channels
     sdxl = unet.config.addition_embed_type == "text_time"
     return {
         "image_size": 32,
-        "in_channels": 4,
+        "in_channels": unet.config.in_channels,
         "out_channels": 4,
         "model_channels": channels[0],
         "num_res_blocks": [2] * len(channels),

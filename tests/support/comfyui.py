@@ -14,7 +14,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,7 +98,7 @@ class ComfyUIServer:
 
     ``base`` is its --base-directory: models, input, output and custom_nodes lie there, nothing is written elsewhere.
     ``environment``: variables that it gets besides those of this process. ``more``: folders below custom_nodes that it
-    loads, too.
+    loads, too. ``options``: of main.py, besides its own.
     """
 
     def __init__(
@@ -107,9 +107,11 @@ class ComfyUIServer:
         base: Path,
         environment: Mapping[str, str] | None = None,
         more: tuple[str, ...] = (),
+        options: Sequence[str] = (),
     ):
         self._more = more
         self._installation = installation
+        self._options = options
         self._environment = environment or {}
         self._log_path = base / "comfyui.log"
         self.base = base
@@ -129,7 +131,7 @@ class ComfyUIServer:
         port = str(urllib.parse.urlsplit(self.url).port)
         command = [self._installation.python, "main.py", "--cpu", "--listen", "127.0.0.1", "--port", port]
         command += ["--base-directory", self.base, "--database-url", "sqlite:///:memory:", "--disable-api-nodes"]
-        command += ["--disable-all-custom-nodes", "--cache-classic"]
+        command += ["--disable-all-custom-nodes", "--cache-classic", *self._options]
         command += ["--whitelist-custom-nodes", FOLDER, *self._more]
         with open(self._log_path, "wb") as log:
             self._process = subprocess.Popen(

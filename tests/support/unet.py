@@ -14,7 +14,7 @@ SD15_REDUCED = (32, 64, 128, 128)
 SDXL_REDUCED = (32, 64, 128)
 
 
-def sd15_unet(channels: tuple[int, ...] = SD15_TRUE, context: int = 768, seed: int = 0) -> UNet2DConditionModel:
+def sd15_unet(channels: tuple[int, ...] = SD15_TRUE, context: int = 768, seed: int = 0, **more) -> UNet2DConditionModel:
     """16 cross-attention layers, 8 heads each."""
     return _random(
         seed,
@@ -22,6 +22,7 @@ def sd15_unet(channels: tuple[int, ...] = SD15_TRUE, context: int = 768, seed: i
         cross_attention_dim=context,
         attention_head_dim=8,  # diffusers' name for the number of heads of SD 1.5
         sample_size=64,
+        **more,
     )
 
 
