@@ -1,9 +1,10 @@
 """The drill: jobs posted by several processes, drawn by several, which are killed with SIGKILL all the time.
 
     python benchmarks/jobs.py [--jobs 1000] [--submitters 4] [--workers 3] [--every 2] [--database URL]
+    python benchmarks/jobs.py --cut 60 --database URL
 
 Prints what was lost, completed twice, started twice, and stuck after two leases. The engine is a stub of 50 ms; one
-worker never comes back.
+worker never comes back. ``--cut``: nobody is killed; the network between workers and database is cut for so long.
 
 Target: lost 0, completed twice 0, started twice <= 3 %, stuck 0.
 """
@@ -21,6 +22,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import sqlalchemy as sa
+from _cut import Network
 from _served import Stub
 from faceid_tunes.faceid_core.jobs.listing import count_by_state
 from faceid_tunes.faceid_core.jobs.queue import Jobs
@@ -88,6 +90,38 @@ def drill(options: argparse.Namespace) -> None:
         report(database, share * options.submitters, kills, time.monotonic() - begun)
 
 
+def cut_drill(options: argparse.Namespace) -> None:
+    url = sa.make_url(options.database)
+    network = Network(url.host or "127.0.0.1", url.port or 5432)
+    share, direct = options.jobs // options.submitters, options.database
+    with opened(options) as store:
+        options.database = url.set(host="127.0.0.1", port=network.port).render_as_string(hide_password=False)
+        workers = [started(options, "--work", f"worker {number}") for number in range(options.workers)]
+        options.database = direct
+        submitters = [started(options, "--submit", str(share)) for _ in range(options.submitters)]
+        begun = time.monotonic()
+        while count_by_state(store.database)["done"] < options.jobs // 10:
+            time.sleep(0.2)
+        network.cut()
+        before = count_by_state(store.database)
+        print(f"cut for {options.cut:.0f} s at {before}", flush=True)
+        time.sleep(options.cut)
+        print(f"mended at {count_by_state(store.database)}", flush=True)
+        network.mend()
+        mended = time.monotonic()
+        while time.monotonic() - mended < 120:
+            time.sleep(0.5)
+            counts = count_by_state(store.database)
+            is_posted = all(each.poll() is not None for each in submitters)
+            if is_posted and not counts["queued"] + counts["running"]:
+                break
+        print(f"all done {time.monotonic() - mended:.0f} s after the network was back")
+        for each in workers:
+            each.kill()
+            each.wait()
+        report(store.database, share * options.submitters, 0, time.monotonic() - begun)
+
+
 def report(database, posted: int, kills: int, seconds: float) -> None:
     from faceid_tunes.faceid_core.jobs.schema import outbox
 
@@ -111,6 +145,7 @@ def main() -> None:
     parser.add_argument("--submitters", type=int, default=4)
     parser.add_argument("--workers", type=int, default=3)
     parser.add_argument("--every", type=float, default=2.0, help="seconds between two kills")
+    parser.add_argument("--cut", type=float, help="seconds; needs --database")
     parser.add_argument("--database", help="a SQLAlchemy URL; default: SQLite")
     parser.add_argument("--home", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--submit", type=int, help=argparse.SUPPRESS)
@@ -123,7 +158,7 @@ def main() -> None:
     else:
         with TemporaryDirectory() as home:
             options.home = Path(home)
-            drill(options)
+            (cut_drill if options.cut else drill)(options)
 
 
 if __name__ == "__main__":
