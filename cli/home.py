@@ -42,8 +42,11 @@ def opened_store(options: argparse.Namespace) -> TuneStore:
 
 
 def photo_bytes(path: Path) -> bytes:
-    """Raises FaceIDError naming the file when it cannot be read."""
+    """Raises FaceIDError naming the file when it cannot be read, or is none that a photo may be."""
+    from ..faceid_core.faces.photo import photo_file
+
     try:
-        return path.read_bytes()
+        path.stat()
     except OSError as error:
         raise FaceIDError(f"{path}: cannot be read ({error.strerror}).") from error
+    return photo_file(path)

@@ -49,12 +49,16 @@ Each message says what was wrong, in which input, and what to do next; it is sho
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
 # They turn the direction in which what follows is read: a message would say another thing than it does.
 _DIRECTIONS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+_ENDLESS = re.compile(r"\S{1001,}")  # longer than a path or an address with a signature
+_SHORT = 100
 
 
 def printable(text: str) -> str:
@@ -67,6 +71,11 @@ def printable(text: str) -> str:
     return "".join(_shown(character) for character in text)
 
 
+def readable(text: str) -> str:
+    """``text`` without the middle of words that nobody reads: a message repeats what was given, of any length."""
+    return _ENDLESS.sub(lambda word: f"{word[0][:_SHORT]}…{word[0][-_SHORT:]}", text)
+
+
 def _shown(character: str) -> str:
     if character in "\n\t":
         return character
@@ -75,10 +84,10 @@ def _shown(character: str) -> str:
 
 
 class FaceIDError(Exception):
-    """Base of every error meant for the user. Its message is ``printable``."""
+    """Base of every error meant for the user. Its message is ``printable`` and ``readable``."""
 
     def __init__(self, *args: object) -> None:
-        super().__init__(*(printable(part) if isinstance(part, str) else part for part in args))
+        super().__init__(*(readable(printable(part)) if isinstance(part, str) else part for part in args))
 
 
 class PhotoError(FaceIDError):

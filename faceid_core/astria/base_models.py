@@ -19,6 +19,7 @@ else:
 
 SHIPPED = Path(__file__).with_name("base_models.toml")
 _MAX_BYTES = 1 << 20
+_MOST_DOTS = 1000  # in a line; a key of 100,000 parts takes the parser half a minute
 _MAX_ID = 2**31 - 1  # of FaceID Remote Prompt
 _MAX_TITLE = 255  # characters, as of a tune
 
@@ -45,7 +46,10 @@ def base_models(table: Path) -> tuple[BaseModel, ...]:
     """
     file = table if os.path.exists(table) else SHIPPED  # Path.exists raises where a folder may not be entered
     try:
-        entries = tomllib.loads(read_small(file, _MAX_BYTES).decode("utf-8-sig")).get("base_models", [])
+        text = read_small(file, _MAX_BYTES).decode("utf-8-sig")
+        if any(line.count(".") > _MOST_DOTS for line in text.splitlines()):
+            raise ValueError(f"a line has more than {_MOST_DOTS} dots")
+        entries = tomllib.loads(text).get("base_models", [])
     except (OSError, ValueError, RecursionError) as error:  # ValueError: no TOML, no UTF-8, a number of 5,000 digits
         raise FaceIDError(
             f"{file} cannot be read: {error}. Correct it, or delete it to use the shipped table."

@@ -194,6 +194,11 @@ def _bytes_of(source: str | PathLike[str] | bytes) -> tuple[str, bytes]:
     if isinstance(source, bytes | bytearray | memoryview):
         return "The photo", bytes(source)
     path = Path(source)
+    return f'"{path}"', photo_file(path)
+
+
+def photo_file(path: Path) -> bytes:
+    """The bytes of a file that may be a photo. Raises PhotoError: it is no file, too large, or cannot be read."""
     try:
         found = path.stat()
         if not stat.S_ISREG(found.st_mode):
@@ -202,9 +207,9 @@ def _bytes_of(source: str | PathLike[str] | bytes) -> tuple[str, bytes]:
             raise PhotoError(
                 f'"{path}" has {found.st_size / 1e9:.1f} GB; a photo has at most {MAX_BYTES / 1e9:.0f} GB.'
             )
-        return f'"{path}"', path.read_bytes()
-    except OSError as error:
-        raise PhotoError(f'"{path}" cannot be read: {error.strerror or error}.') from error
+        return path.read_bytes()
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        raise PhotoError(f'"{path}" cannot be read: {getattr(error, "strerror", None) or error}.') from error
 
 
 def _what_it_is(data: bytes) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Protocol
 
+from ..errors import readable
 from .defaults import FACE_CFG_SCALE
 from .errors import quoted
 from .lookalikes import lookalikes
@@ -65,6 +66,9 @@ class Lint:
     field: str = "text"
     start: int | None = None
     end: int | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "message", readable(self.message))
 
 
 def lint(prompt: Prompt, tunes: Mapping[str, TuneFacts] = MappingProxyType({})) -> tuple[Lint, ...]:

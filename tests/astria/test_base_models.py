@@ -38,6 +38,7 @@ BROKEN = {
     '[[base_models]]\nid = 1\ntitle = "One"\ncheckpoints = ["a.ckpt"]\n[[base_models]]\nid = 2\n': "base model 2 needs",
     '[[base_models]]\nid = true\ntitle = "One"\ncheckpoints = ["a.ckpt"]\n': r"a whole number, 1 to 2147483647\)",
     f'[[base_models]]\nid = {"9" * 30}\ntitle = "One"\ncheckpoints = ["a.ckpt"]\n': "base model 1 needs an id",
+    "a" + ".a" * 100_000 + " = 1": "cannot be read: a line has more than 1000 dots",
     f'[[base_models]]\nid = {"9" * 5000}\ntitle = "One"\ncheckpoints = ["a.ckpt"]\n': "cannot be read: .*4300.* digits",
     '[[base_models]]\nid = 1\ntitle = "\\u001b[31m"\ncheckpoints = ["a.ckpt"]\n': "base model 1 needs an id",
     f"x = {'[' * 20_000}{']' * 20_000}\n": "cannot be read: .*recursion",

@@ -199,6 +199,12 @@ def test_a_key_that_the_server_repeats_is_hidden_in_every_spelling_and_place(
     assert echo.replace("\\", "\\\\") not in shown and echo.lower() not in shown.lower()
 
 
+def test_no_message_repeats_a_word_of_any_length():
+    assert str(FaceIDError("x" * 5000 + " is none")) == f"{'x' * 100}…{'x' * 100} is none"
+    path = "/" + "folder/" * 140
+    assert str(FaceIDError(path)) == path
+
+
 def test_a_short_key_is_hidden_as_it_is_and_sentences_stay_readable():
     assert Secret("abc").redact("abcd, a%62c") == f"{HIDDEN}d, a%62c"
 

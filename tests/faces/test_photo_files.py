@@ -13,6 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from faceid_tunes.cli.home import photo_bytes
 from faceid_tunes.faceid_core.errors import PhotoError
 from faceid_tunes.faceid_core.faces import photo, read_photo
 from PIL import Image
@@ -130,6 +131,18 @@ def test_a_fifo_and_a_device_are_refused_at_once(tmp_path):
     for path in (tmp_path / "photo.jpg", "/dev/zero"):
         with pytest.raises(PhotoError, match="is not a file"):
             read_photo(path)
+
+
+def test_the_command_line_reads_a_photo_by_the_same_rules(tmp_path):
+    os.mkfifo(tmp_path / "pipe.jpg")
+    with (tmp_path / "large.jpg").open("wb") as file:
+        file.truncate(20 * 10**9)
+    for name, said in (("pipe.jpg", "is not a file"), ("large.jpg", "has 20.0 GB")):
+        for read in (read_photo, photo_bytes):
+            with pytest.raises(PhotoError, match=said):
+                read(tmp_path / name)
+    with pytest.raises(PhotoError, match="null byte"):
+        read_photo(tmp_path / "a\0b")
 
 
 def test_a_file_of_20_gb_is_refused_before_it_is_read(tmp_path):
