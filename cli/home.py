@@ -47,6 +47,6 @@ def photo_bytes(path: Path) -> bytes:
 
     try:
         path.stat()
-    except OSError as error:
-        raise FaceIDError(f"{path}: cannot be read ({error.strerror}).") from error
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        raise FaceIDError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error}).") from error
     return photo_file(path)
