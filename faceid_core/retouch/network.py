@@ -9,6 +9,7 @@ from typing import Any
 from ..model_files.model_file import ModelFile
 from .errors import RetouchError
 
+_REASON = 300  # characters
 _INDEX = re.compile(r"(?<![^.])\d+(?![^.])")
 
 
@@ -33,4 +34,5 @@ def build_network(file: ModelFile, build: Callable[[dict[str, Any]], Any], publi
     try:
         return build(tensors)
     except (RuntimeError, LookupError, ValueError, AssertionError, TypeError, AttributeError, ArithmeticError) as error:
-        raise RetouchError(f"{file.name}: its tensors are not those of {published} ({error}).") from error
+        reason = " ".join(str(error).split())[:_REASON]  # PyTorch names every tensor
+        raise RetouchError(f"{file.name}: its tensors are not those of {published} ({reason}).") from error
