@@ -16,7 +16,7 @@ import requests
 from .conftest import Served
 from .test_page import BASE, PHOTO, tune
 
-# What aiohttp warns of here holds halves of surrogate pairs, which cannot be sent to the process that collects warnings.
+# What aiohttp warns of here holds halves of surrogate pairs, which cannot be sent to the process that collects them.
 pytestmark = [
     pytest.mark.filterwarnings(f"ignore::aiohttp.multipart.BadContentDisposition{kind}") for kind in ("Header", "Param")
 ]
