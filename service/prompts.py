@@ -14,7 +14,6 @@ from ..faceid_core.jobs.answers import prompt_object
 from ..faceid_core.jobs.fields import prompt_from_json
 from ..faceid_core.jobs.job import Job
 from ..faceid_core.jobs.listing import JobFilter, job_of, list_jobs
-from ..faceid_core.prompts import Prompt
 from .answers import json_answer
 from .door import is_local, owner, poster
 from .params import body_of, with_pictures
@@ -28,22 +27,24 @@ _OF_PACKS = ("pack_id", "base_pack_id", "order_id")
 async def post_prompt(request: web.Request) -> web.Response:
     """``POST /tunes/:id/prompts``: queued when the answer leaves."""
     params = await body_of(request, PROMPT)
-    return await _taken(request, int(request.match_info["tune_id"]), read_prompt(params))
+    service = service_of(request)
+    prompt = await with_pictures(service.settings, read_prompt(params), is_local=is_local(request))
+    tune_id = int(request.match_info["tune_id"])
+    return _promised(request, await asyncio.to_thread(service.desk.take_prompt, tune_id, prompt, poster(request)))
 
 
 async def duplicate_prompt(request: web.Request) -> web.Response:
     """``POST /prompts/:id/duplicate``: the same again, with what the body changes."""
     service, job = service_of(request), await _mine(request)
     params = await body_of(request, PROMPT)
-    first = await asyncio.to_thread(prompt_from_json, job.fields, service.store.blobs.get)
-    return await _taken(request, job.tune_id, read_prompt(params, replace(first, text=job.text)), job.id)
-
-
-async def _taken(request: web.Request, tune_id: int, prompt: Prompt, orig_prompt_id: int | None = None) -> web.Response:
-    service = service_of(request)
+    drawn = await asyncio.to_thread(prompt_from_json, job.fields, service.store.blobs.get)
+    prompt = read_prompt(params, replace(drawn, text=job.text))
     prompt = await with_pictures(service.settings, prompt, is_local=is_local(request))
-    job = await asyncio.to_thread(service.desk.take_prompt, tune_id, prompt, poster(request), orig_prompt_id)
-    service.wake()
+    return _promised(request, await asyncio.to_thread(service.desk.take_again, job, drawn, prompt, poster(request)))
+
+
+def _promised(request: web.Request, job: Job) -> web.Response:
+    service_of(request).wake()
     return json_answer(_written(request, job), 201)
 
 

@@ -74,7 +74,7 @@ class Desk:
             self._call_back(made, wanted.callback, poster)
         return made, True
 
-    def take_prompt(self, tune_id: int, prompt: Prompt, poster: Poster, orig_prompt_id: int | None = None) -> Job:
+    def take_prompt(self, tune_id: int, prompt: Prompt, poster: Poster) -> Job:
         """Promise a prompt, posted to a base model or to a tune.
 
         Raises:
@@ -88,6 +88,12 @@ class Desk:
         if tune is None and tune_id not in self.base_ids and self.rules.needs_known_base:
             raise TuneNotFoundError(f"There is no tune or base model {tune_id}.")
         base = tune_id if tune is None else self._base_of(tune)
+        return self._promise(prompt, base, tune, poster)
+
+    def _promise(
+        self, prompt: Prompt, base: int, tune: ApiTune | None, poster: Poster, orig_prompt_id: int | None = None
+    ) -> Job:
+        """Post the prompt with its people by number; ``tune`` is the one it is for, if any."""
         text = prompt.text if tune is None or tune.model_type == FACEID else with_person(prompt.text, tune)
         text, people = self._with_ids(text, poster.owner)
         text = filled(text, [tune, *people] if tune else people)
@@ -100,6 +106,23 @@ class Desk:
             text=prompt.text,
             orig_prompt_id=orig_prompt_id,
         )
+
+    def take_again(self, job: Job, drawn: Prompt, prompt: Prompt, poster: Poster) -> Job:
+        """Promise an earlier prompt once more, with what ``prompt`` changes.
+
+        A prompt for a trained tune means its person without a tag (``ohwx woman``), and is posted to the base model
+        now: its tag is taken from what was drawn.
+
+        Args:
+            job: the earlier one.
+            drawn: what was drawn for it, with every tag by number.
+            prompt: what the client asks for now.
+        """
+        self._check_quota(poster.owner)
+        is_implied = drawn.has_face and not parse(job.text).faces and not prompt.has_face
+        people = [api_tunes.tune_of(self.store, tag.tune_id or 0, poster.owner) for tag in drawn.parsed.faces]
+        person = next(filter(None, people), None) if is_implied else None
+        return self._promise(prompt, job.tune_id, person, poster, job.id)
 
     def _check_quota(self, owner: int) -> None:
         most = self.rules.prompts_per_day

@@ -115,6 +115,20 @@ def test_a_tune_that_the_api_would_train_draws_its_person(served: Served) -> Non
     assert served.engine.drawn[1].text == f"<faceid:{made['id']}:1> woman on a beach"
 
 
+def test_a_duplicate_of_a_trained_tunes_prompt_draws_its_person_too(served: Served) -> None:
+    form = {"tune[title]": "me", "tune[name]": "woman"}
+    made = requests.post(f"{served.url}/tunes", data=form, files={"tune[images][]": TINY}).json()
+    first = requests.post(
+        f"{served.url}/tunes/{made['id']}/prompts", json={"prompt": {"text": "ohwx woman at sea"}}
+    ).json()
+    for body in ({}, {"prompt[text]": "sks woman in a car"}):
+        again = requests.post(f"{served.url}/prompts/{first['id']}/duplicate", data=body).json()
+        ended(served, again["id"])
+    assert [prompt.text for prompt in served.engine.drawn] == [
+        f"<faceid:{made['id']}:1> woman {where}" for where in ("at sea", "at sea", "in a car")
+    ]
+
+
 def test_one_title_may_belong_to_several_tunes(served: Served) -> None:
     first, second = tune(served, "stem"), tune(served, "stem")
     assert first["id"] != second["id"] and first["title"] == second["title"] == "stem"
