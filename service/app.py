@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 from aiohttp import web
 
+from ..faceid_core.astria.wire.bodies import BodyLimits
 from .door import admitted, answered, expected
 from .routes import ROUTES, Handler, Route
 from .state import IGNORED, KEY, OPEN, PREFIX, Service, Source
 
-MAX_BODY = 256 * 1024**2  # bytes
 _END = r"{end:(?:\.json)?/?}"
 _REMEMBERED = 50  # requests with parameters of no meaning here, for the status page
 
@@ -23,7 +23,7 @@ def make_app(service: Callable[[], Service], prefix: str = "") -> web.Applicatio
         service: called once, at the first request, in a thread.
         prefix: where a host has mounted the application: "/faceid".
     """
-    app = web.Application(middlewares=[answered, admitted], client_max_size=MAX_BODY)
+    app = web.Application(middlewares=[answered, admitted], client_max_size=BodyLimits.body)
     app[KEY], app[PREFIX], app[IGNORED], app[OPEN] = Source(service), prefix, deque(maxlen=_REMEMBERED), set()
     for route in ROUTES:
         path, handler = route.path + (_END if route.has_ends else ""), _imported_later(route)

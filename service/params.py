@@ -8,7 +8,7 @@ from dataclasses import fields, replace
 
 from aiohttp import web
 
-from ..faceid_core.astria.wire.bodies import read_params
+from ..faceid_core.astria.wire.bodies import BodyLimits, read_params
 from ..faceid_core.astria.wire.brackets import Nested
 from ..faceid_core.astria.wire.prompt_request import read_prompt_fields
 from ..faceid_core.astria.wire.tune_request import TuneRequest
@@ -36,7 +36,8 @@ _PACK_TEXT = "portrait photo"
 async def body_of(request: web.Request, kind: str) -> dict[str, Nested]:
     """The parameters of a tune or prompt. Raises MalformedRequestError, and HTTPRequestTimeout for a slow body."""
     try:
-        params = await asyncio.wait_for(read_params(request), _SECONDS)
+        limits = BodyLimits(body=min(BodyLimits.body, request.client_max_size))  # a host may allow less
+        params = await asyncio.wait_for(read_params(request, limits), _SECONDS)
     except asyncio.TimeoutError:
         raise web.HTTPRequestTimeout(text=f"The body did not arrive within {_SECONDS} seconds.") from None
     inside = params.get(kind)

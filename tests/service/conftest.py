@@ -7,6 +7,7 @@ import logging
 import shutil
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,19 @@ class Served:
         self._thread.join(30)
         self._loop.close()
         self.store.close()
+
+    @contextmanager
+    def also(self, app: web.Application) -> Iterator[str]:
+        """Another application on the same loop; its address."""
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+
+        async def start() -> str:
+            await runner.setup()
+            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            return f"http://127.0.0.1:{runner.addresses[0][1]}"
+
+        yield asyncio.run_coroutine_threadsafe(start(), self._loop).result(30)
+        asyncio.run_coroutine_threadsafe(runner.cleanup(), self._loop).result(30)
 
     async def _start(self) -> None:
         self._sender = asyncio.create_task(send_callbacks(self.service))

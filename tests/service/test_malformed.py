@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
+from aiohttp import web
+from faceid_tunes.service.app import make_app
 
 from .conftest import Served
 from .test_page import BASE, PHOTO, tune
@@ -123,6 +125,16 @@ ODD = [
     b'{"tune":"x"}',
     b'{"prompt":{"text":"a","num_images":' + b"9" * 5000 + b"}}",
 ]
+
+
+def test_a_host_that_allows_less_is_obeyed(served: Served) -> None:
+    parent = web.Application(client_max_size=1000)
+    parent.add_subapp("/faceid", make_app(lambda: served.service, "/faceid"))
+    with served.also(parent) as url:
+        small = requests.post(f"{url}/faceid/tunes/{BASE}/prompts", data={"prompt[text]": "a lake"})
+        large = requests.post(f"{url}/faceid/tunes/{BASE}/prompts", files={"prompt[text]": (None, "a lake " * 200)})
+    assert small.status_code == 201
+    assert large.status_code == 413 and large.json()["error"]
 
 
 @pytest.mark.parametrize("body", ODD, ids=range(len(ODD)))
