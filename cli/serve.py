@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Iterator
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 from ..faceid_core.errors import FaceIDError
@@ -59,22 +59,20 @@ def add_to(subjects: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 
 def _serve(options: argparse.Namespace) -> Iterator[str]:
-    from datetime import timedelta
-
     from ..faceid_core.astria.base_models import SHIPPED, base_models
+    from ..faceid_core.astria.settings import is_this_machine
     from ..faceid_core.jobs.queue import Jobs
     from ..faceid_core.jobs.tokens import list_tokens
-    from ..service.requests import is_loopback
     from ..service.run import serve
     from ..service.state import Service
 
     with _opened(options) as store:
-        if not is_loopback(options.host) and not list_tokens(store.database):
+        if not is_this_machine(options.host) and not list_tokens(store.database):
             raise FaceIDError(
                 f"--host {options.host} is open to other machines, and there is no token: "
                 "make one with `faceid serve token NAME`, or leave --host out."
             )
-        jobs = Jobs(store, lifetime=timedelta(days=options.keep_days) if options.keep_days else None)
+        jobs = Jobs(store, lifetime=_lifetime(options))
         service = Service(store, jobs, face_pack(model_roots(options)), base_models(SHIPPED), _settings(options))
         workers = []
         if not options.no_worker:
@@ -92,12 +90,14 @@ def _serve(options: argparse.Namespace) -> Iterator[str]:
 
 
 def _opened(options: argparse.Namespace) -> TuneStore:
-    from datetime import timedelta
-
     from ..faceid_core.tunes.store import open_store
 
-    lifetime = timedelta(days=options.keep_days) if options.keep_days else None
+    lifetime = _lifetime(options)
     return open_store(options.home, database_url=options.database, blobs_url=options.blobs, lifetime=lifetime)
+
+
+def _lifetime(options: argparse.Namespace) -> timedelta | None:
+    return timedelta(days=options.keep_days) if options.keep_days else None
 
 
 def _settings(options: argparse.Namespace) -> ServiceSettings:

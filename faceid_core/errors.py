@@ -71,6 +71,11 @@ def printable(text: str) -> str:
     return "".join(_shown(character) for character in text)
 
 
+def counted(number: int, noun: str) -> str:
+    """As in "1 face" and "2 faces", for messages."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def readable(text: str) -> str:
     """``text`` without the middle of words that nobody reads: a message repeats what was given, of any length."""
     return _ENDLESS.sub(lambda word: f"{word[0][:_SHORT]}…{word[0][-_SHORT:]}", text)

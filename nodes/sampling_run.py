@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..faceid_core.adapter.attention import IdentityAttention, ReadyIdentity
 from ..faceid_core.adapter.rows import Rows, marker, read_markers
-from ..faceid_core.errors import AdapterError
+from ..faceid_core.errors import AdapterError, counted
 from .cutout import Cutout, cutout
 
 log = logging.getLogger(__name__)
@@ -157,7 +157,7 @@ class SamplingRun:
             for name, count in identity.attention.per_picture.items():
                 if count > pictures:
                     served = f"the first {pictures} of them" if pictures > 1 else "the first of them"
-                    self._tell_once(f"FaceID: {name}: {count} for {_count(pictures, 'picture')}; only {served} count.")
+                    self._tell_once(f"FaceID: {name}: {count} for {counted(pictures, 'picture')}; only {served} count.")
                 elif count < pictures:
                     self._tell_once(
                         f"FaceID: {name}: {count} for {pictures} pictures; they start again from the first."
@@ -243,11 +243,7 @@ def _with_marks(member: dict[str, Any], marks: Any) -> dict[str, Any]:
 
 def _sizes(x: Tensor) -> str:
     cells = f" of {x.shape[-1]}x{x.shape[-2]}" if x.ndim > 2 else ""
-    return _count(len(x), "row") + cells
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+    return counted(len(x), "row") + cells
 
 
 def _is_positive_name(name: str) -> bool:

@@ -7,8 +7,7 @@ import threading
 from collections.abc import Sequence
 from contextlib import suppress
 
-from .callbacks import send_callbacks
-from .housekeeping import keep_tidy
+from .housekeeping import tend
 from .state import Service
 from .worker import Worker
 
@@ -34,10 +33,7 @@ class Background:
             self._loop.call_soon_threadsafe(task.cancel)
         self._thread.join(patience)
 
-    async def _both(self) -> None:
-        await asyncio.gather(send_callbacks(self._service), keep_tidy(self._service))
-
     def _send(self) -> None:
         with suppress(asyncio.CancelledError):
-            self._loop.run_until_complete(self._both())
+            self._loop.run_until_complete(tend(self._service))
         self._loop.close()

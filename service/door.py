@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from ..faceid_core.astria.settings import is_this_machine
 from ..faceid_core.astria.wire.bodies import BodyTooLargeError
 from ..faceid_core.astria.wire.brackets import MalformedRequestError
 from ..faceid_core.errors import FaceIDError
@@ -21,7 +22,7 @@ from ..faceid_core.jobs.rules import LOCAL, Poster
 from ..faceid_core.prompts import PromptError
 from ..faceid_core.tunes.errors import QuotaError, TuneError, TuneNotFoundError, TuneStorageError
 from .answers import field_refusal, later, refusal
-from .requests import BadRequestError, base_url, is_loopback, peer_of
+from .requests import BadRequestError, base_url, peer_of
 from .routes import Handler
 from .state import KEY, OPEN, service_of
 
@@ -106,7 +107,7 @@ def owner(request: web.Request) -> int:
 
 def is_local(request: web.Request) -> bool:
     """Whether the request comes from this machine itself."""
-    return is_loopback(peer_of(request)) and not any(name in request.headers for name in _FORWARDED)
+    return is_this_machine(peer_of(request)) and not any(name in request.headers for name in _FORWARDED)
 
 
 def poster(request: web.Request) -> Poster:
@@ -115,21 +116,19 @@ def poster(request: web.Request) -> Poster:
 
 def _owner(request: web.Request) -> int | str:
     """The owner, or why not."""
-    from ..faceid_core.jobs.tokens import list_tokens, owner_of
+    from ..faceid_core.jobs.tokens import has_tokens, owner_of
 
-    service = service_of(request)
+    database = service_of(request).store.database
     scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
-    tokens = [token for token in list_tokens(service.store.database) if token.revoked_at is None]
-    if tokens:
-        found = owner_of(service.store.database, secret.strip()) if scheme.lower() == "bearer" else None
-        return "The token is missing or unknown: send Authorization: Bearer <token>." if found is None else found
+    if scheme.lower() == "bearer" and (found := owner_of(database, secret.strip())) is not None:
+        return found
+    if has_tokens(database):
+        return "The token is missing or unknown: send Authorization: Bearer <token>."
+    if _is_from_here(request):
+        return LOCAL
     return (
-        LOCAL
-        if _is_from_here(request)
-        else (
-            "Without tokens only this machine itself may ask. Make one with `faceid serve token NAME` and send it as "
-            "Authorization: Bearer <token>."
-        )
+        "Without tokens only this machine itself may ask. Make one with `faceid serve token NAME` and send it as "
+        "Authorization: Bearer <token>."
     )
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 import ipaddress
 from collections.abc import Sequence
 from typing import Any
@@ -13,6 +11,7 @@ import aiohttp
 from yarl import URL
 
 from ..faceid_core.astria.addresses import IPAddress, guarded_connector, is_public
+from ..faceid_core.astria.wire.file import data_url_bytes
 from ..faceid_core.tunes.errors import TuneError
 from .settings import ServiceSettings
 
@@ -54,7 +53,7 @@ async def fetch_pictures(
         async def fetch(number: int, url: str) -> bytes:
             async with gate:
                 try:
-                    return _of_data_url(url) if url.startswith("data:") else await _fetch(session, url)
+                    return data_url_bytes(url) if url.startswith("data:") else await _fetch(session, url)
                 except (aiohttp.ClientError, asyncio.TimeoutError, OSError, ValueError) as error:
                     reason = str(error) or "no answer in time"
                     raise TuneError(f"could not download image {number}: {reason[:200]}.", field) from None
@@ -75,16 +74,6 @@ async def _fetch(session: aiohttp.ClientSession, url: str) -> bytes:
             if len(data) > _LARGEST:
                 raise ValueError(f"more than {_LARGEST} bytes")
         return bytes(data)
-
-
-def _of_data_url(url: str) -> bytes:
-    head, _, payload = url.partition(",")
-    if not head.endswith(";base64"):
-        raise ValueError("the data URL is not base64")
-    try:
-        return base64.b64decode(payload, validate=True)
-    except binascii.Error:
-        raise ValueError("the data URL is not base64") from None
 
 
 def _covers(allowed: str, found: Any, port: int) -> bool:

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from ..faceid_core.errors import FaceIDError
 from ..faceid_core.jobs.outbox import forget_ended
+from .callbacks import send_callbacks
 from .state import Service
 
 _EVERY = 600.0  # seconds
@@ -22,6 +23,11 @@ def tidy(service: Service) -> int:
     while count := service.jobs.purge():
         forgotten += count
     return forgotten + forget_ended(service.store.database, service.clock() - _DELIVERIES_KEPT)
+
+
+async def tend(service: Service) -> None:
+    """Send callbacks and keep tidy, until it is cancelled."""
+    await asyncio.gather(send_callbacks(service), keep_tidy(service))
 
 
 async def keep_tidy(service: Service) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -73,12 +72,3 @@ def peer_of(request: web.Request) -> str:
     """The address at the other end of the connection; empty for a Unix socket."""
     name = request.transport.get_extra_info("peername") if request.transport else None
     return str(name[0]) if isinstance(name, tuple) else ""
-
-
-def is_loopback(address: str) -> bool:
-    try:
-        found = ipaddress.ip_address(address.split("%")[0])
-    except ValueError:
-        return False
-    mapped = getattr(found, "ipv4_mapped", None)
-    return (mapped or found).is_loopback

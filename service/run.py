@@ -10,8 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from aiohttp import web
 
 from .app import make_app
-from .callbacks import send_callbacks
-from .housekeeping import keep_tidy
+from .housekeeping import tend
 from .state import Service
 from .worker import Worker
 
@@ -28,7 +27,7 @@ async def running(service: Service, host: str, port: int, workers: Sequence[Work
     """The service, for a while; gives the port it listens at."""
     runner = web.AppRunner(make_app(lambda: service), access_log=None)
     await runner.setup()
-    tasks = [asyncio.create_task(each(service)) for each in (send_callbacks, keep_tidy)]
+    tending = asyncio.create_task(tend(service))
     try:
         await web.TCPSite(runner, host, port).start()
         for worker in workers:
@@ -37,9 +36,8 @@ async def running(service: Service, host: str, port: int, workers: Sequence[Work
     finally:
         await runner.cleanup()
         await asyncio.gather(*(asyncio.to_thread(worker.stop, DRAIN) for worker in workers))
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        tending.cancel()
+        await asyncio.gather(tending, return_exceptions=True)
 
 
 def work(workers: Sequence[Worker]) -> None:

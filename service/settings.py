@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import timedelta
 
 from ..faceid_core.jobs.rules import Rules
 
@@ -16,7 +15,6 @@ class ServiceSettings:
         public_url: how clients reach the service, when it cannot tell from their requests.
         trusted_proxies: addresses whose ``X-Forwarded-*`` headers are believed.
         rules: what the API leaves open about tunes and prompts.
-        lifetime: how long tunes and pictures are kept; None for ever.
         allowed: address:port or CIDR that may be fetched from although private.
         callback_secret: signs callbacks as Standard Webhooks has it (``whsec_`` and base64); None: not signed.
         closed_ports: of this machine, which no client may have us call: our own, and a ComfyUI's.
@@ -25,7 +23,6 @@ class ServiceSettings:
     public_url: str | None = None
     trusted_proxies: tuple[str, ...] = ()
     rules: Rules = field(default_factory=Rules)
-    lifetime: timedelta | None = None
     allowed: tuple[str, ...] = ()
     closed_ports: tuple[int, ...] = (8188,)
     callback_secret: str | None = field(default=None, repr=False)

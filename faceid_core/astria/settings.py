@@ -151,6 +151,7 @@ def is_this_machine(host: str) -> bool:
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:
-        return ipaddress.ip_address(host).is_loopback
+        found = ipaddress.ip_address(host.partition("%")[0])
+        return (getattr(found, "ipv4_mapped", None) or found).is_loopback
     except ValueError:
         return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from ..errors import counted
 from .extract import FoundFaces
 from .face import Faces
 from .trust import doubts
@@ -18,7 +19,7 @@ def describe_faces(faces: Faces, found: FoundFaces, adapter_packs: Mapping[str, 
     total = sum(len(photo.faces) for photo in found.photos)
     lines = [
         f"{faces.pack} ({faces.space}) on {faces.provider.removesuffix('ExecutionProvider')}",
-        f"{_count(total, 'face')} found in {_count(len(found.photos), 'photo')}, {len(faces.faces)} used",
+        f"{counted(total, 'face')} found in {counted(len(found.photos), 'photo')}, {len(faces.faces)} used",
     ]
     lines += describe_doubts(faces)
     if faces.space not in adapter_packs:
@@ -38,10 +39,6 @@ def describe_doubts(faces: Faces) -> list[str]:
     if outliers := faces.outliers():
         lines.append(f"seems to be someone else: {_images(outliers)}")
     return lines
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _images(indices: Sequence[int]) -> str:

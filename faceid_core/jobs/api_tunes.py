@@ -14,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from ..tunes.fields import normal
-from ..tunes.queries import MAX_LIMIT, alive
+from ..tunes.queries import MAX_LIMIT, alive, before, equals, has_id
 from ..tunes.rows import select_tunes
 from ..tunes.schema import tunes
 from ..tunes.store import TuneStore
@@ -68,14 +68,12 @@ def retitle(store: TuneStore, tune_id: int, title: str) -> None:
 
 def tune_of(store: TuneStore, tune_id: int, owner: int) -> ApiTune | None:
     """The tune, if it is the owner's."""
-    if not 0 < tune_id < 2**63:
-        return None
-    return next(iter(_select(store, _visible(owner).where(tunes.c.id == tune_id))), None)
+    return next(iter(_select(store, _visible(owner).where(has_id(tune_id)))), None)
 
 
 def tune_titled(store: TuneStore, title: str, owner: int) -> ApiTune | None:
     """The newest of the owner's tunes with this title."""
-    query = _visible(owner).where(_title() == normal(title)).order_by(tunes.c.id.desc()).limit(1)
+    query = _visible(owner).where(equals(_title(), title)).order_by(tunes.c.id.desc()).limit(1)
     return next(iter(_select(store, query)), None)
 
 
@@ -89,9 +87,7 @@ def list_tunes(
     filters: Mapping[str, Sequence[str]] | None = None,
 ) -> tuple[ApiTune, ...]:
     """A page, newest id first. ``filters``: accepted values of title, name, model_type or branch."""
-    query = _visible(owner).order_by(tunes.c.id.desc())
-    if before_id is not None:
-        query = query.where(tunes.c.id < max(0, min(before_id, 2**63 - 1)))
+    query = _visible(owner).where(before(tunes.c.id, before_id)).order_by(tunes.c.id.desc())
     columns: dict[str, Any] = {
         "title": _title(),
         "name": tunes.c.name,
@@ -99,7 +95,7 @@ def list_tunes(
         "model_type": _model_type(),
     }
     for name, values in (filters or {}).items():
-        query = query.where(columns[name].in_([normal(value) for value in values]))
+        query = query.where(sa.or_(*(equals(columns[name], value) for value in values)))
     return _select(store, query.limit(max(1, min(limit, MAX_LIMIT))).offset(max(0, offset)))
 
 

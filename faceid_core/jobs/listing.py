@@ -9,12 +9,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from ..tunes.database import Database
-from ..tunes.queries import MAX_LIMIT
+from ..tunes.fields import is_printable
+from ..tunes.queries import MAX_ID, MAX_LIMIT, before
 from .job import QUEUED, STATES, Job
 from .rows import select_jobs
 from .schema import prompts
-
-_MAX_ID = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,8 @@ class JobFilter:
         }
         found = [column == value for column, value in asked.items() if value is not None]
         if self.text is not None:
-            found.append(prompts.c.text.icontains(self.text, autoescape=True))
+            is_possible = is_printable(self.text)  # a database might refuse another as a parameter
+            found.append(prompts.c.text.icontains(self.text, autoescape=True) if is_possible else sa.false())
         if self.tune_id is not None:
             tag = sa.cast(prompts.c.fields, sa.Text).contains(f"<faceid:{self.tune_id}:")  # posting.py writes it so
             found.append(sa.or_(prompts.c.tune_id == self.tune_id, tag))
@@ -51,7 +51,7 @@ class JobFilter:
 
 def job_of(database: Database, job_id: int, owner: int) -> Job | None:
     """The job, if it is the owner's."""
-    if not 0 < job_id <= _MAX_ID:
+    if not 0 < job_id <= MAX_ID:
         return None
     with database.reading() as connection:
         query = sa.select(prompts).where(prompts.c.id == job_id, prompts.c.owner == owner)
@@ -69,9 +69,7 @@ def list_jobs(
 ) -> tuple[Job, ...]:
     """A page; the next one starts ``before_id`` the last id of this one."""
     query = sa.select(prompts).where(prompts.c.owner == owner).order_by(prompts.c.id.desc())
-    if before_id is not None:
-        query = query.where(prompts.c.id < max(0, min(before_id, _MAX_ID)))
-    query = query.where(*(which or JobFilter()).conditions())
+    query = query.where(before(prompts.c.id, before_id), *(which or JobFilter()).conditions())
     with database.reading() as connection:
         return select_jobs(connection, query.limit(max(1, min(limit, MAX_LIMIT))).offset(max(0, offset)))
 

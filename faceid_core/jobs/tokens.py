@@ -55,6 +55,13 @@ def revoke_token(database: Database, name: str) -> None:
             raise TuneError(f"No token named {name!r} is in use. `faceid serve tokens` lists them.")
 
 
+def has_tokens(database: Database) -> bool:
+    """Whether any token is in use."""
+    with database.reading() as connection:
+        query = sa.select(tokens.c.id).where(tokens.c.revoked_at.is_(None)).limit(1)
+        return connection.execute(query).first() is not None
+
+
 def owner_of(database: Database, secret: str) -> int | None:
     """The id of a token in use; None for any other text."""
     query = sa.select(tokens.c.id).where(tokens.c.sha256 == _digest(secret), tokens.c.revoked_at.is_(None))

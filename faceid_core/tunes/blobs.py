@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
 from ..disk import sync_folder
+from .columns import is_sha256
 from .errors import TuneError, TuneStorageError
 
 _INCOMING = "incoming"  # half-written files; a file elsewhere is always complete
 _MARK = "database-"  # and its id: one small file for each database that wrote here
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 _UID = re.compile(r"[0-9a-f]{32}")
 
 
@@ -114,7 +114,7 @@ class Blobs:
         """The sha256 of every blob last written at least ``age`` ago."""
         for path in self._files_older_than(age):
             name = path.rsplit("/", 1)[-1]
-            if _SHA256.fullmatch(name):
+            if is_sha256(name):
                 yield name
 
     def remove_unfinished(self, age: timedelta) -> int:
@@ -187,7 +187,7 @@ class Blobs:
                     yield path
 
     def _path(self, sha256: str) -> str:
-        if not _SHA256.fullmatch(sha256):  # a damaged row must not name a file outside the store
+        if not is_sha256(sha256):  # a damaged row must not name a file outside the store
             raise TuneError(f"{sha256!r} is not the name of a tune's file: the row that names it is damaged.")
         return f"{self._root}/{sha256[:2]}/{sha256}"
 

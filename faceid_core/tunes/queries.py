@@ -14,7 +14,7 @@ from .schema import tunes
 
 MAX_LIMIT = 120  # tunes of one page, as the API has it
 _FILTERS = ("title", "name", "model_type", "branch")
-_MAX_ID = 2**63 - 1
+MAX_ID = 2**63 - 1
 
 
 def alive(now: datetime, *columns: sa.ColumnElement[Any]) -> sa.Select[Any]:
@@ -24,13 +24,22 @@ def alive(now: datetime, *columns: sa.ColumnElement[Any]) -> sa.Select[Any]:
 
 def has_id(tune_id: int) -> sa.ColumnElement[bool]:
     """The id is this; false for a number that is never an id and that a database might refuse as a parameter."""
-    return tunes.c.id == tune_id if 0 < tune_id <= _MAX_ID else sa.false()
+    return tunes.c.id == tune_id if 0 < tune_id <= MAX_ID else sa.false()
+
+
+def before(column: sa.ColumnElement[Any], before_id: int | None) -> sa.ColumnElement[bool]:
+    """The id is smaller, where one is given; whatever number it is."""
+    return sa.true() if before_id is None else column < max(0, min(before_id, MAX_ID))
 
 
 def has_value(name: str, value: str) -> sa.ColumnElement[bool]:
+    return equals(tunes.c[name], value)
+
+
+def equals(column: sa.ColumnElement[Any], value: str) -> sa.ColumnElement[bool]:
     """The column is equal, also for text that no tune can have and that a database might refuse as a parameter."""
     text = normal(value)
-    return tunes.c[name] == text if is_printable(text) else sa.false()
+    return column == text if is_printable(text) else sa.false()
 
 
 def page(
@@ -43,11 +52,9 @@ def page(
     """
     if not 1 <= limit <= MAX_LIMIT:
         raise TuneError(f"limit is {limit}: a page has 1 to {MAX_LIMIT} tunes.", "limit")
-    if not 0 <= offset <= _MAX_ID:
+    if not 0 <= offset <= MAX_ID:
         raise TuneError(f"offset is {offset}: count from 0.", "offset")
-    query = alive(now).order_by(tunes.c.id.desc()).limit(limit).offset(offset)
-    if before_id is not None:
-        query = query.where(tunes.c.id < max(0, min(before_id, _MAX_ID)))
+    query = alive(now).where(before(tunes.c.id, before_id)).order_by(tunes.c.id.desc()).limit(limit).offset(offset)
     for name, value in (filters or {}).items():
         if name not in _FILTERS:
             raise TuneError(f"Tunes cannot be filtered by {name!r}, only by {', '.join(_FILTERS)}.", name)

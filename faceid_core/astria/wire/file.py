@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 from dataclasses import dataclass, field
 
 _KINDS = (
@@ -18,6 +20,17 @@ class File:
     data: bytes = field(repr=False)
     filename: str
     media_type: str = "application/octet-stream"
+
+
+def data_url_bytes(url: str) -> bytes:
+    """What a ``data:`` URL holds. Raises ValueError when it is not base64."""
+    head, _, payload = url.partition(",")
+    if not head.endswith(";base64"):
+        raise ValueError("the data URL is not base64")
+    try:
+        return base64.b64decode(payload, validate=True)
+    except binascii.Error:
+        raise ValueError("the data URL is not base64") from None
 
 
 def picture_file(data: bytes, stem: str) -> File:

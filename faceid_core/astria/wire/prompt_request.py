@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Mapping
 from dataclasses import fields
 from functools import partial
@@ -12,7 +10,7 @@ from typing import Any
 from ...prompts import Prompt
 from ...prompts.errors import PromptError, error_in
 from .brackets import Nested, Pairs
-from .file import File, picture_file
+from .file import File, data_url_bytes, picture_file
 from .scalars import is_unset, read_as
 
 NUM_IMAGES_WHEN_OMITTED = 8
@@ -83,12 +81,9 @@ def _image_param(within: str, name: str, value: str | bytes | None) -> Pairs:
 
 
 def _data_url_bytes(name: str, url: str) -> bytes:
-    head, _, payload = url.partition(",")
     try:
-        if not head.endswith(";base64"):
-            raise ValueError
-        return base64.b64decode(payload, validate=True)
-    except (ValueError, binascii.Error):
+        return data_url_bytes(url)
+    except ValueError:
         raise error_in(
             name, "is a data URL that is not base64", "Give data:image/png;base64,... or the bytes."
         ) from None
