@@ -61,16 +61,19 @@ def within_schema(*names: str) -> Callable[[Execute], Execute]:
     """Decorates ``execute``: combos and numbers are those of the schema, also where another node gives them.
 
     Args:
-        names: combos whose text ``execute`` looks up itself, with a sentence that says more.
+        names: combos whose text ``execute`` looks up itself, with a sentence that says more; all that are ``listed``.
     """
 
     def decorate(execute: Execute) -> Execute:
         signature = inspect.signature(execute)
+        known: list[Any] = []  # the inputs, asked for once: a schema lists folders and tunes, which no check looks at
 
         def check(cls: type[io.ComfyNode], *args: Any, **inputs: Any) -> None:
             values = signature.bind_partial(cls, *args, **inputs).arguments
             more = next((one.name for one in signature.parameters.values() if one.kind is one.VAR_KEYWORD), "")
-            _check(cls, values | values.get(more, {}), names)
+            if not known:
+                known.extend(cls.define_schema().inputs)
+            _check(known, values | values.get(more, {}), names)
 
         if inspect.iscoroutinefunction(execute):
 
@@ -91,8 +94,8 @@ def within_schema(*names: str) -> Callable[[Execute], Execute]:
     return decorate
 
 
-def _check(node: type[io.ComfyNode], values: Mapping[str, Any], names: tuple[str, ...]) -> None:
-    for wanted in node.define_schema().inputs:
+def _check(inputs: Iterable[Any], values: Mapping[str, Any], names: tuple[str, ...]) -> None:
+    for wanted in inputs:
         value = values.get(wanted.id)
         if value is None:
             continue

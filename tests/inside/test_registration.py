@@ -212,7 +212,28 @@ def test_what_is_linked_is_held_to_the_bounds_of_a_widget(inputs, message):
         FaceIDRegions.PREPARE_CLASS_CLONE(None).execute(**given)
 
 
+def test_a_schema_that_lists_the_disk_is_asked_for_once_however_often_the_node_runs():
+    asked = []
+
+    class Node:
+        @classmethod
+        def define_schema(cls):
+            asked.append(cls)
+            return FaceIDExtractFace.define_schema()
+
+        @classmethod
+        @checks.within_schema("face_pack")
+        def execute(cls, face_pack, detector_threshold):
+            return face_pack
+
+    clone = type("Clone", (Node,), {})  # as ComfyUI makes one for each run
+    assert [node.execute("auto", 0.5) for node in (Node, clone, Node)] == ["auto"] * 3
+    assert len(asked) == 1
+    with pytest.raises(FaceIDError, match="detector_threshold"):
+        clone.execute("auto", "none")
+
+
 def test_a_number_that_is_none_is_refused_and_one_beyond_a_slider_is_not():
-    checks._check(FaceIDExtractFace, {"detector_threshold": 7.5}, ())
+    checks._check(FaceIDExtractFace.define_schema().inputs, {"detector_threshold": 7.5}, ())
     with pytest.raises(FaceIDError, match="detector_threshold: nan is not a number"):
-        checks._check(FaceIDExtractFace, {"detector_threshold": float("nan")}, ())
+        checks._check(FaceIDExtractFace.define_schema().inputs, {"detector_threshold": float("nan")}, ())
