@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import os
 import random
 import resource
 import subprocess
@@ -75,6 +76,7 @@ def work(area: Area, files: int) -> int:
         place.outside.mkdir()
         place.inside.mkdir()
         (place.outside / "secret").write_text(SECRET)
+        os.chdir(place.inside)  # a trick may be a file's name
         kinds: list[tuple[str, Tricks]] = [("trick", area.tricks(place))]
         if area.mutated is not None:
             mutated = area.mutated(place, random.Random(area.name))
