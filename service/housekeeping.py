@@ -18,11 +18,22 @@ log = logging.getLogger("faceid.service")
 
 
 def tidy(service: Service) -> int:
-    """Once; returns how much was forgotten. Raises FaceIDError when the database or the files are away."""
-    forgotten = service.store.purge().tunes
-    while count := service.jobs.purge():
-        forgotten += count
-    return forgotten + forget_ended(service.store.database, service.clock() - _DELIVERIES_KEPT)
+    """Once; returns how much was forgotten.
+
+    What fails, away or damaged, is told in the log and keeps nothing else from being forgotten.
+    """
+    before = service.clock() - _DELIVERIES_KEPT
+    forgotten = 0
+    for forget in (
+        lambda: service.store.purge().tunes,
+        service.jobs.purge,
+        lambda: forget_ended(service.store.database, before),
+    ):
+        try:
+            forgotten += forget()
+        except FaceIDError as error:
+            log.warning("%s", error)
+    return forgotten
 
 
 async def tend(service: Service) -> None:
@@ -33,8 +44,5 @@ async def tend(service: Service) -> None:
 async def keep_tidy(service: Service) -> None:
     """Until it is cancelled; at once, and then every ten minutes."""
     while True:
-        try:
-            await asyncio.to_thread(tidy, service)
-        except FaceIDError as error:  # the database is away: it may come back
-            log.warning("%s", error)
+        await asyncio.to_thread(tidy, service)
         await asyncio.sleep(_EVERY)

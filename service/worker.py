@@ -74,11 +74,17 @@ class Worker:
             except FaceIDError as error:  # the database is away: it may come back
                 log.warning("%s", error)
                 claim = None
+            except Exception:
+                log.exception("The queue cannot be read. It is looked at again.")
+                claim = None
             if claim is None:
                 self._awake.wait(_IDLE)
                 self._awake.clear()
                 continue
-            self._draw(claim)
+            try:
+                self._draw(claim)
+            except Exception:  # its lease ends, and another worker finds it; this one goes on with the next
+                log.exception("prompt %d cannot be ended", claim.job.id)
 
     def _draw(self, claim: Claim) -> None:
         watch = _Watch(self._jobs, claim, self._lease, self._longest, self._giving_up)

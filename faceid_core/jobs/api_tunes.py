@@ -5,6 +5,7 @@ The store's own title is unique among everybody; two owners, or one, may post th
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,6 +14,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from ..tunes.errors import DamagedValueError
 from ..tunes.fields import normal
 from ..tunes.queries import MAX_LIMIT, alive, before, equals, has_id
 from ..tunes.rows import select_tunes
@@ -21,6 +23,8 @@ from ..tunes.store import TuneStore
 from ..tunes.tune import Tune
 from .rules import LOCAL
 from .schema import api_tunes
+
+_log = logging.getLogger(__name__)
 
 _CUT = 240  # characters of a title that gets a number behind it
 
@@ -86,7 +90,10 @@ def list_tunes(
     offset: int = 0,
     filters: Mapping[str, Sequence[str]] | None = None,
 ) -> tuple[ApiTune, ...]:
-    """A page, newest id first. ``filters``: accepted values of title, name, model_type or branch."""
+    """A page, newest id first. ``filters``: accepted values of title, name, model_type or branch.
+
+    Damaged tunes are left out, and the log says so.
+    """
     query = _visible(owner).where(before(tunes.c.id, before_id)).order_by(tunes.c.id.desc())
     columns: dict[str, Any] = {
         "title": _title(),
@@ -96,7 +103,11 @@ def list_tunes(
     }
     for name, values in (filters or {}).items():
         query = query.where(sa.or_(*(equals(columns[name], value) for value in values)))
-    return _select(store, query.limit(max(1, min(limit, MAX_LIMIT))).offset(max(0, offset)))
+    damaged: list[DamagedValueError] = []
+    found = _select(store, query.limit(max(1, min(limit, MAX_LIMIT))).offset(max(0, offset)), damaged)
+    for error in damaged:
+        _log.warning("%s", error)
+    return found
 
 
 def _titles(wanted: str) -> Iterator[str]:
@@ -128,13 +139,32 @@ def _visible(owner: int) -> sa.Select[Any]:
     return alive(datetime.now(timezone.utc)).select_from(joined).where(whose == owner)
 
 
-def _select(store: TuneStore, query: sa.Select[Any]) -> tuple[ApiTune, ...]:
+def _select(
+    store: TuneStore, query: sa.Select[Any], damaged: list[DamagedValueError] | None = None
+) -> tuple[ApiTune, ...]:
+    """Raises DamagedValueError; with ``damaged`` it goes there, and the other tunes are returned."""
     with store.database.reading() as connection:
-        found = select_tunes(connection, query)
-        ids = [tune.id for tune in found]
-        rows = connection.execute(sa.select(api_tunes).where(api_tunes.c.tune_id.in_(ids))).all() if ids else []
+        found = select_tunes(connection, query, damaged)
+        try:
+            return _known(connection, found)
+        except DamagedValueError:
+            if damaged is None:
+                raise
+        readable: list[ApiTune] = []
+        for tune in found:
+            try:
+                readable += _known(connection, [tune])
+            except DamagedValueError as error:
+                damaged.append(error)
+    return tuple(readable)
+
+
+def _known(connection: sa.Connection, of: Sequence[Tune]) -> tuple[ApiTune, ...]:
+    """With what the API knows of them."""
+    ids = [tune.id for tune in of]
+    rows = connection.execute(sa.select(api_tunes).where(api_tunes.c.tune_id.in_(ids))).all() if ids else []
     by_id = {row.tune_id: row for row in rows}
-    return tuple(_api_tune(tune, by_id.get(tune.id)) for tune in found)
+    return tuple(_api_tune(tune, by_id.get(tune.id)) for tune in of)
 
 
 def _api_tune(tune: Tune, row: Any) -> ApiTune:

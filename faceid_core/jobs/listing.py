@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -9,11 +10,14 @@ from typing import Any
 import sqlalchemy as sa
 
 from ..tunes.database import Database
+from ..tunes.errors import DamagedValueError
 from ..tunes.fields import is_printable
 from ..tunes.queries import MAX_ID, MAX_LIMIT, before
 from .job import QUEUED, STATES, Job
 from .rows import select_jobs
 from .schema import prompts
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -67,11 +71,15 @@ def list_jobs(
     offset: int = 0,
     which: JobFilter | None = None,
 ) -> tuple[Job, ...]:
-    """A page; the next one starts ``before_id`` the last id of this one."""
+    """A page; the next one starts ``before_id`` the last id of this one. Damaged jobs are left out, and logged."""
+    damaged: list[DamagedValueError] = []
     query = sa.select(prompts).where(prompts.c.owner == owner).order_by(prompts.c.id.desc())
     query = query.where(before(prompts.c.id, before_id), *(which or JobFilter()).conditions())
     with database.reading() as connection:
-        return select_jobs(connection, query.limit(max(1, min(limit, MAX_LIMIT))).offset(max(0, offset)))
+        found = select_jobs(connection, query.limit(max(1, min(limit, MAX_LIMIT))).offset(max(0, offset)), damaged)
+    for error in damaged:
+        _log.warning("%s", error)
+    return found
 
 
 def count_since(database: Database, owner: int, since: datetime) -> int:
@@ -83,7 +91,8 @@ def count_since(database: Database, owner: int, since: datetime) -> int:
 
 def count_by_state(database: Database) -> dict[str, int]:
     """How many jobs are in each state: what a scaler of workers looks at."""
-    query = sa.select(prompts.c.state, sa.func.count()).group_by(prompts.c.state)
+    state = sa.type_coerce(prompts.c.state, sa.String)  # a damaged one is in none of the states
+    query = sa.select(state, sa.func.count()).group_by(state)
     with database.reading() as connection:
         counted = {state: count for state, count in connection.execute(query).all()}
     return {state: counted.get(state, 0) for state in STATES}

@@ -7,6 +7,7 @@ transaction with the pictures and the callback: so a job that two workers draw e
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
@@ -16,7 +17,9 @@ import sqlalchemy as sa
 
 from ..astria.wire.callbacks import callback_json
 from ..prompts import Prompt
+from ..tunes.columns import is_sha256
 from ..tunes.database import Database
+from ..tunes.errors import DamagedValueError
 from ..tunes.schema import other_files
 from ..tunes.store import TuneStore
 from .answers import prompt_object
@@ -24,6 +27,8 @@ from .fields import prompt_to_json
 from .job import DONE, FAILED, QUEUED, RUNNING, Claim, FinishedPicture, Job, StoredPicture
 from .rows import select_jobs
 from .schema import outbox, pictures, prompts
+
+_log = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=60)  # without a sign of life; a worker renews it every few seconds
 STARVING = timedelta(seconds=30)  # a job that has waited so long goes before every other
@@ -94,49 +99,50 @@ class Jobs:
         """Forget the job and its pictures. A worker that draws it finds its fence worthless and stops."""
         with self._database.writing() as connection:
             mine = other_files.c.owner == _needs(job_id)
-            names = connection.execute(sa.select(other_files.c.sha256).where(mine)).scalars().all()
+            named = sa.select(sa.type_coerce(other_files.c.sha256, sa.String)).where(
+                mine
+            )  # a damaged one names no file
+            names = list(filter(is_sha256, connection.execute(named).scalars()))
             connection.execute(prompts.delete().where(prompts.c.id == job_id))
             connection.execute(other_files.delete().where(mine))
         self._store.files.remove_unneeded(names)
 
     def purge(self) -> int:
         """Forget the jobs whose time is over; returns how many."""
-        with self._database.reading() as connection:
-            over = prompts.c.expires_at <= self._now()
-            ids = connection.execute(sa.select(prompts.c.id).where(over).limit(_PURGED_AT_ONCE)).scalars().all()
-        for job_id in ids:
-            self.delete(job_id)
-        return len(ids)
+        over = sa.select(prompts.c.id).where(prompts.c.expires_at <= self._now()).limit(_PURGED_AT_ONCE)
+        forgotten = 0
+        while True:
+            with self._database.reading() as connection:
+                ids = connection.execute(over).scalars().all()
+            for job_id in ids:
+                self.delete(job_id)
+            forgotten += len(ids)
+            if not ids:
+                return forgotten
 
     # -- for who draws --------------------------------------------------------------------------------------------
 
     def claim(self, worker: str, loaded: int | None = None, lease: timedelta = LEASE) -> Claim | None:
-        """The next job, if there is one: starving ones, then those of the base model ``loaded``, priority, age."""
+        """The next job, if there is one: starving ones, then those of the base model ``loaded``, priority, age.
+
+        One whose row is damaged ends with that as its reason: it does not keep the others waiting.
+        """
         while True:
             now = self._now()
             with self._database.writing() as connection:
-                row = connection.execute(_next(now, loaded)).first()
-                if row is None:
+                job_id = connection.execute(_next(now, loaded)).scalar()
+                if job_id is None:
                     return None
-                if row.attempt >= MAX_ATTEMPTS:
-                    self._end(connection, row.id, FAILED, now, error=_died(row.attempt))
+                try:
+                    claim = self._claimed(connection, job_id, worker, now, lease)
+                except DamagedValueError as error:
+                    _log.warning("prompt %d is not drawn: %s", job_id, error)
+                    numbers = {"attempt": 0, "fence": 0}
+                    connection.execute(prompts.update().where(prompts.c.id == job_id).values(numbers))
+                    self._end(connection, job_id, FAILED, now, error=str(error))
                     continue
-                fence = row.fence + 1
-                connection.execute(
-                    prompts.update()
-                    .where(prompts.c.id == row.id)
-                    .values(
-                        state=RUNNING,
-                        attempt=row.attempt + 1,
-                        fence=fence,
-                        leased_by=worker,
-                        lease_until=now + lease,
-                        started_at=now,
-                        updated_at=now,
-                    )
-                )
-                job = select_jobs(connection, sa.select(prompts).where(prompts.c.id == row.id))[0]
-            return Claim(job, fence, worker)
+            if claim is not None:
+                return claim
 
     def renew(self, claim: Claim, lease: timedelta = LEASE) -> bool:
         """Say that the worker lives. False: the job is another's now, or deleted, and the work is to be dropped."""
@@ -191,6 +197,27 @@ class Jobs:
 
     # -- inside ---------------------------------------------------------------------------------------------------
 
+    def _claimed(
+        self, connection: sa.Connection, job_id: int, worker: str, now: datetime, lease: timedelta
+    ) -> Claim | None:
+        """None: too many workers have died of it, and it has ended. Raises DamagedValueError."""
+        this = prompts.c.id == job_id
+        row = connection.execute(sa.select(prompts.c.attempt, prompts.c.fence).where(this)).one()
+        if row.attempt >= MAX_ATTEMPTS:
+            self._end(connection, job_id, FAILED, now, error=_died(row.attempt))
+            return None
+        values = {
+            "state": RUNNING,
+            "attempt": row.attempt + 1,
+            "fence": row.fence + 1,
+            "leased_by": worker,
+            "lease_until": now + lease,
+            "started_at": now,
+            "updated_at": now,
+        }
+        connection.execute(prompts.update().where(this).values(values))
+        return Claim(select_jobs(connection, sa.select(prompts).where(this))[0], row.fence + 1, worker)
+
     def _put(self, data: bytes, kept: dict[str, bytes]) -> str:
         name = self._store.blobs.put(data)
         kept[name] = data
@@ -213,7 +240,7 @@ class Jobs:
         error: str | None = None,
         notes: Sequence[str] = (),
     ) -> None:
-        """The row's last change, and the callback it owes."""
+        """The row's last change, and the callback it owes; none where the row does not say which."""
         values = {
             "state": state,
             "user_error": error,
@@ -225,7 +252,11 @@ class Jobs:
             "expires_at": None if self._lifetime is None else now + self._lifetime,
         }
         connection.execute(prompts.update().where(prompts.c.id == job_id).values(values))
-        job = select_jobs(connection, sa.select(prompts).where(prompts.c.id == job_id))[0]
+        try:
+            job = select_jobs(connection, sa.select(prompts).where(prompts.c.id == job_id))[0]
+        except DamagedValueError as error:
+            _log.warning("prompt %d has ended, and nobody is called back: %s", job_id, error)
+            return
         if url := job.fields.get("callback"):
             body = callback_json(prompt_object(job, job.base_url))
             connection.execute(outbox.insert().values(callback_row(url, body, is_local=job.owner == 0, now=now)))
@@ -266,7 +297,7 @@ def _next(now: datetime, loaded: int | None) -> sa.Select[Any]:
     free = sa.or_(prompts.c.state == QUEUED, sa.and_(prompts.c.state == RUNNING, ended))
     starves = prompts.c.created_at <= now - STARVING
     return (
-        sa.select(prompts.c.id, prompts.c.attempt, prompts.c.fence)
+        sa.select(prompts.c.id)
         .where(free)
         .order_by(
             sa.case((starves, 0), else_=1),

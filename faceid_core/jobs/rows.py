@@ -7,6 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from ..tunes.errors import DamagedValueError
 from .job import Job, StoredPicture
 from .schema import pictures, prompts
 
@@ -19,8 +20,31 @@ _PICTURES = (
 )
 
 
-def select_jobs(connection: sa.Connection, query: sa.Select[Any]) -> tuple[Job, ...]:
-    """The jobs of a query over the table of prompts, with their pictures, in the query's order."""
+def select_jobs(
+    connection: sa.Connection, query: sa.Select[Any], damaged: list[DamagedValueError] | None = None
+) -> tuple[Job, ...]:
+    """The jobs of a query over the table of prompts, with their pictures, in the query's order.
+
+    Raises:
+        DamagedValueError: of the first job that cannot be read; with ``damaged`` it goes there, and the others are
+            returned.
+    """
+    if damaged is None:
+        return _select(connection, query)
+    try:
+        return _select(connection, query)
+    except DamagedValueError:
+        ids = connection.execute(query.with_only_columns(prompts.c.id)).scalars().all()
+    found: list[Job] = []
+    for job_id in ids:
+        try:
+            found += _select(connection, sa.select(prompts).where(prompts.c.id == job_id))
+        except DamagedValueError as error:
+            damaged.append(error)
+    return tuple(found)
+
+
+def _select(connection: sa.Connection, query: sa.Select[Any]) -> tuple[Job, ...]:
     rows = connection.execute(query).all()
     if not rows:
         return ()

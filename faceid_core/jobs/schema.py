@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from ..tunes.columns import check_columns, is_object, is_sha256, is_texts
+from ..tunes.columns import check_columns, is_count, is_object, is_sha256, is_texts
 from ..tunes.schema import Id, UtcDateTime, metadata, text_column, tunes
 
 prompts = sa.Table(
@@ -90,8 +90,8 @@ api_tunes = sa.Table(
     sa.Index("ix_faceid_api_tunes_owner", "owner", "tune_id"),
 )
 
-check_columns(prompts, {"fields": is_object, "notes": is_texts})
+check_columns(prompts, {"fields": is_object, "notes": is_texts, "attempt": is_count, "fence": is_count})
 check_columns(pictures, {"sha256": is_sha256})
-check_columns(outbox, {"body": is_object})
+check_columns(outbox, {"body": is_object, "tries": is_count})
 check_columns(tokens, {"sha256": is_sha256})
 check_columns(api_tunes, {"characteristics": is_object})

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -42,6 +43,11 @@ def is_texts(value: object) -> bool:
 
 def is_object(value: object) -> bool:
     return isinstance(value, dict)
+
+
+def is_count(value: object) -> bool:
+    """One more is a count, too."""
+    return isinstance(value, int) and 0 <= value < 2**31
 
 
 def is_size(value: object) -> bool:
@@ -84,7 +90,7 @@ class _Checked(sa.types.TypeDecorator[Any]):
             try:
                 if is_right(raw):
                     value = convert(raw) if convert else raw
-                    if rule is None or rule(value):
+                    if (rule is None or rule(value)) and not _is_beyond_time(value):
                         return value
             except (ValueError, TypeError, ArithmeticError, LookupError, RecursionError, AttributeError):
                 pass
@@ -105,6 +111,11 @@ def _is_right(kind: sa.types.TypeEngine[Any]) -> Rule:
         longest = kind.length or _LONG
         return lambda raw: isinstance(raw, str) and len(raw) <= longest and not has_halves(raw)
     return lambda raw: not isinstance(raw, str | bytes) or len(raw) <= _LONG
+
+
+def _is_beyond_time(value: object) -> bool:
+    """A moment that no waiting time may be added to or taken from."""
+    return isinstance(value, datetime) and not 1900 <= value.year < 9000
 
 
 def _is_number(value: object) -> bool:

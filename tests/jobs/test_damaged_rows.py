@@ -18,6 +18,7 @@ from faceid_tunes.faceid_core.jobs.job import FinishedPicture
 from faceid_tunes.faceid_core.jobs.listing import count_by_state, list_jobs, oldest_wait
 from faceid_tunes.faceid_core.jobs.outbox import due
 from faceid_tunes.faceid_core.jobs.queue import Jobs
+from faceid_tunes.faceid_core.jobs.schema import prompts as prompts_table
 from faceid_tunes.faceid_core.prompts import Prompt
 from faceid_tunes.faceid_core.tunes.check import check_store
 from faceid_tunes.faceid_core.tunes.errors import DamagedValueError
@@ -181,3 +182,64 @@ def test_a_damaged_tune_can_be_deleted(tmp_path: Path) -> None:
             rows.execute("UPDATE faceid_tune_photos SET sha256 = x'ff' WHERE position = 0")
         assert store.delete(1).tunes == 1
         assert store.list() == ()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("column", [column.name for column in prompts_table.columns if column.name != "id"])
+def test_a_job_whose_row_is_damaged_keeps_no_other_job_waiting(tmp_path: Path, column: str) -> None:
+    with open_store(tmp_path) as store:
+        jobs = Jobs(store)
+        for what, value in VALUES.items():
+            first = jobs.post(Prompt("a man", callback="http://client.example/done"), tune_id=1, base_url="http://x")
+            second = jobs.post(Prompt("a woman"), tune_id=1, base_url="http://x")
+            with contextlib.closing(sqlite3.connect(tmp_path / "tunes.sqlite3", isolation_level=None)) as rows:
+                with contextlib.suppress(sqlite3.IntegrityError):
+                    rows.execute(f'UPDATE faceid_prompts SET "{column}" = ? WHERE id = ?', (value, first.id))
+            claims = [claim for _ in range(3) if (claim := jobs.claim("worker")) is not None]
+            assert second.id in [claim.job.id for claim in claims], what
+            assert all(jobs.finish(claim, [FinishedPicture(b"drawn", "image/png")]) for claim in claims), what
+            assert jobs.claim("worker") is None, what
+            list_jobs(store.database, 0)
+            count_by_state(store.database)
+            jobs.delete(first.id)
+            jobs.delete(second.id)
+
+
+def test_a_job_that_cannot_be_read_ends_with_the_column_as_its_reason(tmp_path: Path, caplog) -> None:
+    with open_store(tmp_path) as store:
+        jobs = Jobs(store)
+        job = jobs.post(Prompt("a man"), tune_id=1, base_url="http://x")
+        with contextlib.closing(sqlite3.connect(tmp_path / "tunes.sqlite3", isolation_level=None)) as rows:
+            rows.execute("UPDATE faceid_prompts SET attempt = 'twice'")
+            assert jobs.claim("worker") is None
+            (state, reason) = rows.execute("SELECT state, user_error FROM faceid_prompts").fetchone()
+        assert state == "failed" and "attempt of the table faceid_prompts is damaged" in reason
+        assert f"prompt {job.id} is not drawn" in caplog.text
+        assert list_jobs(store.database, 0)[0].state == "failed", "what was damaged is written anew"
+
+
+def test_a_damaged_row_is_left_out_of_the_lists_and_the_log_says_so(tmp_path: Path, caplog) -> None:
+    with open_store(tmp_path) as store:
+        jobs = Jobs(store)
+        made_tune(store, "alice")
+        made_tune(store, "bob")
+        for text in ("a man", "a woman"):
+            jobs.post(Prompt(text), tune_id=1, base_url="http://x")
+        with contextlib.closing(sqlite3.connect(tmp_path / "tunes.sqlite3", isolation_level=None)) as rows:
+            rows.execute("UPDATE faceid_prompts SET fields = '[1]' WHERE id = 1")
+            rows.execute("UPDATE faceid_tunes SET ckpt_urls = '[1]' WHERE id = 1")
+        assert [job.text for job in list_jobs(store.database, 0)] == ["a woman"]
+        assert [found.title for found in list_tunes(store, 0)] == ["bob"]
+        assert "fields of the table faceid_prompts is damaged" in caplog.text and "ckpt_urls" in caplog.text
+
+
+def test_a_damaged_file_name_of_a_job_does_not_keep_ended_jobs(tmp_path: Path) -> None:
+    with open_store(tmp_path) as store:
+        jobs = Jobs(store, lifetime=timedelta(seconds=-1))
+        for _ in range(2):
+            jobs.post(Prompt("a man", input_image=b"uploaded"), tune_id=1, base_url="http://x")
+            claim = jobs.claim("worker")
+            assert claim is not None and jobs.finish(claim, [FinishedPicture(b"drawn", "image/png")])
+        with contextlib.closing(sqlite3.connect(tmp_path / "tunes.sqlite3", isolation_level=None)) as rows:
+            rows.execute("UPDATE faceid_other_files SET sha256 = x'ff' WHERE rowid = 1")
+        assert jobs.purge() == 2 and list_jobs(store.database, 0) == ()

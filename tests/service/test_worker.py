@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from contextlib import closing
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from faceid_tunes.faceid_core.engines.comfyui.client import UnreachableError
@@ -15,8 +18,9 @@ from faceid_tunes.faceid_core.jobs.job import Job
 from faceid_tunes.faceid_core.jobs.listing import job_of
 from faceid_tunes.faceid_core.jobs.queue import Jobs
 from faceid_tunes.faceid_core.prompts import Prompt
-from faceid_tunes.faceid_core.tunes.errors import TuneStorageError
+from faceid_tunes.faceid_core.tunes.errors import TuneError, TuneStorageError
 from faceid_tunes.faceid_core.tunes.store import TuneStore, open_store
+from faceid_tunes.service.housekeeping import tidy
 from faceid_tunes.service.worker import Worker
 from support.drawing import TestPictures
 
@@ -119,3 +123,33 @@ def test_a_worker_that_stops_gives_its_job_back(store: TuneStore) -> None:
     assert begun.wait(30)
     worker.stop(patience=0.1)
     assert job_of(store.database, job.id, 0).state == "queued"
+
+
+def test_a_fault_of_the_queue_or_of_a_jobs_end_does_not_end_the_worker(store: TuneStore, monkeypatch, caplog) -> None:
+    jobs = Jobs(store)
+    claim, left = jobs.claim, [RuntimeError("the queue")]
+
+    def faulty(*arguments: object) -> object:
+        if left:
+            raise left.pop()
+        return claim(*arguments)
+
+    monkeypatch.setattr(jobs, "claim", faulty)
+    first = jobs.post(Prompt("a man"), tune_id=1, base_url="http://here")
+    ends = jobs.finish
+    monkeypatch.setattr(jobs, "finish", lambda *given: ends(*given) if given[0].job.id != first.id else 1 / 0)
+    monkeypatch.setattr(jobs, "fail", lambda *given: 1 / 0)
+    assert drawn(store, jobs, Engine(raising())).state == "done"
+    assert "The queue cannot be read" in caplog.text and f"prompt {first.id} cannot be ended" in caplog.text
+
+
+def test_what_cannot_be_forgotten_keeps_nothing_else(store: TuneStore, tmp_path: Path, caplog) -> None:
+    jobs = Jobs(store, lifetime=timedelta(seconds=-1))
+    job = drawn(store, jobs, Engine(raising()))
+    with closing(sqlite3.connect(tmp_path / "tunes.sqlite3", isolation_level=None)) as rows:
+        rows.execute("INSERT INTO faceid_other_files (owner, sha256) VALUES ('x', x'ff')")
+    with pytest.raises(TuneError):
+        store.purge()
+    service = SimpleNamespace(store=store, jobs=jobs, clock=lambda: datetime.now(timezone.utc))
+    assert tidy(service) == 1 and job_of(store.database, job.id, 0) is None
+    assert "sha256 of the table faceid_other_files is damaged" in caplog.text
