@@ -7,6 +7,8 @@ import hashlib
 import os
 import re
 import tempfile
+import time
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -17,6 +19,9 @@ from .errors import TuneError, TuneStorageError
 
 _INCOMING = "incoming"  # half-written files; a file elsewhere is always complete
 _MARK = "database-"  # and its id: one small file for each database that wrote here
+_REMOVING = "removing-"  # and the id, and a number: there while a database removes files
+_ABANDONED = timedelta(minutes=10)  # no removal takes so long: who announced it was killed
+_LOOK = 0.1  # seconds
 _UID = re.compile(r"[0-9a-f]{32}")
 
 
@@ -40,7 +45,13 @@ class Blobs:
 
     ``put`` returns when the content is safe from a power cut; a file under its final name is complete. Before the first
     one the place gets the mark of ``owner``, whose files these are; without one there are no marks.
+
+    Databases have no lock in common, and a bucket has none. So who comes first says so and then looks whether another
+    removes files, and who removes says so and then looks whether another has come: one of them sees the other
+    (Dekker's algorithm; E. W. Dijkstra, EWD 123).
     """
+
+    patience = 30.0  # seconds that a database which comes first waits for the end of another's removal
 
     def __init__(self, url: str, owner: Owner | None = None) -> None:
         import fsspec
@@ -120,6 +131,10 @@ class Blobs:
     def remove_unfinished(self, age: timedelta) -> int:
         """Delete unfinished files of killed processes, last written at least ``age`` ago; returns the bytes freed."""
         freed = 0
+        announced = [path for path in self._listed("") if path.rsplit("/", 1)[-1].startswith(_REMOVING)]
+        for path in [path for path in announced if not self._is_younger(path, max(age, _ABANDONED), if_gone=True)]:
+            with contextlib.suppress(FileNotFoundError):
+                self._fs.rm_file(path)
         for path in self._files_older_than(age, _INCOMING):
             with contextlib.suppress(FileNotFoundError):
                 freed += self._fs.info(path)["size"]
@@ -132,11 +147,47 @@ class Blobs:
         return any(self._listed(folder.rsplit("/", 1)[-1]) for folder in folders)
 
     def mark(self) -> None:
-        """Say that the owner has files here. Raises OSError."""
+        """Say that the owner has files here, and wait until no other database removes any.
+
+        Raises:
+            TuneStorageError: another one still does.
+            OSError: it cannot be written.
+        """
         if self.owner is not None and not self._has_mark:
             if not self.is_marked():
                 self._write(self._mark_of(self.owner.uid), self.owner.where.encode())
+            self._wait_for_removals(self.owner)
             self._has_mark = True
+
+    @contextlib.contextmanager
+    def removing(self) -> Iterator[bool]:
+        """While files are removed: whether they may be. No other database has any here; one that comes now waits."""
+        if self.owner is None:
+            yield True
+            return
+        said = f"{self._root}/{_REMOVING}{self.owner.uid}-{uuid.uuid4().hex}"
+        with contextlib.suppress(OSError):  # on a full disk nobody else can begin to keep files
+            self._write(said, b"")
+        try:
+            yield not self.other_owners()
+        finally:
+            with contextlib.suppress(OSError):
+                self._fs.rm_file(said)
+
+    def _wait_for_removals(self, owner: Owner) -> None:
+        ends = time.monotonic() + self.patience
+        while self._is_another_removing(owner):
+            if time.monotonic() > ends:
+                raise TuneStorageError(
+                    f"Another database removes files in {self._root} at this moment. Nothing was stored: try again in "
+                    "some minutes."
+                )
+            time.sleep(_LOOK)
+
+    def _is_another_removing(self, owner: Owner) -> bool:
+        names = [path for path in self._listed("") if path.rsplit("/", 1)[-1].startswith(_REMOVING)]
+        others = [path for path in names if not path.rsplit("/", 1)[-1].startswith(f"{_REMOVING}{owner.uid}")]
+        return any(self._is_younger(path, _ABANDONED) for path in others)
 
     def is_marked(self) -> bool:
         """Whether the owner has said that it has files here. Raises OSError."""
@@ -177,14 +228,19 @@ class Blobs:
             self._fs.pipe_file(path, data)  # one PUT: complete, or not stored
 
     def _files_older_than(self, age: timedelta, folder: str = "") -> Iterator[str]:
-        limit = datetime.now(timezone.utc) - age
         for path in self._fs.find(f"{self._root}/{folder}".rstrip("/")):
-            with contextlib.suppress(FileNotFoundError):
-                modified = self._fs.modified(path)
-                if modified.tzinfo is None:
-                    modified = modified.replace(tzinfo=timezone.utc)
-                if modified <= limit:
-                    yield path
+            if not self._is_younger(path, age, if_gone=True):
+                yield path
+
+    def _is_younger(self, path: str, age: timedelta, *, if_gone: bool = False) -> bool:
+        """Whether a file was last written less than ``age`` ago."""
+        try:
+            modified = self._fs.modified(path)
+        except FileNotFoundError:
+            return if_gone
+        if modified.tzinfo is None:
+            modified = modified.replace(tzinfo=timezone.utc)
+        return bool(modified > datetime.now(timezone.utc) - age)
 
     def _path(self, sha256: str) -> str:
         if not is_sha256(sha256):  # a damaged row must not name a file outside the store

@@ -45,9 +45,9 @@ class NeededFiles:
         """
         count, freed = 0, 0
         for batch in _batches(set(names)):
-            if self._blobs.other_owners():
-                break
-            with self._database.writing() as connection:
+            with self._blobs.removing() as may_remove, self._database.writing() as connection:
+                if not may_remove:
+                    break
                 connection.execute(sa.select(blob_lock).with_for_update())
                 unneeded = set(batch) - set(connection.execute(_named_by_rows(batch)).scalars())
                 sizes = [self._blobs.remove(name) for name in unneeded]

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
-from faceid_tunes.faceid_core.tunes.errors import TuneError
+from faceid_tunes.faceid_core.tunes.errors import TuneError, TuneStorageError
 from faceid_tunes.faceid_core.tunes.purge import purge_own_files
 from faceid_tunes.faceid_core.tunes.schema import database_id
 from faceid_tunes.faceid_core.tunes.store import open_store
@@ -169,3 +169,40 @@ def test_a_database_without_its_id_gets_a_new_one_and_deletes_nothing(tmp_path: 
     aged(tmp_path)
     with open_store(tmp_path) as store, pytest.raises(TuneError, match="another one's"):
         purge_own_files(store)
+
+
+def test_a_database_that_comes_while_another_deletes_waits_for_its_end(tmp_path: Path, analysis, monkeypatch) -> None:
+    """Two databases have no lock in common: the second finds the photo there, and the first then removes it."""
+    bucket = f"file://{tmp_path}/blobs"
+    with open_store(tmp_path / "one", blobs_url=bucket) as one:
+        tune = one.create(analysis.tune("alice", "woman"), analysis.files)
+        with open_store(tmp_path / "two", blobs_url=bucket, accept_files=True) as two:
+            two.blobs.patience = 0.0
+            remove, refused = one.blobs.remove, []
+
+            def remove_late(name: str) -> int:
+                if not refused:
+                    with pytest.raises(TuneStorageError, match="Nothing was stored: try again") as caught:
+                        two.create(analysis.tune("bob", "man"), analysis.files)
+                    refused.append(caught.value)
+                return remove(name)
+
+            monkeypatch.setattr(one.blobs, "remove", remove_late)
+            assert one.delete(tune.id).blobs == 3 and refused
+            bob = two.create(analysis.tune("bob", "man"), analysis.files)
+            assert all(two.photo_bytes(bob, photo) for photo in bob.photos)
+            assert not list((tmp_path / "blobs").glob("removing-*"))
+
+
+def test_a_removal_that_was_killed_holds_nobody_up_for_ever(tmp_path: Path, analysis) -> None:
+    with open_store(tmp_path, accept_files=True) as store:
+        left = tmp_path / "blobs" / f"removing-{'0' * 32}-1"
+        left.parent.mkdir()
+        left.touch()
+        store.blobs.patience = 0.0
+        with pytest.raises(TuneStorageError):
+            store.create(analysis.tune("alice", "woman"), analysis.files)
+        before = (datetime.now(timezone.utc) - timedelta(hours=2)).timestamp()
+        os.utime(left, (before, before))
+        assert store.create(analysis.tune("alice", "woman"), analysis.files).id
+        assert store.purge().blobs == 0 and not left.exists()
