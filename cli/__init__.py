@@ -50,8 +50,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _write_lines(options: argparse.Namespace) -> None:
     with closing(options.run(options)) as lines:  # after Ctrl-C here, too, a command can clean up
         for line in lines:
-            say(line + "\n")
+            say(*((line,) if isinstance(line, str) else line), "\n")
     say("")  # what a library has printed
+
+
+_EXAMPLES = """examples:
+  faceid demo
+  faceid weights fetch --for generate
+  faceid generate anna.jpg --title "Anna" --name woman --text "woman trekking in the alps"
+  faceid tunes create anna1.jpg anna2.jpg --title "Anna" --name woman
+  faceid generate --text "<faceid:Anna:1> woman reading in a cafe" --num-images 4
+  faceid swap party.jpg --tune "Anna"
+
+`faceid SUBJECT --help` has more."""
+
+
+class _Version(argparse.Action):
+    """Prints name and version, as installed or as the source says."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str) -> None:
+        super().__init__(option_strings, argparse.SUPPRESS, nargs=0, help="print the version")
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            say(f"faceid-tunes {version('faceid-tunes')}\n")
+        except PackageNotFoundError:  # a folder in custom_nodes that was not installed
+            say("faceid-tunes, not installed as a package\n")
+        parser.exit()
 
 
 class _Parser(argparse.ArgumentParser):
@@ -68,7 +95,13 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="faceid", description="Identities from photos, and prompts that name them.")
+    parser = _Parser(
+        prog="faceid",
+        description="Identities from photos, and prompts that name them.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action=_Version)
     subjects = parser.add_subparsers(required=True, metavar="SUBJECT")
     for subject in _SUBJECTS:
         subject.add_to(subjects)

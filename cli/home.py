@@ -22,7 +22,8 @@ def add_home_option(parser: argparse.ArgumentParser) -> None:
             type=Path,
             metavar="DIR",
             default=argparse.SUPPRESS,  # a subcommand that is not given it keeps what its parent was given
-            help="folder of the tunes (ComfyUI stores them in user/__faceid_tunes; FACEID_TUNES_HOME sets it too)",
+            help="folder of the tunes (FACEID_TUNES_HOME sets it too; default: user/__faceid_tunes of the ComfyUI that "
+            "this package is installed in, else a folder of its own)",
         )
 
 

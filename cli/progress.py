@@ -1,7 +1,8 @@
-"""Progress bars on standard error, one per stage."""
+"""Progress bars on standard error, one per stage; where no terminal shows them, a line."""
 
 from __future__ import annotations
 
+import sys
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +29,9 @@ class Bars:
         if self._bar is None or stage != self._stage:
             self._close()
             self._stage = stage
-            self._bar = tqdm(total=total, desc=stage, leave=True, dynamic_ncols=True, bar_format=_FORMAT)
+            if not sys.stderr.isatty():
+                sys.stderr.write(f"{stage}\n")
+            self._bar = tqdm(total=total, desc=stage, leave=True, dynamic_ncols=True, bar_format=_FORMAT, disable=None)
         self._bar.total = total
         self._bar.update(done - self._bar.n)
 

@@ -43,7 +43,7 @@ def _told(allowance: Allowance) -> str:
 def _allowance(options: argparse.Namespace) -> Allowance:
     from ..faceid_core.astria.settings import read_per_day
     from ..faceid_core.engines.remote import Journal
-    from ..faceid_core.tunes.store import default_home
+    from ..faceid_core.tunes.home import default_home
 
     return Journal((options.home or default_home()) / "remote").allowance(read_per_day())
 

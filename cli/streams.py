@@ -7,7 +7,7 @@ import errno
 import io
 import os
 import sys
-from typing import TextIO
+from typing import NamedTuple, TextIO, TypeAlias
 
 from ..faceid_core.errors import FaceIDError, printable
 
@@ -29,15 +29,28 @@ def prepare_streams() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def say(text: str) -> None:
+class Coloured(NamedTuple):
+    """Part of a line. The colour never says more than the text does."""
+
+    text: str
+    colour: str  # of _COLOURS
+
+
+_COLOURS = {"red": 31, "green": 32, "yellow": 33}
+Line: TypeAlias = "str | tuple[str | Coloured, ...]"  # what a command yields
+
+
+def say(*parts: str | Coloured) -> None:
     """Write to standard output, now; what would steer the terminal is shown instead (``errors.py: printable``).
+
+    Colours are for terminals, unless NO_COLOR is set (https://no-color.org).
 
     Raises:
         BrokenPipeError: the reader has closed the pipe, as in ``faceid weights list | head``.
         FaceIDError: it cannot be written to: the disk is full, or it was closed.
     """
     try:
-        sys.stdout.write(printable(text))
+        sys.stdout.write("".join(map(_shown, parts)))
         sys.stdout.flush()
     except OSError as error:
         _give_up_output()
@@ -45,6 +58,14 @@ def say(text: str) -> None:
         if error.errno == errno.EPIPE or (os.name == "nt" and error.errno == errno.EINVAL):
             raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE)) from error
         raise FaceIDError(f"Standard output cannot be written to ({error.strerror or error}).") from error
+
+
+def _shown(part: str | Coloured) -> str:
+    if isinstance(part, str):
+        return printable(part)
+    text = printable(part.text)
+    in_colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return f"\x1b[{_COLOURS[part.colour]}m{text}\x1b[0m" if in_colour and os.name != "nt" else text
 
 
 def _give_up_output() -> None:

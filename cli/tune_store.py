@@ -70,7 +70,8 @@ def _backup(options: argparse.Namespace) -> Iterator[str]:
 
 def _restore(options: argparse.Namespace) -> Iterator[str]:
     from ..faceid_core.jobs.restore import restore
-    from ..faceid_core.tunes.store import default_home, open_store
+    from ..faceid_core.tunes.home import default_home
+    from ..faceid_core.tunes.store import open_store
 
     try:
         file = options.file.open("rb")

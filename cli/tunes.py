@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
+from ..faceid_core.errors import printable
 from . import tune_changes, tune_photos, tune_store
 from .home import add_home_option, opened_store, photo_bytes
 from .photo_options import (
@@ -65,8 +67,20 @@ def _create_tune(options: argparse.Namespace) -> Iterator[str]:
 
 
 def _list_tunes(options: argparse.Namespace) -> Iterator[str]:
+    from ..faceid_core.tunes.home import own_home
+
     with opened_store(options) as store:
-        yield from map(tune_line, store.list(limit=options.limit, before_id=options.before_id))
+        found, place = store.list(limit=options.limit, before_id=options.before_id), store.database.where
+    yield from map(tune_line, found)
+    said = f"These are in {place}."
+    if not found and options.before_id is not None:
+        said = f"No older ones in {place}."
+    elif not found:
+        said = f"No tunes yet in {place}. `faceid tunes create` stores a person."
+        elsewhere = own_home() / "tunes.sqlite3"
+        if elsewhere != Path(place) and elsewhere.exists():
+            said += f" There may be some in {elsewhere.parent}: --home names a folder."
+    sys.stderr.write(f"{printable(said)}\n")  # what reads standard output gets tunes only
 
 
 def _show_tune(options: argparse.Namespace) -> Iterator[str]:

@@ -6,15 +6,19 @@ import argparse
 import sys
 import textwrap
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .streams import say
+from .streams import Coloured, Line, say
 
 if TYPE_CHECKING:
     from ..faceid_core.weights.check import Check
     from ..faceid_core.weights.folders import ModelFolders
     from ..faceid_core.weights.manifest import Licence, PublishedFile
+
+
+_COLOURS = {"found": "green", "missing": "yellow", "differs": "yellow", "damaged": "red"}  # by State
 
 
 def add_to(subjects: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -48,33 +52,47 @@ def _add_choice(parser: argparse.ArgumentParser) -> None:
         "--models",
         type=Path,
         metavar="DIR",
-        help="a ComfyUI folder or a models folder (FACEID_MODELS sets it too; default: the ComfyUI of this package, "
-        "else a separate folder)",
+        help="a ComfyUI folder or a models folder (FACEID_MODELS sets it too; default: the ComfyUI that this package "
+        "is installed in, else a separate folder)",
     )
 
 
-def _list(options: argparse.Namespace) -> Iterator[str]:
-    from ..faceid_core.weights.check import look
+def _list(options: argparse.Namespace) -> Iterator[Line]:
+    from ..faceid_core.weights.check import State, look
     from ..faceid_core.weights.manifest import groups, manifest
 
     folders = _folders(options)
     entries = _chosen(options) or list(manifest())
-    rows = [("ID", "SIZE", "LICENCE"), *((entry.id, size_text(entry.size), entry.licence.id) for entry in entries)]
-    layout = "  ".join(f"{{:<{max(map(len, column))}}}" for column in zip(*rows, strict=True)) + "  {}"
-    yield layout.format(*rows[0], "NEEDED FOR")
-    for entry, row in zip(entries, rows[1:], strict=True):
-        first, *more = textwrap.wrap(" ".join(entry.needed_for), 64)
-        yield layout.format(*row, first)
-        yield from (layout.format("", "", "", line) for line in more)
-        yield f"    {_state(look(entry, folders), folders)}"
+    checks = {entry.id: look(entry, folders) for entry in entries}
+    id_width = max(len(entry.id) for entry in entries)
+    for key in dict.fromkeys(entry.folder for entry in entries):
+        yield f"In {folders.of(key)[0]}:"
+        for entry in (entry for entry in entries if entry.folder == key):
+            check = checks[entry.id]
+            state = Coloured(f"{check.state.value:<8}", _COLOURS[check.state.value])
+            yield ("  ", state, f"{entry.id:<{id_width}}  {size_text(entry.size):>8}  {entry.licence.id}")
+            if options.ids or check.path not in (None, folders.target(entry)):
+                yield f"    {'at' if check.path else 'goes to'} {check.path or folders.target(entry)}"
+            if check.detail:
+                yield f"    {check.detail}"
+    missing = [entry for entry in entries if checks[entry.id].state is State.MISSING]
+    yield f"{len(entries) - len(missing)} of {len(entries)} are there."
     yield ""
     yield "Licences:"
     for licence in dict.fromkeys(entry.licence for entry in entries):
-        yield f"  {_licence(licence)}"
+        yield from _indented(_licence(licence))
     if not options.ids:
-        yield "Groups:"
-        used = {group for entry in entries for group in entry.needed_for}
-        yield from (f"  {group}: {purpose}" for group, purpose in groups().items() if group in used)
+        yield ""
+        yield "Groups, for `faceid weights fetch --for GROUP`:"
+        for group, purpose in groups().items():
+            if needed := [entry for entry in entries if group in entry.needed_for]:
+                yield from _indented(f"{group}: {purpose} ({', '.join(entry.id for entry in needed)})")
+
+
+def _indented(text: str) -> list[str]:
+    """Lines of at most 100 columns; an address is never divided."""
+    lines = textwrap.TextWrapper(100, "  ", "      ", break_long_words=False, break_on_hyphens=False)
+    return lines.wrap(text)
 
 
 def _fetch(options: argparse.Namespace) -> Iterator[str]:
@@ -109,7 +127,7 @@ def _verify(options: argparse.Namespace) -> Iterator[str]:
     folders, named = _folders(options), _chosen(options)
     wrong: list[str] = []
     for entry in named or (entry for entry in manifest() if folders.find(entry)):
-        check = verify(entry, folders, tqdm)
+        check = verify(entry, folders, partial(tqdm, disable=None))
         warning = "" if check.state is State.FOUND else "Warning: "
         yield f"{warning}{entry.id}: {_state(check, folders)}"
         if warning:

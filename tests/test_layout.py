@@ -32,7 +32,7 @@ ROWS = (
     {"tunes", "adapter", "pictures"},
     {"prompts", "faces", "weights"},
     {"model_files"},
-    {"errors", "cache", "disk"},
+    {"errors", "cache", "disk", "surroundings"},
 )
 COMFYUI = {"comfy", "comfy_api", "comfy_extras", "comfy_execution", "folder_paths", "server", "execution", "nodes"}
 HEAVY = {

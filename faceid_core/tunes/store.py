@@ -25,7 +25,7 @@ from .database import Database
 from .errors import DamagedValueError, TuneError, TuneNotFoundError
 from .fields import check_name, check_title, checked
 from .file_owners import owner_of, refuse_files_of_others, refuse_missing_database
-from .home import chosen_home
+from .home import default_home
 from .needed_files import NeededFiles, files_of_photos, files_of_rows, refuse_damaged
 from .queries import alive, has_id, has_value, page
 from .rows import FACE_COLUMNS, face_rows, has_photos, insert_tune, photo_rows, row_face, select_tunes
@@ -46,15 +46,6 @@ class Purged:
     tunes: int
     blobs: int
     bytes: int
-
-
-def default_home() -> Path:
-    """The default folder of the store: FACEID_TUNES_HOME, or the user's data directory."""
-    if home := chosen_home():
-        return home
-    from platformdirs import user_data_path
-
-    return user_data_path("faceid-tunes", appauthor=False)
 
 
 def open_store(

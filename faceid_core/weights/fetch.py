@@ -16,6 +16,7 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
@@ -70,7 +71,7 @@ def fetch_each(
 
     An existing file stays unchanged, even if it is not the published one; only a file that is certainly not a model (a
     web page saved under its name) is replaced. ``accept`` is asked for each licence before the first byte. ``bar``
-    makes progress bars (tqdm by default), ``tell`` gets messages, one sentence at a time.
+    makes progress bars (tqdm by default, on a terminal only), ``tell`` gets messages, one sentence at a time.
 
     Raises:
         LicenceError: a licence was not accepted.
@@ -80,7 +81,7 @@ def fetch_each(
     if bar is None:
         from tqdm import tqdm
 
-        bar = tqdm
+        bar = partial(tqdm, disable=None)
     entries = list(dict.fromkeys(entries))
     agree((entry for entry in entries if _wanting(look(entry, folders))), accept)
     done: set[PublishedFile] = set()

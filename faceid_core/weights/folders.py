@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from ..surroundings import is_comfyui, surrounding_comfyui
 from .errors import WeightsError
 from .manifest import PublishedFile
 
@@ -23,7 +24,6 @@ _EXTENSION_KEYS = (
 KEYS = (*_CORE_KEYS, *_EXTENSION_KEYS)
 
 _LEGACY_KEYS = {"unet": "diffusion_models", "clip": "text_encoders"}
-_PACKAGE = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True)
@@ -62,13 +62,13 @@ class ModelFolders:
 def model_folders(directory: str | os.PathLike[str] | None = None) -> ModelFolders:
     """The folders of ``directory``: a ComfyUI folder, or a models folder like ComfyUI's.
 
-    Without one: FACEID_MODELS; else the ComfyUI whose ``custom_nodes`` contains this package; else ``models`` in the
-    user's data directory. Nothing is created.
+    Without one: FACEID_MODELS; else the ComfyUI that this package is installed in; else ``models`` in the user's data
+    directory. Nothing is created.
     """
     if directory is None:
-        directory = os.environ.get("FACEID_MODELS") or _surrounding_comfyui() or _user_folder()
+        directory = os.environ.get("FACEID_MODELS") or surrounding_comfyui() or _user_folder()
     folder = Path(directory).expanduser().absolute()
-    if not _is_comfyui(folder):
+    if not is_comfyui(folder):
         return ModelFolders({key: (folder / key,) for key in KEYS})
     extra = folder / "extra_model_paths.yaml"
     return _comfyui_folders(folder / "models", list(_extra_paths(extra)) if extra.is_file() else [])
@@ -119,17 +119,6 @@ def _yaml(file: Path) -> dict[str, Any]:
 
 def _folder(path: str, relative_to: Path) -> Path:
     return Path(os.path.normpath(relative_to / os.path.expandvars(os.path.expanduser(path))))
-
-
-def _surrounding_comfyui() -> Path | None:
-    comfyui = _PACKAGE.parent.parent
-    return comfyui if _PACKAGE.parent.name == "custom_nodes" and _is_comfyui(comfyui) else None
-
-
-def _is_comfyui(folder: Path) -> bool:
-    # ComfyUI's desktop application keeps models and custom_nodes in another folder than the program.
-    split = all((folder / name).is_dir() for name in ("custom_nodes", "models"))
-    return split or (folder / "folder_paths.py").is_file()
 
 
 def _user_folder() -> Path:

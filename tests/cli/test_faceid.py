@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
 import sqlite3
 import subprocess
 import sys
@@ -53,11 +54,25 @@ def test_a_tune_is_created_listed_shown_and_found_again_by_its_title(faceid, pho
     assert created.returncode == 0, created.stderr
     assert created.stdout == "     1  Eileen  (woman, 1 photo)  <faceid:1:1>\n"
     faceid("tunes", "create", TOM, "--title", "Tom", "--name", "man")
-    assert [line.split()[1] for line in faceid("tunes", "list").stdout.splitlines()] == ["Tom", "Eileen"]
+    listed = faceid("tunes", "list")
+    assert [line.split()[1] for line in listed.stdout.splitlines()] == ["Tom", "Eileen"]
+    assert re.fullmatch(r"These are in .*tunes\.sqlite3\.\n", listed.stderr)
+    assert "No older ones" in faceid("tunes", "list", "--before-id", "1").stderr
     shown = faceid("tunes", "show", "Eileen").stdout
     assert "expires      never" in shown and "512x512 image/png, face, score 0.9" in shown
     again = faceid("tunes", "create", astronaut, "--title", "Eileen")
     assert again.stdout == created.stdout, "same title and photos, same tune"
+
+
+def test_an_empty_store_says_where_it_is_and_what_to_do(faceid):
+    listed = faceid("tunes", "list")
+    assert listed.stdout == "" and re.match(r"No tunes yet in .*tunes\.sqlite3\. `faceid tunes create`", listed.stderr)
+
+
+def test_the_version_is_told(capsys):
+    with pytest.raises(SystemExit):
+        main(["--version"])
+    assert re.fullmatch(r"faceid-tunes \d+\.\d+\.\d+\n", capsys.readouterr().out)
 
 
 def test_other_photos_under_a_title_that_exists_are_refused(faceid, photo):

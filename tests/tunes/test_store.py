@@ -8,12 +8,16 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
+from faceid_tunes.faceid_core import surroundings
+from faceid_tunes.faceid_core.surroundings import surrounding_comfyui
 from faceid_tunes.faceid_core.tunes.analysis import Analysis
 from faceid_tunes.faceid_core.tunes.database import Database
 from faceid_tunes.faceid_core.tunes.errors import TuneError, TuneNotFoundError, TuneStorageError
 from faceid_tunes.faceid_core.tunes.fields import check_title
-from faceid_tunes.faceid_core.tunes.store import API_LIFETIME, TuneStore, default_home, open_store
+from faceid_tunes.faceid_core.tunes.home import default_home
+from faceid_tunes.faceid_core.tunes.store import API_LIFETIME, TuneStore, open_store
 from faceid_tunes.faceid_core.tunes.tune import Tune
+from faceid_tunes.faceid_core.weights.folders import model_folders
 
 ALL_FIELDS = {
     "is_api": True,
@@ -314,8 +318,31 @@ def test_the_home_is_the_environments_or_the_users(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("FACEID_TUNES_HOME", str(tmp_path / "elsewhere"))
     assert default_home() == tmp_path / "elsewhere"
     monkeypatch.delenv("FACEID_TUNES_HOME")
+    monkeypatch.setattr(surroundings, "_places", lambda: ())
     assert default_home().is_absolute()
     assert default_home().name == "faceid-tunes"
+
+
+def test_of_a_comfyui_that_this_package_is_linked_into_the_people_and_models_are_taken(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("FACEID_TUNES_HOME", raising=False)
+    monkeypatch.delenv("FACEID_MODELS", raising=False)
+    comfyui = tmp_path / "ComfyUI"
+    (comfyui / "custom_nodes").mkdir(parents=True)
+    (comfyui / "folder_paths.py").touch()
+    monkeypatch.chdir(comfyui)
+    assert surrounding_comfyui() is None, "another ComfyUI, without this package"
+    (comfyui / "custom_nodes" / "any-name").symlink_to(Path(surroundings.__file__).parents[1])
+    assert default_home() == comfyui / "user" / "__faceid_tunes"
+    assert model_folders().of("ipadapter") == (comfyui / "models" / "ipadapter",)
+    (comfyui / "models").mkdir()
+    monkeypatch.chdir(comfyui / "models")
+    assert surrounding_comfyui() == comfyui, "also from a folder below it"
+    monkeypatch.chdir(tmp_path)
+    assert surrounding_comfyui() is None
+    monkeypatch.setenv("COMFYUI_PATH", str(comfyui))
+    assert surrounding_comfyui() == comfyui
 
 
 def test_a_home_that_is_a_file_is_named(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import os
@@ -112,18 +113,45 @@ def test_the_list_shows_each_file_its_place_licence_and_use(faceid, tmp_path):
     listed = faceid("list")
     place = tmp_path / "models" / "insightface"
     assert listed.stdout.splitlines() == [
-        "ID          SIZE     LICENCE        NEEDED FOR",
-        "detector    0.2 MB   free           faces",
-        f"    found at {place / 'detector.onnx'}",
-        "recogniser  unknown  research-only  faces",
-        f"    missing, goes to {place / 'recogniser.onnx'}",
+        f"In {place}:",
+        "  found   detector      0.2 MB  free",
+        "  missing recogniser   unknown  research-only",
+        "1 of 2 are there.",
         "",
         "Licences:",
         "  free: Free for any use. https://example.org/free",
         "  research-only: For research only. https://example.org/research-only",
-        "Groups:",
-        "  faces: finding and knowing faces",
+        "",
+        "Groups, for `faceid weights fetch --for GROUP`:",
+        "  faces: finding and knowing faces (detector, recogniser)",
     ]
+    assert f"    goes to {place / 'recogniser.onnx'}" in faceid("list", "recogniser").stdout.splitlines()
+
+
+def test_the_published_list_fits_a_hundred_columns(tmp_path, capsys):
+    assert main(["weights", "list", "--models", str(tmp_path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) > 50 and max(map(len, lines)) <= max(100, len(str(tmp_path)) + 25)
+
+
+def test_a_terminal_shows_states_in_colour_unless_it_is_asked_not_to(faceid_process):
+    command = faceid_process("list")
+    assert b"\x1b[33mmissing \x1b[0mdetector" in in_a_terminal(command, TERM="xterm")
+    assert b"\x1b" not in in_a_terminal(command, TERM="xterm", NO_COLOR="1")
+    assert b"\x1b" not in subprocess.run(command, capture_output=True, check=True).stdout
+
+
+def in_a_terminal(command: list[str], **environment: str) -> bytes:
+    """What it writes to a terminal."""
+    ours, its = pty.openpty()
+    with subprocess.Popen(command, stdout=its, stderr=its, env=os.environ | environment):
+        os.close(its)
+        written = b""
+        with contextlib.suppress(OSError):  # Linux says so when the other end is closed
+            while read := os.read(ours, 4096):
+                written += read
+    os.close(ours)
+    return written
 
 
 def test_a_group_is_fetched_with_its_licence_accepted_by_name(faceid, files, recogniser):

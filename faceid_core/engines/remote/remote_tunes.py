@@ -17,8 +17,9 @@ from ...faces import read_photo
 from ...prompts import PromptText, parse, rewrite_refs
 from ...prompts.text import Tag
 from ...tunes.errors import TuneNotFoundError
+from ...tunes.home import default_home
 from ...tunes.refs import named_tune, tune_of
-from ...tunes.store import TuneStore, default_home
+from ...tunes.store import TuneStore
 from ...tunes.tune import Tune, TunePhoto
 from .journal import DamagedNoteError, Journal, Pending, upload_key
 
