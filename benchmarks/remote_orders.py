@@ -40,7 +40,6 @@ from faceid_tunes.faceid_core.astria.settings import AstriaSettings
 from faceid_tunes.faceid_core.engines.remote import (
     DamagedNoteError,
     Journal,
-    RemoteDrawn,
     draw_remotely,
     ordering,
     remote_tunes,
@@ -107,15 +106,18 @@ async def draw_all(url: str, folder: Path) -> None:
 
 
 async def draw(client: AstriaClient, store, folder: Path, number: int, seconds: float) -> None:
-    async def deliver(drawn: RemoteDrawn) -> None:
+    async def delivered() -> None:
+        """Killed or cancelled before the file is there: drawn again."""
+        drawn = await draw_remotely(client, prompt_of(number), store, Journal(folder / "remote"), BASE, None, POLLS)
         told = {"id": drawn.prompt.id, "images": [image.hex() for image in drawn.images]}
         part = folder / "out" / f"{number}.{os.getpid()}.part"
         part.write_text(json.dumps(told))
+        await asyncio.sleep(random.uniform(0, 0.05))
         os.replace(part, folder / "out" / f"{number}.json")
+        drawn.forget()
 
-    work = draw_remotely(client, prompt_of(number), store, Journal(folder / "remote"), BASE, None, POLLS, deliver)
     try:
-        await asyncio.wait_for(work, seconds or None)
+        await asyncio.wait_for(delivered(), seconds or None)
         end = "delivered"
     except asyncio.TimeoutError:
         end = "cancelled"

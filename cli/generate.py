@@ -113,6 +113,7 @@ def draw_and_save(
         drawn = engine.draw(prompt, store, bars)
     yield from (f"note: {note}" for note in drawn.notes)
     yield from save_results(folder, Provenance(prompt, engine.name, recognisers, placeholder), drawn, store)
+    drawn.delivered()
 
 
 def _recognisers(options: argparse.Namespace) -> Recognisers:

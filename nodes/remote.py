@@ -11,7 +11,7 @@ from ..faceid_core.astria.secret import Secret, looks_like_key
 from ..faceid_core.errors import FaceIDError
 from ..faceid_core.prompts import Prompt
 from .checks import listed, within_schema
-from .host import folders, progress, storage
+from .host import folders, graphs, progress, storage
 from .host.images import images_from_files
 from .host.metadata import keep_notes
 from .sockets import PromptSocket
@@ -49,24 +49,25 @@ class FaceIDRemotePrompt(io.ComfyNode):
     async def execute(cls, prompt: Prompt, base_tune_id: int) -> io.NodeOutput:
         from ..faceid_core.astria.client import AstriaClient
         from ..faceid_core.astria.wire.objects_json import prompt_text
-        from ..faceid_core.engines.remote import RemoteDrawn, draw_remotely, money_notes
+        from ..faceid_core.engines.remote import draw_remotely, money_notes
 
         settings = storage.astria_settings()
         refuse_keys(settings.key, cls.hidden.prompt, cls.hidden.extra_pnginfo)
         on_progress = progress.stage_bar(cls.hidden.unique_id)
-        output: list[io.NodeOutput] = []
+        store, journal = storage.tune_store(), storage.remote_journal()
+        graphs.settle()
         async with AstriaClient(settings) as client:
 
-            async def deliver(drawn: RemoteDrawn) -> None:
+            async def work() -> io.NodeOutput:
+                drawn = await draw_remotely(client, prompt, store, journal, base_tune_id, on_progress)
                 notes = (f"remote prompt {drawn.prompt.id}", *await money_notes(client, drawn.prompt), *drawn.notes)
                 progress.status(cls.hidden.unique_id, " · ".join(notes))
                 keep_notes(cls, drawn.notes)
-                output.append(io.NodeOutput(images_from_files(drawn.images), prompt_text(drawn.prompt)))
+                output = io.NodeOutput(images_from_files(drawn.images), prompt_text(drawn.prompt))
+                graphs.when_done(drawn.forget)  # a kill before the pictures are saved: they are fetched again, not paid
+                return output
 
-            store, journal = storage.tune_store(), storage.remote_journal()
-            work = draw_remotely(client, prompt, store, journal, base_tune_id, on_progress, deliver=deliver)
-            await progress.interruptible(work)
-        return output[0]
+            return await progress.interruptible(work())
 
 
 class FaceIDBaseModel(io.ComfyNode):

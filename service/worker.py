@@ -95,6 +95,7 @@ class Worker:
                 self._loaded, self._faults = claim.job.tune_id, 0
                 pictures = _encoded(drawn)
                 self._hand_in(lambda: self._jobs.finish(claim, pictures, drawn.notes))
+                drawn.delivered()
         except Cancelled as error:
             self._end_cancelled(claim, watch, str(error))
         except UnreachableError as error:  # the machine's fault, not the job's: another worker may draw it

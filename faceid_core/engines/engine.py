@@ -48,10 +48,14 @@ class Picture:
 
 @dataclass(frozen=True)
 class Drawn:
-    """The pictures in the order in which they were asked for, and what a person should know of how they were drawn."""
+    """The pictures in the order in which they were asked for, and what a person should know of how they were drawn.
+
+    delivered: to be called once the pictures are where they stay. What was paid for them is not paid again before.
+    """
 
     pictures: tuple[Picture, ...]
     notes: tuple[str, ...] = ()
+    delivered: Callable[[], None] = field(default=lambda: None, repr=False, compare=False)
 
 
 class Engine(Protocol):

@@ -38,7 +38,7 @@ from faceid_tunes.faceid_core.tunes.create import create_tune
 from faceid_tunes.faceid_core.tunes.store import TuneStore, open_store
 from PIL import Image, JpegImagePlugin
 from support import photos
-from support.asking import QUICK, QUICK_POLLS, ask
+from support.asking import QUICK, QUICK_POLLS, Delivering, ask
 from support.fake_astria import FakeAstria
 from support.fake_faults import Fault
 
@@ -62,7 +62,7 @@ def store(tmp_path: Path) -> Iterator[TuneStore]:
 @pytest.fixture
 def engine(api: FakeAstria, tmp_path: Path) -> AstriaEngine:
     settings = AstriaSettings(Secret(api.key), api.url)
-    return AstriaEngine(settings, Journal(tmp_path / "remote"), polling=QUICK_POLLS, retrying=QUICK)
+    return Delivering(settings, Journal(tmp_path / "remote"), polling=QUICK_POLLS, retrying=QUICK)
 
 
 def camera_photo(pixels: np.ndarray) -> bytes:

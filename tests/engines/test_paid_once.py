@@ -35,7 +35,7 @@ from faceid_tunes.faceid_core.prompts import Prompt
 from faceid_tunes.faceid_core.tunes.create import create_tune
 from faceid_tunes.faceid_core.tunes.store import TuneStore, open_store
 from support import photos
-from support.asking import QUICK, QUICK_POLLS, ask
+from support.asking import QUICK, QUICK_POLLS, Delivering, ask
 from support.fake_astria import BASE, KEY, FakeAstria
 from support.fake_faults import Fault
 
@@ -62,7 +62,7 @@ def store(tmp_path: Path) -> Iterator[TuneStore]:
 @pytest.fixture
 def engine(api: FakeAstria, tmp_path: Path) -> AstriaEngine:
     settings = AstriaSettings(Secret(api.key), api.url)
-    return AstriaEngine(settings, Journal(tmp_path / "remote"), polling=QUICK_POLLS, retrying=PATIENT)
+    return Delivering(settings, Journal(tmp_path / "remote"), polling=QUICK_POLLS, retrying=PATIENT)
 
 
 def posts(api: FakeAstria, path: str = POSTED) -> int:
@@ -273,7 +273,7 @@ def test_the_same_prompt_four_times_at_once_is_one_order_for_all(api, store, eng
 
 def _draw_in_a_process(url: str, home: str, folder: str) -> None:
     settings = AstriaSettings(Secret(KEY), url, workspace=str(os.getpid()))  # so that the test tells them apart
-    engine = AstriaEngine(settings, Journal(Path(folder)), polling=QUICK_POLLS, retrying=PATIENT)
+    engine = Delivering(settings, Journal(Path(folder)), polling=QUICK_POLLS, retrying=PATIENT)
     with open_store(home) as store:
         engine.draw(Prompt("<faceid:Anna:1> woman", seed=7), store)
 
@@ -395,6 +395,46 @@ def test_a_picture_that_cannot_be_opened_here_is_not_forgotten(api, store, engin
         with pytest.raises(MemoryError):
             engine.draw(PROMPT, store)
     assert engine.draw(PROMPT, store).pictures and len(api.prompts) == 1
+
+
+def test_until_the_pictures_are_where_they_stay_the_same_prompt_pays_nothing(api, store, engine):
+    undelivered = AstriaEngine(engine.settings, engine.journal, polling=QUICK_POLLS, retrying=PATIENT)
+    first, again = undelivered.draw(UNSEEDED, store), undelivered.draw(UNSEEDED, store)
+    assert first.notes[0] == again.notes[0] and len(api.prompts) == 1
+    again.delivered()
+    assert not list(engine.journal._folder.iterdir())
+    engine.draw(UNSEEDED, store)
+    assert len(api.prompts) == 2
+    first.delivered()  # late, and of an order that is forgotten: it takes no other along
+
+
+_KILLED_BEFORE_SAVING = """
+import os, signal, sys
+from faceid_tunes.cli import main, results
+results.save_results = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+main(sys.argv[1:])
+"""
+
+
+@pytest.mark.slow
+def test_killed_before_the_pictures_are_saved_the_command_line_fetches_them_again_and_pays_nothing(api, tmp_path):
+    environment = os.environ | {"ASTRIA_API_KEY": KEY, "ASTRIA_BASE_URL": api.url, "ASTRIA_ALLOW_INSECURE": "1"}
+    command = ["generate", "--engine", "astria", "--text", "a lake", "--home", str(tmp_path / "home")]
+    command += ["--output", str(tmp_path / "pictures")]
+    api.polls_until_done = 1
+    killed = subprocess.run([sys.executable, "-c", _KILLED_BEFORE_SAVING, *command], env=environment, check=False)
+    assert killed.returncode == -9 and len(api.prompts) == 1
+    assert not list((tmp_path / "pictures").iterdir())
+    whole = [
+        sys.executable,
+        "-c",
+        "import sys; from faceid_tunes.cli import main; sys.exit(main(sys.argv[1:]))",
+        *command,
+    ]
+    said = subprocess.run(whole, env=environment, capture_output=True, text=True, check=True).stdout
+    assert "remote prompt 30000901" in said and len(api.prompts) == 1
+    assert (tmp_path / "pictures" / "faceid_00001.png").exists()
+    assert not list((tmp_path / "home" / "remote").iterdir())
 
 
 # Disks

@@ -21,7 +21,7 @@ from faceid_tunes.faceid_core.tunes.create import create_tune
 from faceid_tunes.faceid_core.tunes.store import TuneStore, open_store
 from filelock import FileLock
 from support import photos
-from support.asking import QUICK, QUICK_POLLS
+from support.asking import QUICK, QUICK_POLLS, Delivering
 from support.fake_astria import BASE, KEY, FakeAstria
 from support.fake_faults import Fault
 
@@ -42,7 +42,7 @@ def store(tmp_path: Path) -> Iterator[TuneStore]:
 
 def engine(api: FakeAstria, home: Path, per_day: int | None) -> AstriaEngine:
     settings = AstriaSettings(Secret(api.key), api.url, per_day=per_day)
-    return AstriaEngine(settings, Journal(home / "remote"), polling=QUICK_POLLS, retrying=QUICK)
+    return Delivering(settings, Journal(home / "remote"), polling=QUICK_POLLS, retrying=QUICK)
 
 
 def test_the_day_ends_with_a_sentence_and_nothing_sent(api, store, tmp_path):

@@ -12,10 +12,22 @@ from faceid_tunes.faceid_core.astria.polling import PollPolicy
 from faceid_tunes.faceid_core.astria.retry import RetryPolicy
 from faceid_tunes.faceid_core.astria.secret import Secret
 from faceid_tunes.faceid_core.astria.settings import AstriaSettings
+from faceid_tunes.faceid_core.engines.engine import Drawn
+from faceid_tunes.faceid_core.engines.remote import AstriaEngine
 
 from .fake_astria import KEY, FakeAstria
 
 T = TypeVar("T")
+
+
+class Delivering(AstriaEngine):
+    """Its pictures are where they stay as soon as they are drawn."""
+
+    def draw(self, prompt, store, on_progress=None, cancel=None) -> Drawn:
+        drawn = super().draw(prompt, store, on_progress, cancel)
+        drawn.delivered()
+        return drawn
+
 
 QUICK = RetryPolicy(
     first_wait=0.001,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import io
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from threading import Event
 from typing import Any
@@ -37,15 +37,16 @@ _WAIT_FOR_BALANCE = 10.0  # seconds
 
 @dataclass(frozen=True, eq=False)
 class RemoteDrawn:
-    """What came back: image files in the API's order, its answer with the tags as they were written here, and notes."""
+    """What came back: image files in the API's order, its answer with the tags as they were written here, and notes.
+
+    forget: to be called once the pictures are where they stay. Until then the same prompt fetches them again, also
+    after a kill, and pays nothing.
+    """
 
     images: tuple[bytes, ...]
     prompt: RemotePrompt
-    notes: tuple[str, ...] = ()
-
-
-# Makes of it what the caller needs; only then the order is forgotten. What it raises leaves the order as it was.
-Deliver = Callable[[RemoteDrawn], Awaitable[None]]
+    notes: tuple[str, ...]
+    forget: Callable[[], None] = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -72,25 +73,17 @@ class AstriaEngine:
         """
         drawn: list[Drawn] = []
 
-        async def deliver(client: AstriaClient, made: RemoteDrawn) -> None:
-            # One picture is what its prompt's seed draws. Of several, only the API knows which seed drew which.
-            seed = made.prompt.seed if prompt.num_images == 1 else None
-            pictures = tuple(Picture(pixels(image), seed) for image in made.images)
-            notes = [f"remote prompt {made.prompt.id}", *await money_notes(client, made.prompt), *made.notes]
-            drawn.append(Drawn(pictures, (*notes, *_batch_seed_note(prompt, made.prompt))))
-
         async def work() -> None:
+            on_step = partial(report, on_progress, cancel)
             async with AstriaClient(self.settings, self.retrying) as client:
-                await draw_remotely(
-                    client,
-                    prompt,
-                    store,
-                    self.journal,
-                    self.base_tune_id,
-                    partial(report, on_progress, cancel),
-                    self.polling,
-                    partial(deliver, client),
+                made = await draw_remotely(
+                    client, prompt, store, self.journal, self.base_tune_id, on_step, self.polling
                 )
+                # One picture is what its prompt's seed draws. Of several, only the API knows which seed drew which.
+                seed = made.prompt.seed if prompt.num_images == 1 else None
+                pictures = tuple(Picture(pixels(image), seed) for image in made.images)
+                notes = [f"remote prompt {made.prompt.id}", *await money_notes(client, made.prompt), *made.notes]
+                drawn.append(Drawn(pictures, (*notes, *_batch_seed_note(prompt, made.prompt)), made.forget))
 
         asyncio.run(_unless_cancelled(work(), cancel, drawn))
         return drawn[0]
@@ -104,12 +97,11 @@ async def draw_remotely(
     base_tune_id: int = REALISTIC_VISION,
     on_progress: OnProgress | None = None,
     polling: PollPolicy | None = None,
-    deliver: Deliver | None = None,
 ) -> RemoteDrawn:
     """Upload the people that are not there yet, send the prompt unless it is on its way already, wait, download.
 
-    A call that is cut off at any moment and made again goes on with what was sent, as long as ``journal`` is kept, up
-    to the end of ``deliver``. Calls for the same prompt at the same time, in other processes too, share one order.
+    A call that is cut off at any moment and made again goes on with what was sent, as long as ``journal`` is kept, until
+    the caller calls ``forget``. Calls for the same prompt at the same time, in other processes too, share one order.
 
     Raises:
         PromptError: a tag names no tune, or has a strength that the API cannot read; points at it.
@@ -141,11 +133,8 @@ async def draw_remotely(
     fetched = await fetch_images(client, done.images[: prompt.num_images], _staged(on_progress, "downloading"))
     images, notes = _usable(fetched, journal, key, number)
     told = dataclasses.replace(done, text=_as_written(done.text, _there(prompt, refs).text, prompt.text, refs))
-    drawn = RemoteDrawn(images, told, (*notes, *_odd_notes(done, prompt.num_images), *_doubts(store, prompt)))
-    if deliver is not None:
-        await deliver(drawn)
-    journal.finish(key, number)
-    return drawn
+    said = (*notes, *_odd_notes(done, prompt.num_images), *_doubts(store, prompt))
+    return RemoteDrawn(images, told, said, partial(journal.finish, key, number))
 
 
 def _refuse_beyond_the_day(client: AstriaClient, journal: Journal, key: str, prompt: Prompt) -> None:
