@@ -100,8 +100,8 @@ async def draw_remotely(
 ) -> RemoteDrawn:
     """Upload the people that are not there yet, send the prompt unless it is on its way already, wait, download.
 
-    A call that is cut off at any moment and made again goes on with what was sent, as long as ``journal`` is kept, until
-    the caller calls ``forget``. Calls for the same prompt at the same time, in other processes too, share one order.
+    A call that is cut off at any moment and made again goes on with what was sent, as long as ``journal`` is kept, up
+    to the call of ``forget``. Calls for the same prompt at the same time, in other processes too, share one order.
 
     Raises:
         PromptError: a tag names no tune, or has a strength that the API cannot read; points at it.
