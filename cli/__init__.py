@@ -14,14 +14,14 @@ from contextlib import closing
 from typing import TYPE_CHECKING, NoReturn
 
 from ..faceid_core.errors import FaceIDError, printable
-from . import demo, generate, prompt, remote, serve, swap, tunes, weights, worker
+from . import demo, doctor, generate, prompt, remote, serve, swap, tunes, weights, worker
 from .ctrl_c import noticing_ctrl_c
 from .streams import decode_texts, prepare_streams, say
 
 if TYPE_CHECKING:
     from _typeshed import SupportsWrite
 
-_SUBJECTS = (generate, swap, demo, tunes, prompt, weights, remote, serve, worker)
+_SUBJECTS = (generate, swap, demo, tunes, prompt, weights, doctor, remote, serve, worker)
 _INTERRUPTED, _READER_GONE = 130, 141  # 128 and the number of the signal, as shells count
 
 

@@ -26,7 +26,7 @@ DEV = runpy.run_path(str(ROOT / "dev"))
 ROWS = (
     {"nodes", "cli"},
     {"service"},
-    {"engines"},
+    {"engines", "doctor"},
     {"jobs"},
     {"astria", "retouch"},
     {"tunes", "adapter", "pictures"},

@@ -22,6 +22,7 @@ WORKSPACE_VARIABLE = "ASTRIA_WORKSPACE_ID"
 INSECURE_VARIABLE = "ASTRIA_ALLOW_INSECURE"
 PER_DAY_VARIABLE = "FACEID_REMOTE_PER_DAY"
 
+KEY_FILE = "astria_key"  # beside the tunes
 _MAX_KEY_FILE = 4096  # bytes; a key is one line
 _WORKSPACE = re.compile(r"[A-Za-z0-9_-]{1,64}")
 

@@ -53,9 +53,9 @@ def tune_titles() -> list[str]:
 
 def astria_settings() -> AstriaSettings:
     """Where the remote API is, and the key: from the environment, else from a file that no route serves."""
-    from ...faceid_core.astria.settings import read_settings
+    from ...faceid_core.astria.settings import KEY_FILE, read_settings
 
-    return read_settings(key_file=_user_folder() / "astria_key")
+    return read_settings(key_file=_user_folder() / KEY_FILE)
 
 
 def remote_journal() -> Journal:

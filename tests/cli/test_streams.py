@@ -48,6 +48,7 @@ COMMANDS = {
     "serve token": ((OTHER,), 0),
     "serve tokens": ((), 0),
     "serve revoke": ((TITLE,), 0),
+    "doctor": (("--models", "{empty}"), 1),
     "weights list": (("--models", "{empty}"), 0),
     "weights fetch": (("swapper-nowhere", "--models", "{empty}"), 1),
     "weights verify": (("faceid-sd15", "--models", "{empty}"), 1),
