@@ -216,6 +216,7 @@ def test_packages_that_are_only_named_after_the_runtime_are_none(environment):
     assert environment.provider() == "CPU"
 
 
+@pytest.mark.slow
 def test_a_runtime_and_an_opencv_built_here_stay(environment):
     environment.has(*(package for package in WITHOUT_RUNTIME if "opencv" not in package))
     before = environment.versions()

@@ -153,6 +153,7 @@ def docstrings(path: Path) -> list[ast.Constant]:
     return [value for value in values if isinstance(value, ast.Constant) and isinstance(value.value, str)]
 
 
+@pytest.mark.slow
 def test_docstrings_put_code_between_double_backticks():
     single = re.compile(r"(?<!`)`(?!`)")
     folders = ("benchmarks", "cli", "faceid_core", "nodes", "tests", "weights")
@@ -167,6 +168,7 @@ def test_docstrings_put_code_between_double_backticks():
     assert not found
 
 
+@pytest.mark.slow
 def test_importing_the_core_that_nodes_use_pulls_in_nothing_heavy():
     modules = [
         "adapter.attention",

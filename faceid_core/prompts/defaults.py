@@ -1,10 +1,15 @@
 """The local engines' defaults for what a prompt leaves open. They are defined here only.
 
-| left open | becomes | because | |---|---|---| | cfg_scale | 3 with a face tag, 7.5 without | the FaceID page; Stable
-Diffusion's own default | | cfg_scale with lcm | 1.5 | the LCM model already includes guidance; 3 overexposes | | steps
-| 30; 6 with lcm | the API's examples; its LCM page (5 to 6) | | scheduler | dpm++2m_karras | few steps, adds no noise:
-a batch equals single runs | | seed | 42 | what the API's worker uses; a prompt without a seed is still reproducible | |
-size | the base resolution's area in the asked aspect ratio | what the checkpoint was trained on |
+What is left open, what it becomes, and why:
+
+    left open           becomes                               because
+    cfg_scale           3 with a face tag, 7.5 without        the FaceID page; Stable Diffusion's own default
+    cfg_scale with lcm  1.5                                   the LCM model includes guidance; 3 overexposes
+    steps               30; 6 with lcm                        the API's examples; its LCM page (5 to 6)
+    scheduler           dpm++2m_karras                        few steps; adds no noise: a batch equals single runs
+    seed                42                                    what the API's worker uses; the same picture again
+    size                the base resolution's area in the     what the checkpoint was trained on
+                        asked aspect ratio
 """
 
 from __future__ import annotations

@@ -56,6 +56,7 @@ def test_a_safetensors_file_that_begins_like_a_pickle_is_read_all_the_same(tmp_p
     assert load_adapter(path).spec.variant is Variant.PORTRAIT
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("variant", "base"), PUBLISHED)
 def test_variant_and_base_are_read_from_the_tensors(tmp_path, variant, base):
     # The name helps only between Plus and PlusV2, whose tensors look the same.
@@ -133,7 +134,7 @@ def test_code_in_a_pickle_is_refused_and_does_not_run(tmp_path, capsys):
         ({"lora_unet_down_blocks_0.lora_up.weight": torch.zeros(2)}, "this is a LoRA file"),
         ({"model.diffusion_model.out.0.weight": torch.zeros(2)}, "this is a checkpoint"),
         ({"vision_model.embeddings.class_embedding": torch.zeros(2)}, "this is a CLIP vision encoder"),
-        ({"weight": torch.zeros(2)}, "not an IP-Adapter: it has no image_proj"),
+        pytest.param({"weight": torch.zeros(2)}, "not an IP-Adapter: it has no image_proj", marks=pytest.mark.slow),
     ],
 )
 def test_another_kind_of_model_is_called_by_its_kind(tmp_path, tensors, message):

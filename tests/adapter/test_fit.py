@@ -10,7 +10,7 @@ from support.fidelity import adapter_for, saved_adapter
 from support.unet import sd15_unet, sdxl_unet
 from torch import nn
 
-pytestmark = pytest.mark.xdist_group("diffusers")  # one worker loads it
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("diffusers")]  # one worker loads it
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import pytest
 import torch
 from faceid_tunes.faceid_core.adapter.layers import Base, layers
 
-pytestmark = pytest.mark.xdist_group("diffusers")  # one worker loads it
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("diffusers")]  # one worker loads it
 
 SDXL = {
     "block_out_channels": (320, 640, 1280),

@@ -127,6 +127,7 @@ def test_a_fault_that_stays_is_told_after_the_last_attempt(
     assert len(asked) == QUICK.attempts  # and none that aiohttp adds by itself
 
 
+@pytest.mark.slow
 def test_lists_go_on_until_an_empty_page(api: FakeAstria):
     async def make_and_list(client):
         for number in range(125):

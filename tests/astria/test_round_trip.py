@@ -103,6 +103,7 @@ def post() -> Iterator[Post]:
         yield lambda encoding, pairs: loop.run_until_complete(send(ENCODINGS[encoding](pairs)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ENCODINGS)
 @settings(max_examples=60, deadline=None, database=None)
 @given(prompt=prompts_with(pictures))
@@ -110,6 +111,7 @@ def test_a_prompt_arrives_as_it_was_sent(post: Post, encoding: str, prompt: Prom
     assert read_prompt(post(encoding, prompt_params(prompt))) == prompt
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ENCODINGS)
 @settings(max_examples=40, deadline=None, database=None)
 @given(tune=tunes_with(st.just(()), pictures))
@@ -117,6 +119,7 @@ def test_a_tune_arrives_as_it_was_sent(post: Post, encoding: str, tune: TuneRequ
     assert read_tune(post(encoding, tune_params(tune))) == tune
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None, database=None)
 @given(
     tune=tunes_with(st.lists(files, max_size=3).map(tuple), pictures | st.binary(min_size=1, max_size=50)),

@@ -209,6 +209,7 @@ def test_a_short_key_is_hidden_as_it_is_and_sentences_stay_readable():
     assert Secret("abc").redact("abcd, a%62c") == f"{HIDDEN}d, a%62c"
 
 
+@pytest.mark.slow
 def test_hiding_takes_no_longer_for_an_answer_made_to_be_slow():
     for hostile in ("\\" * 300_000, "%25" * 100_000, "&amp;" * 50_000, KEY[:-1] * 10_000):
         Secret(KEY).redact(hostile)  # with a pattern that starts over at each place this takes hours

@@ -48,6 +48,7 @@ def photo(tmp_path):
 TOM = str(INSIGHTFACE / "Tom_Hanks_54745.png")
 
 
+@pytest.mark.slow
 def test_a_tune_is_created_listed_shown_and_found_again_by_its_title(faceid, photo):
     astronaut = photo(skimage.data.astronaut(), "eileen.png")
     created = faceid("tunes", "create", astronaut, "--title", "Eileen", "--name", "woman")
@@ -75,6 +76,7 @@ def test_the_version_is_told(capsys):
     assert re.fullmatch(r"faceid-tunes \d+\.\d+\.\d+\n", capsys.readouterr().out)
 
 
+@pytest.mark.slow
 def test_other_photos_under_a_title_that_exists_are_refused(faceid, photo):
     astronaut, cat = photo(skimage.data.astronaut(), "eileen.png"), photo(skimage.data.chelsea(), "cat.png")
     faceid("tunes", "create", astronaut, cat, "--title", "Eileen")
@@ -87,6 +89,7 @@ def test_other_photos_under_a_title_that_exists_are_refused(faceid, photo):
     assert swapped.returncode == 0 and "no face was found in photo 2 (cat.png)" in swapped.stdout
 
 
+@pytest.mark.slow
 def test_check_finds_a_flipped_bit_and_the_same_photo_heals_it(faceid, tmp_path):
     faceid("tunes", "create", TOM, "--title", "Tom")
     assert faceid("tunes", "check").stdout.endswith("nothing is damaged\n")
@@ -106,6 +109,7 @@ def test_check_finds_a_flipped_bit_and_the_same_photo_heals_it(faceid, tmp_path)
     assert faceid("tunes", "check").returncode == 0
 
 
+@pytest.mark.slow
 def test_a_person_is_renamed_and_deleted_to_the_last_byte(faceid, tmp_path):
     faceid("tunes", "create", TOM, "--title", "A rare title")
     faceid("tunes", "create", TOM, "--title", "Tom")
@@ -121,6 +125,7 @@ def test_a_person_is_renamed_and_deleted_to_the_last_byte(faceid, tmp_path):
     assert "There is no tune" in faceid("tunes", "delete", "Tom").stderr
 
 
+@pytest.mark.slow
 def test_a_person_is_exported_and_imported_elsewhere(faceid, tmp_path):
     faceid("tunes", "create", TOM, "--title", "Tom", "--name", "man")
     assert "1 photos and what was found" in faceid("tunes", "export", "Tom", "tom.zip").stdout
@@ -131,6 +136,7 @@ def test_a_person_is_exported_and_imported_elsewhere(faceid, tmp_path):
     assert "cannot be read" in faceid("tunes", "import", "nowhere.zip").stderr
 
 
+@pytest.mark.slow
 def test_a_lost_database_is_told_and_a_new_one_begins_when_the_user_says_so(faceid, tmp_path):
     faceid("tunes", "create", TOM, "--title", "Tom")
     for file in (tmp_path / "home").glob("tunes.sqlite3*"):
@@ -143,6 +149,7 @@ def test_a_lost_database_is_told_and_a_new_one_begins_when_the_user_says_so(face
     assert "its files stay in" in faceid("tunes", "delete", "Tom").stdout
 
 
+@pytest.mark.slow
 def test_a_damaged_person_is_named_left_out_and_deleted(faceid, tmp_path):
     for title in ("Tom", "Tom again"):
         faceid("tunes", "create", TOM, "--title", title)
@@ -155,6 +162,7 @@ def test_a_damaged_person_is_named_left_out_and_deleted(faceid, tmp_path):
     assert "nothing is damaged" in faceid("tunes", "check").stdout
 
 
+@pytest.mark.slow
 def test_everything_is_backed_up_and_restored_into_an_empty_folder(faceid, tmp_path):
     faceid("tunes", "create", TOM, "--title", "Tom")
     assert "1 tunes, 0 prompts of the service and 2 files are in all.zip" in faceid("tunes", "backup", "all.zip").stdout
@@ -168,6 +176,7 @@ def test_everything_is_backed_up_and_restored_into_an_empty_folder(faceid, tmp_p
     assert "not a whole backup" in faceid("tunes", "restore", TOM).stderr
 
 
+@pytest.mark.slow
 def test_strangers_are_named_when_created_and_shown_and_the_user_overrules(faceid, photo):
     eileen = photo(skimage.data.astronaut(), "eileen.png")
     mirrored = photo(skimage.data.astronaut()[:, ::-1], "mirrored.png")
@@ -191,6 +200,7 @@ def test_strangers_are_named_when_created_and_shown_and_the_user_overrules(facei
     assert "write the photo's number" in faceid("tunes", "create", TOM, "--title", "X", "--face", "2").stderr
 
 
+@pytest.mark.slow
 def test_who_may_be_meant_is_shown_where_it_is_not_clear_and_no_picture_is_overwritten(faceid, photo, tmp_path):
     eileen = photo(skimage.data.astronaut(), "eileen.png")
     for name in ("candidates.png", "candidates_2.png"):
@@ -202,6 +212,7 @@ def test_who_may_be_meant_is_shown_where_it_is_not_clear_and_no_picture_is_overw
     assert faceid("tunes", "list").stdout == ""
 
 
+@pytest.mark.slow
 def test_photos_without_a_face_are_named(faceid, photo):
     cat, astronaut = photo(skimage.data.chelsea(), "cat.png"), photo(skimage.data.astronaut(), "eileen.png")
     mixed = faceid("tunes", "create", cat, astronaut, "--title", "Mixed")
@@ -227,6 +238,7 @@ def test_a_prompt_is_checked_against_the_tunes_there_are(faceid):
     ]
 
 
+@pytest.mark.slow
 def test_a_missing_photo_is_one_sentence(tmp_path):
     command = [*FACEID, "tunes", "create", "nowhere.jpg", "--title", "X"]
     own = os.environ | {"FACEID_TUNES_HOME": str(tmp_path / "home")}
@@ -237,6 +249,7 @@ def test_a_missing_photo_is_one_sentence(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_a_tune_of_a_photo_that_tells_too_little_says_so(faceid, photo):
     dark = photo((skimage.data.astronaut() * 0.06).astype("uint8"), "dark.png")
     created = faceid("tunes", "create", dark, "--title", "Dark")

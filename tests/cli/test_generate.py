@@ -64,6 +64,7 @@ def said_in(file: str) -> dict:
         return json.loads(picture.text["faceid"])
 
 
+@pytest.mark.slow
 def test_pictures_are_written_with_their_likeness_and_how_they_were_made(album, faceid):
     status, out, _ = faceid(str(PHOTO), "--text", TEXT, "--num-images", "3", "--seed", "7", "--name", "woman")
     assert status == 0
@@ -112,6 +113,7 @@ def test_a_preview_is_measured_with_another_pack_where_there_is_one(album, facei
     assert said_in("faceid_00001.png")["measured_with"]["face_pack"] == "mine"
 
 
+@pytest.mark.slow
 def test_where_there_is_one_recogniser_only_its_likeness_is_called_flattering(album, faceid):
     _, out, _ = faceid(str(PHOTO), "--text", TEXT, "--preview")
     flattering = (
@@ -121,6 +123,7 @@ def test_where_there_is_one_recogniser_only_its_likeness_is_called_flattering(al
     assert said_in("faceid_00001.png")["measured_with"]["conditioned_too"] is True
 
 
+@pytest.mark.slow
 def test_a_damaged_face_pack_costs_no_picture(album, faceid, tmp_path):
     folder = tmp_path / "models" / "insightface" / "models" / "antelopev2"
     folder.mkdir(parents=True)
@@ -132,6 +135,7 @@ def test_a_damaged_face_pack_costs_no_picture(album, faceid, tmp_path):
     assert "download it again. The likeness is measured with yunet_sface instead." in note
 
 
+@pytest.mark.slow
 def test_a_lost_photo_costs_no_picture(album, faceid, tmp_path):
     faceid(str(PHOTO), "--text", TEXT)
     install_pack(tmp_path / "models", "mine", "det_500m", "glintr100")
@@ -151,6 +155,7 @@ def said_line(out: str, part: str) -> str:
     return line
 
 
+@pytest.mark.slow
 def test_one_photo_and_one_picture_need_no_matrix_two_photos_have_one(album, faceid, tmp_path):
     faceid(str(PHOTO), "--text", TEXT)
     assert not list(Path("out").glob("*_likeness.png"))
@@ -160,6 +165,7 @@ def test_one_photo_and_one_picture_need_no_matrix_two_photos_have_one(album, fac
         assert plot.height > 2 * 152 and plot.width >= 800
 
 
+@pytest.mark.slow
 def test_two_people_have_a_line_each_on_every_picture(album, faceid, tmp_path):
     faceid(str(PHOTO), "--text", TEXT)
     Image.fromarray(photos.single_faces()["Tom_Hanks"]).save(tmp_path / "tom.png")
@@ -178,6 +184,7 @@ def test_the_size_to_draw_an_enlarged_picture_again_is_that_before_it_was_enlarg
             assert picture.size == (2048, 2048) and f"Size: {size}" in picture.text["parameters"]
 
 
+@pytest.mark.slow
 def test_a_second_run_reuses_the_tune_and_overwrites_nothing(album, faceid):
     faceid(str(PHOTO), "--text", TEXT)
     first = Path("out/faceid_00001.png").read_bytes()
@@ -186,11 +193,13 @@ def test_a_second_run_reuses_the_tune_and_overwrites_nothing(album, faceid):
     assert Path("out/faceid_00002.png").exists() and Path("out/faceid_00001.png").read_bytes() == first
 
 
+@pytest.mark.slow
 def test_a_text_without_a_tag_gets_the_persons(album, faceid):
     faceid(str(PHOTO), "--text", "woman trekking in the alps", "--title", "Eileen")
     assert album.prompt.text == "<faceid:1:1> woman trekking in the alps"
 
 
+@pytest.mark.slow
 def test_another_persons_photos_under_a_kept_title_are_refused(album, faceid, tmp_path):
     faceid(str(PHOTO), "--text", TEXT)
     Image.fromarray(photos.single_faces()["Tom_Hanks"]).save(tmp_path / "tom.png")
@@ -198,11 +207,13 @@ def test_another_persons_photos_under_a_kept_title_are_refused(album, faceid, tm
     assert status == 1 and "already is a tune 'Eileen', made from other photos" in err and "--title" in err
 
 
+@pytest.mark.slow
 def test_photos_with_a_text_that_names_tunes_by_number_need_a_title(album, faceid):
     status, _, err = faceid(str(PHOTO), "--text", "<faceid:12:1> woman")
     assert status == 1 and "--title" in err
 
 
+@pytest.mark.slow
 def test_every_parameter_of_the_prompt_reaches_the_engine(album, faceid):
     faceid(str(PHOTO), "--text", TEXT, "--steps", "5", "--cfg-scale", "2.5", "--scheduler", "euler", "--w", "768",
            "--aspect-ratio", "3:2", "--negative-prompt", "blurry", "--face-swap", "--style", "Cinematic")  # fmt: skip
@@ -212,6 +223,7 @@ def test_every_parameter_of_the_prompt_reaches_the_engine(album, faceid):
     assert asked.face_swap and not asked.film_grain
 
 
+@pytest.mark.slow
 def test_a_prompt_that_cannot_be_drawn_is_pointed_at_before_the_engine_is_asked(album, faceid):
     status, _, err = faceid(str(PHOTO), "--text", TEXT, "--steps", "51")
     assert status == 1 and "prompt[steps]" in err
@@ -224,6 +236,7 @@ def test_outputs_that_cannot_be_written_are_told_before_anything_is_drawn(album,
     assert status == 1 and "pictures cannot be written there" in err and not hasattr(album, "prompt")
 
 
+@pytest.mark.slow
 def test_ctrl_c_while_drawing_ends_with_130_and_no_file(album, faceid, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
@@ -233,6 +246,7 @@ def test_ctrl_c_while_drawing_ends_with_130_and_no_file(album, faceid, monkeypat
     assert status == 130 and not list(Path("out").iterdir()) and "Traceback" not in err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("error", [ValueError, FaceIDError])
 def test_ctrl_c_that_a_library_turns_into_an_error_of_its_own_is_ctrl_c(album, faceid, monkeypatch, error):
     def interrupted(*_):
@@ -246,6 +260,7 @@ def test_ctrl_c_that_a_library_turns_into_an_error_of_its_own_is_ctrl_c(album, f
     assert status == 130 and not list(Path("out").iterdir()) and "shape" not in err
 
 
+@pytest.mark.slow
 def test_an_error_after_a_ctrl_c_of_another_command_is_an_error(album, faceid, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         signal.raise_signal(signal.SIGINT)
@@ -253,6 +268,7 @@ def test_an_error_after_a_ctrl_c_of_another_command_is_an_error(album, faceid, m
     assert status == 1 and "prompt[steps]" in err
 
 
+@pytest.mark.slow
 def test_ctrl_c_while_saving_keeps_whole_pictures_only(album, faceid, monkeypatch):
     plain = os.link
 
@@ -293,6 +309,7 @@ def test_a_picture_says_which_photos_of_the_person_were_left_out_and_what_was_to
         assert faceless == "no face in image 4" and stranger.startswith("image 2: left out, seems to be someone else")
 
 
+@pytest.mark.slow
 def test_a_picture_of_which_nothing_needs_to_be_told_says_nothing(album, faceid, monkeypatch):
     monkeypatch.setattr(Album, "draw", lambda self, *_: Drawn((Picture(self.pictures[0], 7),)))
     faceid(str(PHOTO), "--text", TEXT)

@@ -114,6 +114,7 @@ def test_ctrl_c_while_waiting_costs_nothing_twice(api, faceid, monkeypatch):
     assert len(posts(api, "/prompts")) == 1 and not list(Path("home/remote").iterdir())
 
 
+@pytest.mark.slow
 def test_a_base_model_the_api_does_not_have_is_explained(api, faceid):
     status, _, err = faceid(str(PHOTO), "--text", TEXT, "--base-tune", "12")
     assert status == 1 and "base_tune_id is 12" in err and "690204" in err
@@ -158,6 +159,7 @@ def test_a_person_is_deleted_on_the_remote_side_too_and_first(api, faceid, capsy
     assert main(["tunes", "--home", "home", "show", "Eileen"]) == 1
 
 
+@pytest.mark.slow
 def test_a_remote_tune_that_is_gone_or_elsewhere_is_told_of(api, faceid, capsys, monkeypatch):
     faceid(str(PHOTO), "--text", TEXT)
     (there,) = api.tunes

@@ -31,6 +31,7 @@ def test_every_command_with_a_store_takes_its_home(command):
     assert "--home" in PARSERS[command]._option_string_actions
 
 
+@pytest.mark.slow
 def test_the_home_is_named_before_or_after_the_subcommand_alike(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("FACEID_TUNES_HOME", str(tmp_path / "nowhere"))
     home = ("--home", str(tmp_path / "home"))

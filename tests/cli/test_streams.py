@@ -183,6 +183,7 @@ def test_a_closed_stream_harms_nothing(run, command, stream):
     assert run("tunes check").returncode == 0, "the database took the number of a closed stream"
 
 
+@pytest.mark.slow
 def test_characters_that_the_terminal_lacks_are_written_as_their_numbers(run):
     listed = run("tunes list", env={"PYTHONIOENCODING": "cp1252"}).stdout.decode("cp1252")
     assert "\\u017b\xf3\\u0142\\u0107 \\u5f20\\u4e09 \\U0001f642" in listed
@@ -194,12 +195,14 @@ def test_the_c_locale_changes_no_title(run):
     assert OTHER in run("tunes list", env=UTF_8).stdout.decode()
 
 
+@pytest.mark.slow
 def test_bytes_that_are_no_text_are_refused_in_a_sentence(run):
     done = run("tunes rename", TITLE, os.fsdecode(b"caf\xe9"), env=UTF_8)
     assert (done.returncode, done.stdout) == (1, b"")
     assert b"faceid: title: 'caf\\udce9' holds bytes that are no text in UTF-8" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_photo_whose_name_is_no_text_is_a_photo(run):
     shutil.copy(PHOTO, os.fsencode(run.folder) + b"/caf\xe9.png")
     done = run("tunes add-photo", TITLE, os.fsdecode(b"caf\xe9.png"), env=UTF_8)

@@ -37,6 +37,7 @@ def swap(tmp_path, monkeypatch, capsys):
     return run
 
 
+@pytest.mark.slow
 def test_the_face_of_the_photo_is_swapped_and_transparency_stays(swap):
     status, said, _ = swap("--onto", "her.png")
     assert status == 0 and "plain shape" in said
@@ -48,6 +49,7 @@ def test_the_face_of_the_photo_is_swapped_and_transparency_stays(swap):
     assert json.loads(result.text["faceid"])["swap"] == ["Tom"]
 
 
+@pytest.mark.slow
 def test_a_photo_of_somebody_else_changes_nothing_and_a_line_says_so(swap):
     status, said, _ = swap("--onto", "tom.png")
     assert status == 0
@@ -55,6 +57,7 @@ def test_a_photo_of_somebody_else_changes_nothing_and_a_line_says_so(swap):
     assert list(Path("out").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_place_that_does_not_exist_is_refused(swap):
     status, _, error = swap("--onto", "middle")
     assert status == 1 and '"middle" is no face of a picture' in error

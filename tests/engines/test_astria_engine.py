@@ -78,6 +78,7 @@ def posts(api: FakeAstria, path: str) -> list:
     return [seen for seen in api.seen if seen.method == "POST" and re.fullmatch(path, seen.path)]
 
 
+@pytest.mark.slow
 def test_a_prompt_comes_back_as_pictures_with_cost_and_balance(api, store, engine):
     drawn = engine.draw(Prompt("<faceid:Anna 2026:1> woman trekking in the alps", num_images=3, seed=7), store)
     assert len(drawn.pictures) == 3 and drawn.pictures[0].pixels.dtype == np.uint8
@@ -151,6 +152,7 @@ def test_it_tries_as_often_as_it_is_told(api, store, engine):
         replace(engine, retrying=replace(QUICK, attempts=1)).draw(Prompt("<faceid:1:1> woman"), store)
 
 
+@pytest.mark.slow
 def test_tags_carry_remote_ids_on_the_way_out_and_the_users_own_on_the_way_back(api, store, engine):
     text = "<faceid:1:0.8> woman and <faceid:Ben:1> man and <lora:Ben:0.5>"
 
@@ -187,6 +189,7 @@ def test_a_person_is_uploaded_once_upright_and_without_exif(api, store, engine):
     assert b"Jane Doe" not in photo.data and b"Camera Co" not in photo.data
 
 
+@pytest.mark.slow
 def test_a_large_photo_goes_up_smaller():
     file = io.BytesIO()
     Image.new("RGB", (5000, 2500), "grey").save(file, "PNG")
@@ -242,6 +245,7 @@ def test_two_nodes_at_once_upload_a_person_once(api, store, engine):
     assert len(posts(api, "/tunes")) == 1
 
 
+@pytest.mark.slow
 def test_a_tune_that_was_deleted_remotely_is_uploaded_again_once(api, store, engine):
     engine.draw(Prompt("<faceid:1:1> woman", seed=1), store)
     gone = store.get(1).remote_id
@@ -402,6 +406,7 @@ def test_a_note_that_cannot_be_put_in_place_leaves_nothing_behind(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["key.json"]
 
 
+@pytest.mark.slow
 def test_what_is_doubtful_about_a_persons_photos_is_told(api, store, engine):
     from support import photos
 

@@ -41,6 +41,7 @@ def cosine(one: np.ndarray, other: np.ndarray) -> float:
     return float(first @ second)
 
 
+@pytest.mark.slow
 def test_a_single_photo_leaves_upright_and_pixel_by_pixel(store: TuneStore):
     turned = Image.Exif()
     turned[0x0112] = 6
@@ -51,6 +52,7 @@ def test_a_single_photo_leaves_upright_and_pixel_by_pixel(store: TuneStore):
     assert name == f"{store.get_by_title('Anna').photos[0].sha256}.png"
 
 
+@pytest.mark.slow
 def test_nothing_but_pixels_leaves(store: TuneStore):
     camera = Image.Exif()
     camera[0x010F] = "A camera"
@@ -62,6 +64,7 @@ def test_nothing_but_pixels_leaves(store: TuneStore):
     assert not Image.open(io.BytesIO(png)).info
 
 
+@pytest.mark.slow
 def test_photos_of_one_size_leave_whole(store: TuneStore):
     files = [photos.encoded(ASTRONAUT, "PNG"), photos.encoded(ASTRONAUT[:, ::-1], "PNG")]
     _, pixels = sent(store, *files)
@@ -81,6 +84,7 @@ def test_of_photos_of_different_sizes_the_faces_leave_in_one_size(store: TuneSto
         assert cosine(photo, read_photo(file)) > 0.9
 
 
+@pytest.mark.slow
 def test_a_photo_of_somebody_else_does_not_leave(store: TuneStore):
     hers = [photos.encoded(ASTRONAUT, "PNG"), photos.encoded(ASTRONAUT[:, ::-1], "PNG")]
     stranger = photos.encoded(photos.single_faces()["Tom_Hanks"], "PNG")

@@ -110,6 +110,7 @@ def test_stopped_while_the_request_is_under_way_and_queued_again_at_once_it_is_p
     assert len(api.prompts) == 1 and posts(api) == 1
 
 
+@pytest.mark.slow
 def test_a_stopped_upload_that_is_queued_again_at_once_makes_one_tune(api, store, engine):
     create_tune(store, [ASTRONAUT], "Anna", "woman", embedded_pack())
     api.will(Fault(how="stall", work="later", seconds=0.4), "POST", "/tunes")
@@ -261,6 +262,7 @@ def together(*calls: Callable[[], object]) -> list[object]:
     return results
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prompt", [PROMPT, UNSEEDED], ids=["seed", "no seed"])
 def test_the_same_prompt_four_times_at_once_is_one_order_for_all(api, store, engine, prompt):
     api.will(Fault(how="slow", seconds=0.2), "POST", "/prompts")

@@ -124,6 +124,7 @@ def _book(folder: Path, name: int, start: Any) -> None:
             return
 
 
+@pytest.mark.slow
 def test_processes_that_order_at_once_share_one_day(tmp_path):
     system = multiprocessing.get_context("fork")
     start = system.Barrier(4)

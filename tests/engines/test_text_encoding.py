@@ -57,11 +57,13 @@ def test_parentheses_without_end_are_an_error_with_the_fields_name():
     assert words("(" * 99 + "(x:2)" + ")" * 99) == [("x", 2.0)], "100 deep will do"
 
 
+@pytest.mark.slow
 def test_a_text_that_cannot_be_encoded_is_named_by_its_field(pipeline):
     with pytest.raises(PromptError, match=r"prompt\[negative_prompt\]: has parentheses"):
         encode_text(pipeline.text_encoder, pipeline.tokenizer, "(" * 101 + ")" * 101, "negative_prompt")
 
 
+@pytest.mark.slow
 def test_chunks_have_77_tokens(pipeline):
     (empty,) = weighted_chunks(pipeline.tokenizer, "")
     assert [token for token, _ in empty] == [START] + [END] * 76
@@ -72,24 +74,28 @@ def test_chunks_have_77_tokens(pipeline):
     assert [token for token, _ in full[1]][:3] == [START, 2368, END]
 
 
+@pytest.mark.slow
 def test_a_few_words_of_one_weight_are_not_divided_between_chunks(pipeline):
     first, second = weighted_chunks(pipeline.tokenizer, "cat " * 72 + "(six words that stay together now:1.2)")
     assert {weight for _, weight in first} == {1.0}
     assert [weight for _, weight in second[1:7]] == [1.2] * 6
 
 
+@pytest.mark.slow
 def test_seven_tokens_of_one_weight_stay_together_and_eight_are_divided(pipeline):
     texts = ("cat " * 70 + f"({'dog ' * count}:1.2)" for count in (7, 8))
     firsts = [weighted_chunks(pipeline.tokenizer, text)[0] for text in texts]
     assert [sum(weight == 1.2 for _, weight in chunk) for chunk in firsts] == [0, 5]
 
 
+@pytest.mark.slow
 def test_the_name_of_a_textual_inversion_is_not_divided_between_chunks(pipeline):
     first, second = weighted_chunks(pipeline.tokenizer, "cat " * 73 + "embedding:bad")
     assert [token for token, _ in first[1:]] == [2368] * 73 + [END] * 3
     assert second[1][0] != END
 
 
+@pytest.mark.slow
 def test_no_weight_changes_nothing_and_weights_move_tokens_away_from_no_words(pipeline):
     with torch.no_grad():
         plain, none, halved, away = (
@@ -101,6 +107,7 @@ def test_no_weight_changes_nothing_and_weights_move_tokens_away_from_no_words(pi
     torch.testing.assert_close(away[:, 1:3], none[:, 1:3])
 
 
+@pytest.mark.slow
 def test_a_text_encoder_in_half_precision_is_read_in_float32(pipeline):
     half = torch.nn.Module.to(copy.deepcopy(pipeline.text_encoder), torch.bfloat16)
     with torch.no_grad():
@@ -108,6 +115,7 @@ def test_a_text_encoder_in_half_precision_is_read_in_float32(pipeline):
     assert {text.dtype for text in texts} == {torch.float32}
 
 
+@pytest.mark.slow
 def test_texts_of_different_length_are_repeated_to_one_length(pipeline):
     short, long = torch.randn(1, 2 * 77, 8), torch.randn(1, 3 * 77, 8)
     one, other = as_long(short, long)

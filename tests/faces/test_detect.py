@@ -36,6 +36,7 @@ def watched(pack):
     return Watched(load_models(pack).detector)
 
 
+@pytest.mark.slow
 def test_all_six_people_of_the_group_photo_are_found(t1, pack):
     assert len(faces_in(t1, pack)) == 6
 
@@ -72,6 +73,7 @@ def test_an_easy_photo_costs_one_detection(astronaut, watched):
     assert watched.sizes == [640]
 
 
+@pytest.mark.slow
 def test_the_ladder_goes_down_in_size_then_pads_and_asks_for_doubtful_scores_too(watched):
     picture = photos.no_faces()["gravel"]
     detect.detect(picture, watched)
@@ -97,6 +99,7 @@ def test_a_close_up_is_found_at_a_smaller_size(astronaut, pack, watched):
     np.testing.assert_allclose(np.add(found[0].landmarks, corner), face.landmarks, atol=5)
 
 
+@pytest.mark.slow
 def test_a_face_that_fills_the_photo_is_found_by_padding_and_mapped_back(pack, watched):
     hanks = photos.single_faces()["Tom_Hanks"]
     face = faces_in(hanks, pack)[0]
@@ -107,6 +110,7 @@ def test_a_face_that_fills_the_photo_is_found_by_padding_and_mapped_back(pack, w
     np.testing.assert_allclose(np.add(found[0].landmarks, corner), face.landmarks, atol=8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("side", [512, 1400])
 def test_every_rung_puts_the_face_in_the_same_place(side, astronaut, pack, watched):
     photo = cv2.resize(astronaut[..., ::-1], (side, side))
@@ -117,6 +121,7 @@ def test_every_rung_puts_the_face_in_the_same_place(side, astronaut, pack, watch
         np.testing.assert_allclose(found.landmarks, rungs[0].landmarks, atol=0.02 * side)
 
 
+@pytest.mark.slow
 def test_a_face_that_never_scores_half_is_still_found(t1, pack):
     close, _ = close_up(t1, faces_in(t1, pack)[1], 0.07)
     found = faces_in(cv2.GaussianBlur(close, (0, 0), 2), pack)
@@ -124,6 +129,7 @@ def test_a_face_that_never_scores_half_is_still_found(t1, pack):
     assert 0.3 < found[0].score < 0.5
 
 
+@pytest.mark.slow
 def test_two_boxes_on_one_face_count_once(astronaut, pack):
     left, top, right, bottom = faces_in(astronaut, pack)[0].box.astype(int)
     tilted = photos.rotated(astronaut[top:bottom, left:right], -20)
@@ -149,12 +155,14 @@ def test_the_detector_alone_would_take_a_coffee_cup_for_a_face(pack):
     assert len(boxes) == 1
 
 
+@pytest.mark.slow
 def test_a_drawn_face_is_refused_as_a_drawing(pack):
     found = find_faces([photos.drawn_face()], pack).photos[0]
     assert not found.faces
     assert [refused.problem for refused in found.refused] == [detect.LOOKS_DRAWN]
 
 
+@pytest.mark.slow
 def test_a_face_cut_by_the_border_is_refused_as_cut(astronaut, pack):
     face = faces_in(astronaut, pack)[0]
     mouth = int(face.landmarks[3:, 1].mean())
@@ -184,6 +192,7 @@ def test_a_long_strip_is_searched_without_an_error(astronaut, pack):
     assert not faces_in(strip, pack)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("size", "tried"), [(1280, [1280, 640, 512]), (640, [640, 512, 384]), (192, [192, 128, 192])])
 def test_the_first_size_is_the_users_and_the_ladder_goes_down_from_it(size, tried, watched):
     texture = cv2.resize(photos.no_faces()["grass"], (256, 256))

@@ -64,6 +64,7 @@ def test_an_unknown_pick_lists_the_known_ones(t1, pack):
         extract_faces([t1], pack, pick="prettiest")
 
 
+@pytest.mark.slow
 def test_twins_are_told_apart_by_position_whatever_the_order(astronaut, pack):
     twins = np.concatenate([astronaut, astronaut], axis=1)
     faces = find_faces([twins], pack).photos[0].faces
@@ -88,6 +89,7 @@ def test_every_photo_without_a_face_is_named(astronaut, cat, pack):
         extract_faces([cat, astronaut, photos.drawn_face(), cut], pack)
 
 
+@pytest.mark.slow
 def test_skip_goes_on_with_the_other_photos_and_says_so(astronaut, cat, t1, pack):
     faces = extract_faces([astronaut, cat, t1], pack, on_missing="skip")
     assert [face.photo for face in faces.faces] == [0, 2]
@@ -131,6 +133,7 @@ def test_a_second_run_starts_no_session_and_runs_no_inference(t1, pack, monkeypa
     assert {tuple(extract_faces([t1], pack, pick=pick).faces[0].box) for pick in PICKS}
 
 
+@pytest.mark.slow
 def test_one_changed_pixel_is_looked_at_again(astronaut, pack):
     changed = astronaut.copy()
     changed[0, 0, 0] ^= 1

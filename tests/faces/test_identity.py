@@ -11,6 +11,7 @@ from faceid_tunes.faceid_core.faces.models import load_models
 from support import photos
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::FutureWarning")  # insightface's own norm_crop, scikit-image 0.26
 def test_embeddings_are_insightfaces_own(t1, pack):
     from insightface.app.common import Face as InsightFace
@@ -42,6 +43,7 @@ def test_a_similarity_never_mirrors():
     assert np.linalg.det(similarity(TEMPLATE, mirrored)[:, :2]) > 0
 
 
+@pytest.mark.slow
 def test_channel_order_is_rgb_from_the_photo_to_the_recogniser(t1, pack):
     models = load_models(pack)
     right = find_faces([t1], pack).photos[0].faces
@@ -74,6 +76,7 @@ def test_the_mean_embedding_weighs_every_photo_the_same(pack, astronaut):
     np.testing.assert_allclose(mean, units.mean(axis=0) / np.linalg.norm(units.mean(axis=0)), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_someone_else_among_the_photos_is_reported(pack, astronaut):
     copies = photos.altered_copies(astronaut)
     hanks = photos.single_faces()["Tom_Hanks"]

@@ -33,6 +33,7 @@ def packs_by_space(tmp_path):
     return packs
 
 
+@pytest.mark.slow
 def test_another_print_of_the_photo_shows_the_same_person_and_a_stranger_does_not(astronaut):
     same = likeness(photos.altered_copies(photos.single_faces()["astronaut"])["jpeg 30"], astronaut, PACK)
     stranger = likeness(photos.single_faces()["Tom_Hanks"], astronaut, PACK)
@@ -146,6 +147,7 @@ def test_a_matrix_has_a_row_for_each_photo_and_a_column_for_each_result():
     assert seen == [(done, 7) for done in range(1, 8)]
 
 
+@pytest.mark.slow
 def test_the_mean_of_a_row_leaves_out_what_could_not_be_compared():
     astronaut, hanks = (photos.single_faces()[name] for name in ("astronaut", "Tom_Hanks"))
     matrix = likeness_matrix([astronaut, GREY], [astronaut, GREY, hanks], PACK)

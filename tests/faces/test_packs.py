@@ -102,6 +102,7 @@ def test_half_a_file_has_no_signature(tmp_path, pack):
     assert read_signature(tmp_path / "half.onnx") is None
 
 
+@pytest.mark.slow
 def test_listing_packs_needs_no_onnx_and_no_runtime(tmp_path, pack):
     import subprocess
 
@@ -176,6 +177,7 @@ def test_a_broken_model_file_is_named_for_what_it_is(content, message, tmp_path,
     assert "w600k_r50.onnx" in str(error.value)
 
 
+@pytest.mark.slow
 def test_a_pack_of_the_users_runs_like_the_embedded_one(tmp_path, pack, astronaut):
     install(tmp_path / "models" / "buffalo_l", pack)
     mine, ours = extract_faces([astronaut], find_pack("auto", [tmp_path])), extract_faces([astronaut], pack)

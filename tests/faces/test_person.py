@@ -59,6 +59,7 @@ def test_no_set_of_photos_stands_for_another_person_without_a_word(pack):
     assert counted["stranger first"]["right, told"]
 
 
+@pytest.mark.slow
 def test_of_a_group_the_face_most_like_the_other_photos_is_taken_though_it_is_small(pack, her, hanks):
     found = one_person(find_faces([her[0], beside(hanks, her[1])], pack))
     assert [face.photo for face in found.faces] == [0, 1]
@@ -84,6 +85,7 @@ def test_two_photos_of_two_people_are_refused_and_both_are_named(pack, her, hank
         one_person(find_faces([her[0], hanks], pack))
 
 
+@pytest.mark.slow
 def test_a_couple_in_each_photo_is_refused_with_the_faces_places(pack, her, hanks):
     with pytest.raises(
         UnclearPersonError, match=r"person A: image 1, face 0 \(at \d+, \d+\), image 2, face 1 \(at 7\d\d, 2\d\d\);"
@@ -113,11 +115,13 @@ def test_one_photo_of_several_people_stands_for_the_largest_and_says_so(pack, he
     assert found.remarks == ("image 1: of the 2 people in it the largest was taken, face 0 from the left",)
 
 
+@pytest.mark.slow
 def test_the_same_person_twice_in_a_photo_is_one_person(pack, her):
     found = one_person(find_faces([beside(her[0], her[1])], pack))
     assert found.faces[0].box[2] < 520 and found.remarks == ()
 
 
+@pytest.mark.slow
 def test_a_group_without_the_person_is_left_out(pack, her, t1):
     found = one_person(find_faces([*her[:2], t1], pack))
     assert [left.photo for left in found.left_out] == [2]
@@ -129,6 +133,7 @@ def test_an_explicit_pick_holds_for_each_photo(pack, her, hanks):
     assert found.faces[1].box[0] < 500 and found.left_out == ()
 
 
+@pytest.mark.slow
 def test_a_chosen_face_decides_who_it_is(pack, her, hanks):
     found = find_faces([her[0], her[1], beside(hanks, her[2])], pack)
     him = found.photos[2].faces[0]
@@ -164,6 +169,7 @@ def test_one_word_of_the_user_decides_between_two_people(pack, her, hanks):
     ]
 
 
+@pytest.mark.slow
 def test_photos_without_a_face_are_no_votes(pack, her, hanks, cat):
     found = find_faces([cat, her[0], cat], pack)
     assert [verdict.counts for verdict in judge_photos(found)] == [False, True, False]

@@ -79,6 +79,7 @@ def test_32_bit_tiffs_are_read(white, astronaut):
     np.testing.assert_array_equal(read, rgb(grey))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not reads_heif(), reason="pillow-heif is not installed (the extra heif)")
 @pytest.mark.parametrize("mode", ["RGB", "RGBA"])
 def test_a_heic_photo_is_read_the_right_way_up(mode, astronaut):

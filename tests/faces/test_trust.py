@@ -61,6 +61,7 @@ def test_faces_of_25_pixels_are_never_vouched_for(pack):
     assert set(doubts(faces)) | set(faces.skipped) == set(range(100))
 
 
+@pytest.mark.slow
 def test_the_reason_is_told_for_each_image(astronaut, pack):
     small = cv2.resize(astronaut, (120, 120), interpolation=cv2.INTER_AREA)
     found = find_faces([astronaut, JUNK["very dark"](astronaut), JUNK["negative"](astronaut), small], pack)
@@ -70,6 +71,7 @@ def test_the_reason_is_told_for_each_image(astronaut, pack):
     )
 
 
+@pytest.mark.slow
 def test_a_face_that_tells_nothing_is_refused_with_the_reason(pack):
     hanks = dithered(photos.single_faces()["Tom_Hanks"])
     assert find_faces([hanks], pack).photos[0].faces, "it is a face, and can be swapped"
@@ -95,6 +97,7 @@ def test_measured_lengths_cost_no_run_of_the_recogniser_more(astronaut, pack, mo
     assert extract_faces([astronaut], pack).faces[0].agreement is None
 
 
+@pytest.mark.slow
 def test_a_tune_of_a_space_nobody_measured_says_which_photo_is_unclear(unmeasured, astronaut, pack):
     verdicts = judge_photos(find_faces([JUNK["noisy"](astronaut)], pack))
     assert "blurred, noisy, turned away or altered" in verdicts[0].reason

@@ -12,7 +12,6 @@ from faceid_tunes.faceid_core.faces.trust import doubt, is_junk
 from support import photos
 
 ANGLES = range(30, 331, 30)
-EACH_ANGLE = [pytest.param(angle, marks=() if angle == 180 else pytest.mark.slow) for angle in ANGLES]
 
 
 def largest(photo, pack):
@@ -30,7 +29,8 @@ def place_in_turned(point, photo, degrees):
     return matrix @ (np.array(point) - (width / 2, height / 2)) + np.array(canvas) / 2
 
 
-@pytest.mark.parametrize("degrees", EACH_ANGLE)
+@pytest.mark.slow
+@pytest.mark.parametrize("degrees", ANGLES)
 @pytest.mark.parametrize("name", ["Tom_Hanks", "astronaut"])
 def test_a_turned_face_is_the_same_person(name, degrees, pack):
     photo = photos.single_faces()[name]
@@ -39,7 +39,8 @@ def test_a_turned_face_is_the_same_person(name, degrees, pack):
     assert not doubt(face, pack.space)
 
 
-@pytest.mark.parametrize("degrees", [45, *(pytest.param(angle, marks=pytest.mark.slow) for angle in (90, 180, 255))])
+@pytest.mark.slow
+@pytest.mark.parametrize("degrees", [45, 90, 180, 255])
 def test_landmarks_of_a_turned_face_are_where_its_eyes_nose_and_mouth_are(degrees, astronaut, pack):
     upright = largest(astronaut, pack)
     face = largest(photos.turned(astronaut, degrees), pack)

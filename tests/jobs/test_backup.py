@@ -44,6 +44,7 @@ def fill(store: TuneStore, jobs: Jobs) -> None:
     assert claim is not None and claim.job.id == job.id and jobs.finish(claim, [FinishedPicture(b"drawn", "image/png")])
 
 
+@pytest.mark.slow
 def test_everything_comes_back_in_another_place(store: TuneStore, jobs: Jobs, another: str | None, tmp_path) -> None:
     """People, photos, what was found, the service's prompts and pictures; a deleted one's number is not used again."""
     fill(store, jobs)
@@ -87,6 +88,7 @@ def test_a_lost_database_is_restored_beside_its_files(store: TuneStore, jobs: Jo
         assert back.list() == before
 
 
+@pytest.mark.slow
 def test_a_damaged_backup_is_refused_or_whole_and_nothing_of_it_stays(store: TuneStore, jobs: Jobs, tmp_path) -> None:
     fill(store, jobs)
     whole, before = backup_of(store, tmp_path).getvalue(), store.list()

@@ -129,6 +129,7 @@ def test_the_files_of_a_job_outlive_a_purge(jobs: Jobs, store: TuneStore) -> Non
     assert store.blobs.get(now(store, job).pictures[0].sha256) == b"a picture"
 
 
+@pytest.mark.slow
 def test_a_callback_is_tried_six_times_and_then_left(jobs: Jobs, store: TuneStore, clock: Clock) -> None:
     post(jobs, callback="http://client.example/done")
     jobs.finish(claimed(jobs), [PICTURE])

@@ -72,10 +72,15 @@ LAYOUTS = {
     Kind.VAE: [{"decoder.conv_in.weight": (512, 4, 3, 3)}],
     Kind.UNKNOWN: [{"weight": (3,)}, {}],
 }
-CASES = [(kind, shapes) for kind, layouts in LAYOUTS.items() for shapes in layouts]
+CASES = [
+    # Of a file that nobody knows, spandrel is asked, whose import takes seconds.
+    pytest.param(kind, shapes, id=kind.name, marks=[pytest.mark.slow] if kind is Kind.UNKNOWN else [])
+    for kind, layouts in LAYOUTS.items()
+    for shapes in layouts
+]
 
 
-@pytest.mark.parametrize(("kind", "shapes"), CASES, ids=[kind.name for kind, _ in CASES])
+@pytest.mark.parametrize(("kind", "shapes"), CASES)
 def test_each_published_layout_is_recognised(tmp_path, kind, shapes):
     path = hollow_safetensors(tmp_path / "model.safetensors", shapes)
     assert open_model_file(path, READER).kind is kind
@@ -157,6 +162,7 @@ def test_the_published_unnorm_is_taken_under_any_name_and_a_conversion_under_its
     assert load_adapter(named).spec.variant is Variant.PORTRAIT_UNNORM
 
 
+@pytest.mark.slow
 def test_where_nothing_distinguishes_the_two_the_user_is_asked(tmp_path):
     path = write_bin(tmp_path / "model.bin", unnorm_tensors(HALF, HALF))
     with pytest.raises(

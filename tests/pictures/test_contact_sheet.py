@@ -27,6 +27,7 @@ def frames(count: int) -> list[Frame]:
     return [photo, *[result] * (count - 1)]
 
 
+@pytest.mark.slow
 def test_a_sheet_is_a_grid_of_five_columns_at_most():
     one, five, six = (contact_sheet(frames(count)) for count in (1, 5, 6))
     assert five.shape[1] > one.shape[1] and five.shape[0] == one.shape[0]
@@ -86,6 +87,7 @@ def test_pictures_and_captions_do_not_overlap_the_next_row():
     assert pixels(sheet, (255, 255, 255)) == 6 * 320 * 320, "each is whole, nothing is written over it"
 
 
+@pytest.mark.slow
 def test_a_long_caption_is_cut_before_the_next_picture():
     long = "a woman trekking in the alps " * 9
     sheet = contact_sheet([Frame(BLACK, long, ((long, measured(0.7)),)), Frame(BLACK, "")])

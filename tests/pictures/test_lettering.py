@@ -91,6 +91,7 @@ def test_a_caption_of_any_script_stays_below_its_picture_and_inside_its_cell(scr
     assert (sheet[-10:] == (250, 250, 248)).all()
 
 
+@pytest.mark.slow
 def test_a_text_is_cut_where_its_own_font_ends():
     for title in TITLES.values():
         cut = fitted(title * 30, 26, 200)

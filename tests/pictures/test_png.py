@@ -34,6 +34,7 @@ def test_others_may_read_it_as_any_file_of_the_user(tmp_path):
     assert (tmp_path / "a.png").stat().st_mode == (tmp_path / "plain").stat().st_mode
 
 
+@pytest.mark.slow
 def test_a_full_disk_leaves_no_half_picture(tmp_path):
     code = (
         "import resource, sys, signal, pathlib, numpy as np\n"

@@ -96,6 +96,7 @@ def prompt_texts(draw: st.DrawFn) -> PromptText:
     return PromptText(tuple(pieces))
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None, database=None)
 @given(prompt_texts())
 def test_what_is_written_reads_back_as_itself(prompt_text: PromptText):
@@ -104,6 +105,7 @@ def test_what_is_written_reads_back_as_itself(prompt_text: PromptText):
     assert format(parse(text)) == text
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None, database=None)
 @given(st.lists(st.sampled_from(FRAGMENTS) | any_text, max_size=12).map("".join))
 def test_a_text_that_reads_at_all_has_one_spelling(text: str):
@@ -117,6 +119,7 @@ def test_a_text_that_reads_at_all_has_one_spelling(text: str):
     assert parse(canonical).plain_text == parsed.plain_text
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None, database=None)
 @given(prompt_texts())
 def test_every_tag_and_flag_lies_where_it_says(prompt_text: PromptText):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from faceid_tunes.faceid_core.prompts import SCHEDULERS, PromptError, Scheduler, local_scheduler
 
-pytestmark = pytest.mark.xdist_group("diffusers")  # one worker loads it
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("diffusers")]  # one worker loads it
 
 LOCAL = [scheduler for scheduler in SCHEDULERS.values() if not scheduler.why_not_local]
 

@@ -62,6 +62,7 @@ def test_without_a_flag_the_picture_is_the_very_one_that_came(one, six, tools):
     assert done.notes == ()
 
 
+@pytest.mark.slow
 def test_all_flags_run_in_the_order_that_looks_best_and_the_picture_is_four_times_as_large(one, six, tools):
     steps = []
     done = retouch_picture(
@@ -74,6 +75,7 @@ def test_all_flags_run_in_the_order_that_looks_best_and_the_picture_is_four_time
     assert done.notes == ()
 
 
+@pytest.mark.slow
 def test_each_step_is_given_the_picture_of_the_one_before(one, six, tools, passes):
     flags = {"hires_fix": True, "super_resolution": True, "inpaint_faces": True}
     seen = []
@@ -93,6 +95,7 @@ def test_each_step_is_given_the_picture_of_the_one_before(one, six, tools, passe
     assert [(shape[0] == shape[1] >= 512, people) for shape, _, _, people in faces] == [(True, (0,))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flag", [flag for flag in FLAGS if flag != "super_resolution"])
 def test_each_flag_changes_the_picture(one, six, tools, flag):
     # super_resolution is what hires_fix and inpaint_faces need; here it repeats pixels
@@ -175,6 +178,7 @@ def test_a_picture_without_a_face_comes_back_bit_for_bit_with_a_note_for_each_st
     assert {note.split(":")[0] for note in done.notes} == set(OF_FACES)
 
 
+@pytest.mark.slow
 def test_faces_that_are_too_small_come_back_bit_for_bit_with_a_note(t1, six, tools):
     small = cv2.resize(t1, None, fx=0.12, fy=0.12, interpolation=cv2.INTER_AREA)
     assert find_faces([small], tools.pack).photos[0].faces, "there are faces, they are small"
@@ -198,6 +202,7 @@ def test_each_person_is_the_only_one_shown_in_the_face_most_like_them(t1, six, t
     assert [people for *_, people in passes] == [(), (1,), (), (), (0,), ()]
 
 
+@pytest.mark.slow
 def test_a_model_that_returns_its_input_changes_no_pixel(one, six, tools, same_face, same_restored):
     idle = replace(tools, swapper=same_face, restorer=same_restored, resample=lambda picture, *_: picture)
     flags = {"super_resolution": True, **OF_FACES}
@@ -210,6 +215,7 @@ def test_people_of_another_embedding_space_are_not_swapped_in_unless_asked_for(o
         retouch_picture(one, asking(face_swap=True), six[:1], tools, 42)
 
 
+@pytest.mark.slow
 def test_people_read_with_another_pack_are_not_compared(one, six, tools, passes):
     stranger = Faces(six[0].faces, "w600k_r50", "buffalo_l", "CPUExecutionProvider")
     flags = asking(face_correct=True, inpaint_faces=True, super_resolution=True)

@@ -42,6 +42,7 @@ def hue(picture: np.ndarray) -> np.ndarray:
     return np.degrees(np.arctan2(lab[..., 2], lab[..., 1]))
 
 
+@pytest.mark.slow
 @each_stock
 def test_a_photo_changes_and_stays_the_same_photo(name, astronaut):
     graded = grade(astronaut, name)
@@ -51,11 +52,13 @@ def test_a_photo_changes_and_stays_the_same_photo(name, astronaut):
     assert np.array_equal(graded, grade(astronaut, name))
 
 
+@pytest.mark.slow
 def test_velvia_has_the_most_contrast_and_portra_the_least(astronaut):
     velvia, portra, ektar = (contrast(grade(astronaut, name)) for name in COLOR_GRADINGS)
     assert velvia > ektar > contrast(astronaut) > portra
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("photo", ["coffee", "rocket", "chelsea"])
 def test_velvia_and_ektar_are_more_saturated_and_portra_less(photo):
     picture = photos.no_faces()[photo]

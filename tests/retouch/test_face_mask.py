@@ -91,6 +91,7 @@ def test_what_is_in_front_of_a_face_keeps_every_pixel_in_a_swap(t1, found, six, 
     assert ((masked != t1).any(axis=-1) & beside).sum() > 0.7 * beside.sum()
 
 
+@pytest.mark.slow
 def test_what_is_in_front_of_a_face_keeps_every_pixel_in_a_correction(t1, found, brighter):
     parse = face_with(Part.BACKGROUND, slice(220, 290))
     plain, masked = restored(t1, found[:1], brighter).picture, restored(t1, found[:1], brighter, parse).picture
@@ -195,6 +196,7 @@ def test_the_parser_serves_both_steps_of_a_prompt(t1, found, six, redder, bright
 # ------------------------------------------------------------------------------------------------------ the network
 
 
+@pytest.mark.slow
 def test_the_network_has_the_published_tensors_and_no_other():
     tensors = parser_tensors()
     assert (len(tensors), sum(tensor.numel() for tensor in tensors.values())) == (191, 13_313_119)
@@ -203,6 +205,7 @@ def test_the_network_has_the_published_tensors_and_no_other():
     }
 
 
+@pytest.mark.slow
 def test_the_network_gives_the_numbers_of_facexlibs_own_module():
     """Golden values: facexlib 0.3.0's BiSeNet with the same tensors, on the same picture."""
     network = BiSeNet().eval()
@@ -232,6 +235,7 @@ def test_every_pixel_of_every_crop_gets_a_label(parser, monkeypatch):
     np.testing.assert_array_equal(labels[2], parse_crops(crops[2:], parser)[0])
 
 
+@pytest.mark.slow
 def test_the_network_sees_colours_as_imagenet_has_them(parser, monkeypatch):
     seen = []
     monkeypatch.setattr(parser.module, "forward", lambda batch: seen.append(batch) or torch.zeros(1, 19, 512, 512))
@@ -240,6 +244,7 @@ def test_the_network_sees_colours_as_imagenet_has_them(parser, monkeypatch):
     torch.testing.assert_close(seen[0][0, :, 7, 9], torch.tensor(expected))
 
 
+@pytest.mark.slow
 def test_it_runs_where_the_host_puts_it(parser):
     crops = np.full((1, 512, 512, 3), 90, np.uint8)
     runs = []
@@ -252,6 +257,7 @@ def test_it_runs_where_the_host_puts_it(parser):
     assert runs == [(1, 3, 512, 512)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", ["missing", "more", "wider"])
 def test_a_file_with_other_tensors_is_refused(tmp_path, change):
     tensors = parser_tensors()

@@ -221,6 +221,7 @@ def test_code_in_a_pickle_is_refused(tmp_path):
         load_restorer(tmp_path / "GFPGAN.pth")
 
 
+@pytest.mark.slow
 def test_tensors_that_only_begin_like_an_architecture_are_refused(tmp_path):
     with pytest.raises(RetouchError, match=r"GFPGANv1\.pth: its tensors are not those of GFPGAN as published"):
         load_restorer(gfpgan_keys(tmp_path / "GFPGANv1.pth"))

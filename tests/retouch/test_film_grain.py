@@ -38,6 +38,7 @@ def test_the_same_seed_gives_the_same_pixels_and_another_seed_others(astronaut):
     assert film_grain(astronaut, 2**32 - 1).shape == astronaut.shape
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strength", [0.5, 1, 3])
 def test_the_mean_of_every_channel_stays_within_half_a_grey_level(astronaut, strength):
     for picture in (astronaut, photos.t1(), flat(3), flat(200), photos.no_faces()["color"], astronaut[:5, :3]):
@@ -90,6 +91,7 @@ def test_bands_that_a_large_picture_is_worked_on_in_are_not_to_be_seen():
     assert np.abs(means).max() < 0.5
 
 
+@pytest.mark.slow
 def test_a_large_picture_takes_no_more_memory_than_a_few_of_itself():
     picture = flat(128, 2048)
     tracemalloc.start()
@@ -117,6 +119,7 @@ def test_a_colour_of_full_red_gets_no_grain_that_would_darken_it():
     assert np.array_equal(film_grain(red, 5), red)
 
 
+@pytest.mark.slow
 def test_a_face_under_grain_is_still_the_same_person(astronaut):
     pack = embedded_pack()
     person = extract_faces([astronaut], pack)

@@ -176,6 +176,7 @@ def test_a_face_of_an_unknown_person_is_compared_with_itself(t1, found, six, pac
         assert "the likeness to the face before from 1.00" in result.notes[0]
 
 
+@pytest.mark.slow
 def test_each_face_is_held_to_the_person_it_shows(t1, found, six, pack):
     """Two people, two faces: neither is compared with the other."""
     morph = Morph(t1, found[3]).restorer()
@@ -186,6 +187,7 @@ def test_each_face_is_held_to_the_person_it_shows(t1, found, six, pack):
         assert unit(result.picture, face, pack) @ person.mean_embedding() >= 1 - MAX_LOSS - 0.01
 
 
+@pytest.mark.slow
 def test_restoring_that_keeps_the_person_is_shown_in_full(pack):
     """The sharp photo, painted over its blurred copy: what a perfect restorer would do."""
     sharp = photos.single_faces()["astronaut"]

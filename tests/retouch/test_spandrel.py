@@ -116,6 +116,7 @@ def test_restoreformer_is_read_from_its_training_checkpoint(tmp_path, crop):
     torch.testing.assert_close(output, by_hand)
 
 
+@pytest.mark.slow
 def test_the_module_is_ready_for_a_host_to_own(tmp_path):
     restorer = load_restorer(save(small_restoreformer(), tmp_path / "RestoreFormer.pth"))
     assert isinstance(restorer.module, torch.nn.Module)
@@ -124,6 +125,7 @@ def test_the_module_is_ready_for_a_host_to_own(tmp_path):
     assert restorer.provider == "cpu"
 
 
+@pytest.mark.slow
 def test_restoreformer_plus_plus_is_sent_to_its_onnx_file(tmp_path):
     tensors = {key: torch.zeros(1) for key in small_restoreformer().state_dict()}
     torch.save(tensors | {"decoder.up.4.attn.0.q.weight": torch.zeros(1)}, tmp_path / "RestoreFormer++.ckpt")

@@ -37,6 +37,7 @@ def outside_of(found, picture, faces):
     return keep
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("boost", [None, 128, 512])
 def test_a_swapper_that_returns_its_input_returns_the_picture(t1, six, same_face, pack, boost):
     for match_colour in (False, True):
@@ -67,6 +68,7 @@ def test_hyperswap_works_on_minus_one_to_one(t1, six, pack, tmp_path):
     np.testing.assert_allclose(ours, np.clip(crop + np.array([25.5, 0, -25.5]), 0, 255), atol=0.01)
 
 
+@pytest.mark.slow
 def test_reswapper_256_is_shown_its_own_framing(t1, six, pack, tmp_path):
     swapper = load_swapper(write_swapper(tmp_path / "reswapper_256.onnx", 256, emap=np.eye(512)))
     recorder = Recorder(swapper.session)
@@ -116,6 +118,7 @@ def _inside(matrix, shape):
     return ((points >= 1) & (points <= np.array([shape[1], shape[0]]) - 2)).all(axis=-1)
 
 
+@pytest.mark.slow
 def test_six_people_get_a_face_each_and_it_is_their_own(t1, found, six, painter, pack):
     result = swapped(t1, six, painter, pack)
     assert painted(result.picture, found) == [0, 1, 2, 3, 4, 5]

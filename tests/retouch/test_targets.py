@@ -35,6 +35,7 @@ def who(*faces: int | None) -> list[int | None]:
     return list(faces)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("face", range(6))
 def test_the_face_of_the_reference_is_swapped_and_no_other(t1, found, six, painter, pack, portraits, face):
     painter_of = (face + 2) % 6
@@ -146,6 +147,7 @@ def test_a_likeness_that_is_not_sure_is_said(t1, found, six, painter, pack):
     assert result.notes[0] == "face number 3 is probably that of the reference of person 1, not surely (cosine 0.45)"
 
 
+@pytest.mark.slow
 def test_two_faces_like_the_reference_are_said(t1, found, six, painter, pack):
     mirror = np.ascontiguousarray(np.hstack([t1[:, :210], t1[:, 209::-1]]))
     result = swapped(mirror, six[3:4], painter, pack, [Target(reference=six[0])])

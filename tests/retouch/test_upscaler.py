@@ -50,6 +50,7 @@ def test_colours_and_places_are_kept(tmp_path, t1):
     assert np.array_equal(upscale(picture, upscaler, CPU), picture.repeat(4, axis=0).repeat(4, axis=1))
 
 
+@pytest.mark.slow
 def test_tiles_are_counted_and_can_be_stopped_between(tmp_path, t1):
     upscaler, seen = load_upscaler(write_upscaler(tmp_path / "repeats.safetensors")), []
     upscale(t1[:70, :300], upscaler, CPU, lambda *tile: seen.append(tile))

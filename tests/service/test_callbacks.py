@@ -97,6 +97,7 @@ class TestClosedPort:
     def settings(self, receiver: Receiver) -> ServiceSettings:
         return ServiceSettings(closed_ports=(receiver.server.server_port,))
 
+    @pytest.mark.slow
     def test_a_callback_never_reaches_a_closed_port_of_this_machine(self, served: Served, receiver: Receiver) -> None:
         fields = {"text": "a lake", "num_images": 1, "callback": receiver.url}
         prompt = requests.post(f"{served.url}/tunes/{BASE}/prompts", json={"prompt": fields}).json()

@@ -53,6 +53,7 @@ def test_the_models_of_the_official_command_line(served: Served) -> None:
     assert requests.get(f"{served.url}/users").json().keys() >= {"id", "name", "email", "usd_balance_mc"}
 
 
+@pytest.mark.slow
 def test_the_prompt_of_the_official_command_line(served: Served) -> None:
     made = tune(served)
     form = {
@@ -92,6 +93,7 @@ def test_a_tune_without_a_base_is_no_checkpoint(served: Served) -> None:
     assert answer.status_code == 422 and answer.json() == {"error": sentence, "message": sentence}
 
 
+@pytest.mark.slow
 def test_a_tune_that_the_api_would_train_draws_its_person(served: Served) -> None:
     body = [
         ("tune[title]", (None, "me")),
@@ -115,6 +117,7 @@ def test_a_tune_that_the_api_would_train_draws_its_person(served: Served) -> Non
     assert served.engine.drawn[1].text == f"<faceid:{made['id']}:1> woman on a beach"
 
 
+@pytest.mark.slow
 def test_a_duplicate_of_a_trained_tunes_prompt_draws_its_person_too(served: Served) -> None:
     form = {"tune[title]": "me", "tune[name]": "woman"}
     made = requests.post(f"{served.url}/tunes", data=form, files={"tune[images][]": TINY}).json()
@@ -136,6 +139,7 @@ def test_one_title_may_belong_to_several_tunes(served: Served) -> None:
     assert [each["id"] for each in found] == [second["id"], first["id"]]
 
 
+@pytest.mark.slow
 def test_two_servers_make_tunes_of_one_title_at_the_same_time(served: Served) -> None:
     wanted, desk = TuneRequest("stem", "man", model_type="faceid"), served.service.desk
     with ThreadPoolExecutor(6) as servers:
@@ -160,6 +164,7 @@ def test_a_base_model_that_is_not_here_is_drawn_with_the_default(served: Served)
     assert answer.status_code == 201 and answer.json()["tune_id"] == 3618064
 
 
+@pytest.mark.slow
 def test_a_prompt_is_liked_duplicated_and_deleted(served: Served) -> None:
     first = requests.post(
         f"{served.url}/tunes/{BASE}/prompts", json={"prompt": {"text": "a lake", "num_images": 1}}
@@ -187,6 +192,7 @@ def test_pages_are_read_backwards(served: Served) -> None:
     assert answer.status_code == 400 and "before_id" in answer.json()["error"]
 
 
+@pytest.mark.slow
 def test_prompts_are_found_by_what_clients_ask_for(served: Served) -> None:
     person = tune(served, "Anna")["id"]
     texts = ("a Lake", f"<faceid:{person}:1> man", "<faceid:Anna:0.8> man 100%")
@@ -232,6 +238,7 @@ def test_tunes_are_found_by_what_clients_ask_for(served: Served) -> None:
         assert [each["id"] for each in found] == expected, query
 
 
+@pytest.mark.slow
 def test_a_picture_has_all_that_browsers_ask_for(served: Served) -> None:
     prompt = requests.post(
         f"{served.url}/tunes/{BASE}/prompts", json={"prompt": {"text": "a lake", "num_images": 1}}
@@ -257,6 +264,7 @@ def test_errors_are_json_of_two_sentences(served: Served) -> None:
         assert json.loads(answer.text)["error"] == json.loads(answer.text)["message"]
 
 
+@pytest.mark.slow
 def test_a_prompt_is_taken_while_many_photos_are_looked_at(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     begun, may_end, take = threading.Event(), threading.Event(), Desk.take_tune
 

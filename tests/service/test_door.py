@@ -41,6 +41,7 @@ def test_without_tokens_only_this_machine_itself_is_answered(served: Served, hea
     assert answer.status_code == 401 and answer.json()["error"]
 
 
+@pytest.mark.slow
 def test_each_token_has_its_own_tunes_and_prompts(served: Served) -> None:
     database = served.store.database
     anna, ben = ({"Authorization": f"Bearer {make_token(database, name)}"} for name in ("anna", "ben"))

@@ -25,6 +25,7 @@ def engine(served: Served, tmp_path: Path) -> AstriaEngine:
     return AstriaEngine(AstriaSettings(Secret(key), served.url), Journal(tmp_path / "journal"))
 
 
+@pytest.mark.slow
 def test_the_remote_engine_draws_at_our_own_service(served: Served, engine: AstriaEngine, tmp_path: Path) -> None:
     with open_store(tmp_path / "mine") as mine:
         create_tune(mine, [PHOTO.read_bytes()], "Tom", "man", embedded_pack())

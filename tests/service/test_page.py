@@ -6,6 +6,7 @@ import io
 import subprocess
 from pathlib import Path
 
+import pytest
 import requests
 from PIL import Image
 from support.photos import INSIGHTFACE
@@ -40,6 +41,7 @@ def test_a_tune_is_ready_in_the_answer(served: Served) -> None:
     assert requests.get(made["orig_images"][0]).content == PHOTO.read_bytes()
 
 
+@pytest.mark.slow
 def test_the_pages_curl_commands_give_pictures(served: Served, tmp_path: Path) -> None:
     made = tune(served)
     prompt = requests.models.complexjson.loads(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 import requests
 
 from .conftest import Served
 from .test_page import BASE, PHOTO, ended, tune
 
 
+@pytest.mark.slow
 def test_the_status_names_people_pictures_and_what_was_ignored(served: Served) -> None:
     made = tune(served)
     prompt = requests.post(
@@ -20,6 +22,7 @@ def test_the_status_names_people_pictures_and_what_was_ignored(served: Served) -
     assert "FaceID Tunes" in requests.get(served.url).text
 
 
+@pytest.mark.slow
 def test_metrics_count_what_waits(served: Served) -> None:
     served.engine.gate.clear()
     for _ in range(3):

@@ -86,6 +86,7 @@ def test_a_job_that_somebody_stops_in_comfyui_ends(store: TuneStore) -> None:
     assert found.user_error == "The job was stopped in ComfyUI."
 
 
+@pytest.mark.slow
 def test_a_job_that_takes_too_long_ends(store: TuneStore) -> None:
     def never(cancel: threading.Event) -> None:
         assert cancel.wait(30)
@@ -95,6 +96,7 @@ def test_a_job_that_takes_too_long_ends(store: TuneStore) -> None:
     assert "within 0 seconds" in found.user_error
 
 
+@pytest.mark.slow
 def test_a_result_is_handed_in_when_the_database_is_back(store: TuneStore) -> None:
     class Away(Jobs):
         faults = 2

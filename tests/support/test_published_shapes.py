@@ -45,11 +45,13 @@ def test_layer_widths_are_in_the_adapters_order_with_the_middle_block_last():
     assert (len(layer_widths("sdxl")), sum(layer_widths("sdxl"))) == (70, 83_200)
 
 
+@pytest.mark.slow
 def test_a_full_size_bin_is_as_large_as_the_published_one(tmp_path: Path):
     path = write_bin(tmp_path / "adapter.bin", adapter_tensors("faceid", "sd15"))
     assert path.stat().st_size == pytest.approx(96_740_574, rel=1e-3)
 
 
+@pytest.mark.slow
 def test_the_three_containers_hold_the_same_tensors(tmp_path: Path):
     tensors = adapter_tensors("faceid", "sd15", hidden=layer_widths("sd15", divide=20), context=64, lora_rank=1)
     expected = {f"{part}.{key}": tensor for part, keys in tensors.items() for key, tensor in keys.items()}
@@ -87,6 +89,7 @@ def test_a_random_file_is_a_safetensors_file_of_half_precision(tmp_path: Path):
     assert read["a.position_ids"].tolist() == [[0, 1, 2, 3, 4]]
 
 
+@pytest.mark.slow
 def test_the_placeholder_adapter_is_laid_out_as_the_published_one(tmp_path: Path):
     published = adapter_tensors("faceid", "sd15")
     written = load_file(write_placeholder_adapter(tmp_path / "adapter.safetensors"))

@@ -9,6 +9,7 @@ from faceid_tunes.faceid_core.tunes.check import check_store
 from faceid_tunes.faceid_core.tunes.store import TuneStore
 
 
+@pytest.mark.slow
 def test_a_whole_store_has_no_damage(store: TuneStore, create) -> None:
     create("alice")
     create("bob")

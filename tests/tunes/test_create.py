@@ -212,6 +212,7 @@ def flip_a_bit(home: Path, sha256: str) -> None:
     path.write_bytes(data)
 
 
+@pytest.mark.slow
 def test_the_kept_faces_are_the_extracted_ones(
     store: TuneStore, photos, pack: FacePack, request: pytest.FixtureRequest
 ) -> None:
@@ -271,6 +272,7 @@ def test_a_pack_that_finds_no_face_names_the_tune(store: TuneStore, photos, pack
         faces_of(tune, store, other_pack)
 
 
+@pytest.mark.slow
 def test_a_turned_phone_photo_is_measured_upright(store: TuneStore, photos, pack: FacePack) -> None:
     upright = Image.open(io.BytesIO(photos.friends)).crop((0, 0, 1200, 886))
     exif = Image.Exif()

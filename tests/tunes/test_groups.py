@@ -35,6 +35,7 @@ def other_pack(pack: FacePack) -> FacePack:
     return replace(pack, name="another pack")
 
 
+@pytest.mark.slow
 def test_of_a_group_the_face_like_the_other_photos_is_kept(store: TuneStore, photos, together, pack) -> None:
     tune = create_tune(store, [photos.astronaut, together], "alice", "woman", pack)
 
@@ -44,6 +45,7 @@ def test_of_a_group_the_face_like_the_other_photos_is_kept(store: TuneStore, pho
     assert person.mean_embedding() @ alone.mean_embedding() > 0.9
 
 
+@pytest.mark.slow
 def test_a_stranger_is_stored_left_out_and_named(store: TuneStore, photos, mirrored, pack) -> None:
     tune = create_tune(store, [photos.astronaut, photos.actor, mirrored], "alice", "woman", pack)
 
@@ -86,6 +88,7 @@ def test_a_face_of_a_group_is_chosen_by_its_number(store: TuneStore, photos, tog
             create_tune(store, [together], "bob", "man", pack, orders=parse_orders(wrong))
 
 
+@pytest.mark.slow
 def test_another_pack_takes_the_same_face_and_leaves_the_same_photos_out(
     store: TuneStore, photos, together, mirrored, pack, other_pack
 ) -> None:
@@ -124,6 +127,7 @@ def test_decisions_can_be_changed_and_taken_back(store: TuneStore, photos, mirro
     assert back.photos == tune.photos
 
 
+@pytest.mark.slow
 def test_a_photo_can_be_added_and_dropped(store: TuneStore, photos, mirrored, pack, other_pack) -> None:
     tune = create_tune(store, [photos.astronaut], "alice", "woman", pack)
     tune = store.set_remote_id(tune.id, 17, "https://api.example.org")

@@ -102,6 +102,7 @@ def test_one_of_two_renames_to_the_same_title_wins(store: TuneStore, create: Cal
     assert refused == ["tune[title]"]
 
 
+@pytest.mark.slow
 def test_creating_deleting_and_purging_at_once_leaves_whole_tunes(store: TuneStore, analysis: Analysis) -> None:
     """All tunes share their files, so each deletion wants to take what the others are about to need."""
 

@@ -90,6 +90,7 @@ def test_the_first_of_two_homes_deletes_nothing_of_the_second(
         assert [tune.title for tune in two.list()] == ["bob"]
 
 
+@pytest.mark.slow
 def test_one_home_goes_on_alone_when_the_other_is_given_up(tmp_path: Path, analysis, another_analysis) -> None:
     bucket = f"file://{tmp_path}/blobs"
     with open_store(tmp_path / "one", blobs_url=bucket) as one, open_store(tmp_path / "two", blobs_url=bucket) as two:

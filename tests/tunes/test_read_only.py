@@ -75,12 +75,14 @@ def test_a_change_of_a_read_only_folder_is_refused_in_a_sentence(faceid, locked)
     assert "alice" in faceid("tunes", "list").stdout
 
 
+@pytest.mark.slow
 def test_a_read_only_folder_without_tunes_is_refused_in_a_sentence(faceid, locked):
     (locked / "tunes.sqlite3").unlink()
     done = faceid("tunes", "list")
     assert done.returncode == 1 and done.stderr.startswith("faceid: ") and str(locked) in done.stderr
 
 
+@pytest.mark.slow
 def test_a_read_only_folder_of_an_older_schema_says_what_to_do(faceid, locked):
     with sqlite3.connect(locked / "tunes.sqlite3") as database:
         database.execute(f"UPDATE {VERSION_TABLE} SET version_num = '0001'")
@@ -91,6 +93,7 @@ def test_a_read_only_folder_of_an_older_schema_says_what_to_do(faceid, locked):
     assert done.returncode == 1 and "has schema 0001" in done.stderr and "open it once" in done.stderr
 
 
+@pytest.mark.slow
 def test_changes_that_are_still_in_the_log_are_read(faceid, locked):
     """As when the folder became read-only while another program had it open."""
     locked.chmod(0o755)

@@ -56,6 +56,7 @@ def expiring(store: TuneStore, clock: Clock) -> TuneStore:
     return TuneStore(store.database, store.blobs, API_LIFETIME, clock)
 
 
+@pytest.mark.slow
 def test_a_tune_comes_back_exactly_as_it_was_created(store: TuneStore, create: Callable[..., Tune]) -> None:
     created = create(**ALL_FIELDS)
 
@@ -88,6 +89,7 @@ def test_another_process_sees_the_tune(store: TuneStore, create, tmp_path: Path,
         assert reopened.get(tune.id) == tune
 
 
+@pytest.mark.slow
 def test_the_same_title_is_the_same_tune(store: TuneStore, create, another_analysis: Analysis) -> None:
     first = create("alice")
     second = store.create(another_analysis.tune("alice", "man"), another_analysis.files)

@@ -50,6 +50,7 @@ def in_manifest(**values: object) -> Callable[[dict[str, bytes]], None]:
     return change
 
 
+@pytest.mark.slow
 def test_a_person_arrives_with_photos_decisions_and_embeddings(store: TuneStore, exported, photos, pack) -> None:
     tune = import_tune(store, io.BytesIO(exported), pack)
 

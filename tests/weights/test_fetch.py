@@ -422,6 +422,7 @@ def test_a_zip_that_is_not_the_published_one_leaves_nothing(server, pack, zipped
     assert pack_files(folders) == []
 
 
+@pytest.mark.slow
 def test_a_zip_of_unknown_hash_has_its_members_checked(server, model, recogniser, zipped, folders, get):
     url = server.serve("/pack.zip", zipped)
     entry = model(url, recogniser, name="det_10g.onnx", member="det_10g.onnx", archive=Download(url))
