@@ -2,7 +2,8 @@
 
 Each trick and each mutated file has to end in a sentence or without harm: no traceback, nothing that takes over 30 s or
 2 GB more, no code that runs, no file or request outside. Options: ``--files COUNT`` mutated files (default: 20,600),
-``--verbose`` prints what a user reads of every trick. An area runs in a process of its own.
+``--verbose`` prints what a user reads of every trick. An area runs in a process of its own; that of the nodes' inputs
+in ComfyUI's Python.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from pathlib import Path
 import _setup  # noqa: F401
 from attacks import areas
 from attacks.trick import SECRET, Area, Place, Tricks, outcome
+from support.comfyui import find_comfyui
 
 FILES = 20_600
 _LIMIT = 1500.0  # seconds for an area
@@ -48,7 +50,8 @@ def main() -> int:
 def row(name: str, options: argparse.Namespace) -> tuple[str, int, int, int, int, float]:
     """Runs an area and prints what got through, or everything."""
     started, counts = time.monotonic(), [0, 0, 0, 0]
-    command = [sys.executable, __file__, "--worker", name, "--files", str(options.files)]
+    python = str(find_comfyui().python) if areas()[name].in_comfyui else sys.executable
+    command = [python, __file__, "--worker", name, "--files", str(options.files)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         for line in process.stdout:

@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 
 Execute = TypeVar("Execute", bound=Callable[..., Any])
 
+_WIDGETS = (io.Combo.Input, io.Int.Input, io.Float.Input, io.String.Input)
+
 _told: dict[str, str] = {}  # what -> the last sentence about it: the editor asks again with each page
 
 
@@ -98,22 +100,39 @@ def _check(inputs: Iterable[Any], values: Mapping[str, Any], names: tuple[str, .
     for wanted in inputs:
         value = values.get(wanted.id)
         if value is None:
+            if wanted.id in values and not wanted.optional and isinstance(wanted, _WIDGETS):
+                raise FaceIDError(f"{wanted.id}: nothing comes over the link. Link a value, or remove the link.")
             continue
         if isinstance(wanted, io.Combo.Input):
             _check_choice(wanted, value, looked_up=wanted.id in names)
         elif isinstance(wanted, io.Int.Input):
             if not isinstance(value, int) or not wanted.min <= value <= wanted.max:
-                raise FaceIDError(f"{wanted.id}: {value!r:.100} is not a whole number {wanted.min} to {wanted.max}.")
+                raise FaceIDError(f"{wanted.id}: {_given(value)} is not a whole number {wanted.min} to {wanted.max}.")
         elif isinstance(wanted, io.Float.Input) and not isinstance(value, list):
             # Beyond the ends of a slider a number still says something; workflows may link one.
-            if not isinstance(value, int | float) or not math.isfinite(value):
-                raise FaceIDError(f"{wanted.id}: {value!r:.100} is not a number {wanted.min:g} to {wanted.max:g}.")
+            if not isinstance(value, int | float) or not _is_finite(value):
+                raise FaceIDError(f"{wanted.id}: {_given(value)} is not a number {wanted.min:g} to {wanted.max:g}.")
         elif isinstance(wanted, io.String.Input) and not isinstance(value, str):
             raise FaceIDError(f"{wanted.id}: a {type(value).__name__} is linked here. Link a text.")
+
+
+def _given(value: object) -> str:
+    """What came over the link, in 100 characters."""
+    try:
+        return f"{value!r:.100}"
+    except ValueError:  # Python writes out no whole number of over 4,300 digits
+        return "a number of thousands of digits"
+
+
+def _is_finite(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number of hundreds of digits
+        return False
 
 
 def _check_choice(wanted: io.Combo.Input, value: Any, *, looked_up: bool) -> None:
     if isinstance(value, str) and (looked_up or value in wanted.options):
         return
-    shown = repr(value) if isinstance(value, str) else f"a {type(value).__name__}"
-    raise FaceIDError(f"{wanted.id}: {shown:.100} is linked here. Link one of {', '.join(wanted.options)}.")
+    given = _given(value) if isinstance(value, str) else f"a {type(value).__name__}"
+    raise FaceIDError(f"{wanted.id}: {given} is linked here. Link one of {', '.join(wanted.options)}.")

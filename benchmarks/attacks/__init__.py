@@ -7,7 +7,8 @@ from .trick import Area
 
 def areas() -> dict[str, Area]:
     """By name, in the order they are run. What an area needs is imported when it runs."""
-    from . import local_files, model_files, people, remote, service, texts
+    from . import downloads, local_files, model_files, node_inputs, people, remote, service, texts
 
-    found = (*texts.AREAS, *local_files.AREAS, *model_files.AREAS, *people.AREAS, *remote.AREAS, *service.AREAS)
+    rooms = (texts, local_files, model_files, downloads, people, remote, service, node_inputs)
+    found = [area for room in rooms for area in room.AREAS]
     return {area.name: area for area in found}

@@ -48,12 +48,14 @@ class Area:
     Attributes:
         tricks: (name, what to do) of each.
         mutated: the same for damaged files, without end; ``share`` is their part of all.
+        in_comfyui: it runs in ComfyUI's own Python.
     """
 
     name: str
     tricks: Callable[[Place], Tricks]
     mutated: Callable[[Place, random.Random], Tricks] | None = None
     share: float = 0.0
+    in_comfyui: bool = False
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,9 @@ def outcome(place: Place, attempt: Try) -> Outcome:
         for name in set(left) - {"secret"}:
             (place.outside / name).unlink()
         return Outcome(False, f"something outside: {left}; {found.said}")
+    if (place.outside / "secret").read_bytes() != SECRET.encode():
+        (place.outside / "secret").write_text(SECRET)
+        return Outcome(False, f"written outside; {found.said}")
     if grown > MEMORY:
         return Outcome(False, f"{grown // 1024} MB; {found.said}")
     return Outcome(found.is_held and seconds < SECONDS, found.said)

@@ -8,7 +8,22 @@ ODD_TEXTS = (
     *("'; DROP TABLE faceid_tunes; --", "%s%n%x", "${jndi:ldap://127.0.0.1/x}", "{{7*7}}", "$(touch x)", "`touch x`"),
     *("<script>alert(1)</script>", "1e999", "-1", "0x10", "1_000", "9" * 5000, "true", "null", "[]", "--help"),
 )
-ODD_NUMBERS = (-1, 0, 1, 2**31, 2**63, 2**64, -(2**63) - 1, 10**400, 1.5, 1e308, -0.0, float("nan"), float("inf"))
+ODD_NUMBERS = (
+    -1,
+    0,
+    1,
+    2**31,
+    2**63,
+    2**64,
+    -(2**63) - 1,
+    10**400,
+    10**5000,
+    1.5,
+    1e308,
+    -0.0,
+    float("nan"),
+    float("inf"),
+)
 ODD_OBJECTS = (
     None,
     True,
@@ -23,7 +38,7 @@ ODD_OBJECTS = (
     object(),
 )
 ODD = (*ODD_TEXTS, *ODD_NUMBERS, *ODD_OBJECTS)
-JSON = (*ODD_TEXTS, *(number for number in ODD_NUMBERS if number != 10**400), *ODD_OBJECTS[:-2])
+JSON = (*ODD_TEXTS, *(number for number in ODD_NUMBERS if number not in (10**400, 10**5000)), *ODD_OBJECTS[:-2])
 
 
 def named(value: object) -> str:

@@ -250,16 +250,18 @@ def refuse_other_than_files(part: Path) -> None:
     """A part is ours: what somebody else put in its place is not written through, and not waited for.
 
     Raises:
-        StorageError: there is something in its place that is no regular file.
+        StorageError: there is something in its place that is no regular file, or that has another name as well.
     """
     try:
-        mode = part.lstat().st_mode
+        found = part.lstat()
     except FileNotFoundError:
         return
     except OSError as error:
         raise _storage_error(error, part) from error
-    if not stat.S_ISREG(mode):
-        what = "a link" if stat.S_ISLNK(mode) else "a folder, a device or a pipe"
+    is_shared = stat.S_ISREG(found.st_mode) and found.st_nlink > 1  # what is written into it changes elsewhere, too
+    if is_shared or not stat.S_ISREG(found.st_mode):
+        is_link = is_shared or stat.S_ISLNK(found.st_mode)
+        what = "a link" if is_link else "a folder, a device or a pipe"
         raise StorageError(f"{part} is {what}, not the part of a download. Remove it and fetch again.")
 
 

@@ -467,7 +467,8 @@ def test_what_is_in_the_place_of_a_part_is_not_written_through_or_waited_for(ser
     target.parent.mkdir(parents=True, exist_ok=True)
     part, precious = target.with_name("model.onnx.part"), target.with_name("precious")
     precious.write_bytes(b"do not touch")
-    for put, what in ((lambda: part.symlink_to(precious), "a link"), (lambda: os.mkfifo(part), "a pipe")):
+    links = ((lambda: part.symlink_to(precious), "a link"), (lambda: os.link(precious, part), "a link"))
+    for put, what in (*links, (lambda: os.mkfifo(part), "a pipe")):
         put()
         with pytest.raises(StorageError, match=rf"model\.onnx\.part is .*{what}.* Remove it and fetch again"):
             get(entry)
