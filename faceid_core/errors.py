@@ -60,6 +60,11 @@ _DIRECTIONS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\
 _ENDLESS = re.compile(r"\S{1001,}")  # longer than a path or an address with a signature
 _SHORT = 100
 
+# Whoever writes an address by hand encodes nothing: a password may have a slash or an @ in it.
+_LOGIN = re.compile(r"(?<=://)(?:[^\s/?#@\"']*:\S*@|[^\s/?#\"']*@)")
+_SECRETS = "password|passwd|pwd|secret|token|key|signature|credential"
+_SECRET = re.compile(rf"([?&;](?:[a-z-]+[_-])?(?:{_SECRETS})=)[^&;\s\"']+", re.IGNORECASE)
+
 
 def printable(text: str) -> str:
     r"""``text`` as it may go to a terminal or log: control and direction characters are written as ``\x1b``.
@@ -69,6 +74,13 @@ def printable(text: str) -> str:
     if text.isascii() and text.isprintable():
         return text
     return "".join(_shown(character) for character in text)
+
+
+def without_passwords(text: str) -> str:
+    """``text`` in which no address has a login, or the value of a parameter that is named like a secret."""
+    if "://" not in text:
+        return text
+    return _SECRET.sub(r"\1…", _LOGIN.sub("", text))
 
 
 def counted(number: int, noun: str) -> str:
@@ -89,10 +101,14 @@ def _shown(character: str) -> str:
 
 
 class FaceIDError(Exception):
-    """Base of every error meant for the user. Its message is ``printable`` and ``readable``."""
+    """Base of every error meant for the user. Its message is ``printable``, ``readable`` and ``without_passwords``."""
 
     def __init__(self, *args: object) -> None:
-        super().__init__(*(readable(printable(part)) if isinstance(part, str) else part for part in args))
+        super().__init__(*(_told(part) if isinstance(part, str) else part for part in args))
+
+
+def _told(said: str) -> str:
+    return readable(without_passwords(printable(said)))
 
 
 class PhotoError(FaceIDError):

@@ -65,10 +65,15 @@ class Blobs:
         self.owner = owner
         self._has_mark = False  # of this owner, as far as this process knows
 
+    def _shown(self, text: str) -> str:
+        """Some fsspec protocols keep the login of ``s3://KEY:SECRET@bucket`` in front of the bucket's name."""
+        login, is_there, _ = self._root.rpartition("@")
+        return text.replace(f"{login}@", "") if is_there and not self._local else text
+
     @property
     def root(self) -> str:
-        """The folder or the bucket, for people."""
-        return self._root
+        """The folder or the bucket, for people: without the login that an address may hold."""
+        return self._shown(self._root)
 
     @staticmethod
     def name_of(data: bytes) -> str:
@@ -84,7 +89,7 @@ class Blobs:
                 self._write(self._path(sha256), data)
         except OSError as error:
             raise TuneStorageError(
-                f"A file of {len(data)} bytes could not be stored under {self._root}: {error.strerror or error}. "
+                f"A file of {len(data)} bytes could not be stored under {self.root}: {error.strerror or error}. "
                 "Free space there, or make it writable, and try again."
             ) from error
         return sha256
@@ -94,9 +99,9 @@ class Blobs:
         try:
             data = self._fs.cat_file(self._path(sha256))
         except OSError as error:
-            raise TuneError(f"{self._path(sha256)} cannot be read: {error}.") from error
+            raise TuneError(f"{self._shown(self._path(sha256))} cannot be read: {self._shown(str(error))}.") from error
         if hashlib.sha256(data).hexdigest() != sha256:
-            raise TuneError(f"{self._path(sha256)} is damaged: its content does not match its name.")
+            raise TuneError(f"{self._shown(self._path(sha256))} is damaged: its content does not match its name.")
         return data
 
     def problem(self, sha256: str) -> str | None:
@@ -179,7 +184,7 @@ class Blobs:
         while self._is_another_removing(owner):
             if time.monotonic() > ends:
                 raise TuneStorageError(
-                    f"Another database removes files in {self._root} at this moment. Nothing was stored: try again in "
+                    f"Another database removes files in {self.root} at this moment. Nothing was stored: try again in "
                     "some minutes."
                 )
             time.sleep(_LOOK)

@@ -263,7 +263,7 @@ def _explained(url: sa.URL) -> Iterator[None]:
     except sa.exc.IntegrityError:
         raise
     except (sa.exc.DBAPIError, sa.exc.TimeoutError, sqlite3.Error, OSError) as error:
-        where = url.render_as_string(hide_password=True)
+        where = url.set(query={}).render_as_string(hide_password=True)
         cause = getattr(error, "orig", error)
         code = getattr(cause, "sqlite_errorname", "")  # Python 3.11
         advice = ". Restore a backup, or move it away." if code in ("SQLITE_NOTADB", "SQLITE_CORRUPT") else ""
