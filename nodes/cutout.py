@@ -8,7 +8,7 @@ whole pictures. Only it knows better, and may say so in the model's ``transforme
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import Tensor
@@ -57,6 +57,16 @@ def cutout(latent: Tensor, declared: object) -> Cutout:
             "each latent. Remove that extension, or FaceID."
         )
     return found
+
+
+def enlarged(sampled: Cutout, size: tuple[int, int]) -> Cutout:
+    """The same pictures where a sampler evaluates them at ``size``, larger than they were; else ``sampled`` itself.
+
+    Where only a cut-out is sampled, nobody knows how the whole would grow with it: then it stays as it is, too.
+    """
+    if sampled.is_declared or not (size[0] > sampled.size[0] or size[1] > sampled.size[1]):
+        return sampled
+    return replace(sampled, size=size, whole=size)
 
 
 def _read(given: Mapping[str, Any], count: int, size: tuple[int, int]) -> Cutout | None:

@@ -111,6 +111,7 @@ def calc_cond_batch(
     run = options.get(_RUN)
     if run is None:  # no person is shown, or the sampling did not start with a guider
         return executor(model, conds, x, sigmas, model_options)
+    run.evaluate(x)
     frames = retaining_window(model_options, len(x))
     if frames is not None:
         conds = [run.of_window(cond, frames) for cond in conds]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,14 +12,11 @@ from torch import Tensor
 from ..faceid_core.adapter.attention import IdentityAttention, ReadyIdentity
 from ..faceid_core.adapter.rows import Rows, marker, read_markers
 from ..faceid_core.errors import AdapterError, counted
-from .cutout import Cutout, cutout
-
-log = logging.getLogger(__name__)
+from .cutout import Cutout, cutout, enlarged
+from .remarks import Remarks, is_positive_name
 
 IDENTITIES = "faceid_identities"  # tuple[Identity, ...], on the model
 MARKERS = "faceid_rows"  # the conditioning tensor that says what each row is
-
-_PIXELS = 8  # a side of a cell of the latent
 
 PatchKey = tuple[str, int, int]
 Cond = list[dict[str, Any]]  # the members of one prompt
@@ -75,10 +71,11 @@ class SamplingRun:
             None if identity.always_active else (percent_to_sigma(identity.start_at), percent_to_sigma(identity.end_at))
             for identity in identities
         )
-        self._as_cond, self._tell = as_cond, tell
-        self._told: list[str] = []
+        self._as_cond = as_cond
+        self._remarks = Remarks(tell)
         self._declared = whole
         self._cutout: Cutout | None = None
+        self._evaluated: Cutout | None = None
 
     def __deepcopy__(self, memo: dict[int, object]) -> SamplingRun:
         return self  # holds the guider, which extensions that deep-copy a model's options must not copy
@@ -89,12 +86,13 @@ class SamplingRun:
         Raises:
             AdapterError: what an extension says of it is not possible.
         """
-        self._cutout = cutout(latent, self._declared)
+        self._cutout = self._evaluated = cutout(latent, self._declared)
         if not self._cutout.is_declared:
-            self._tell_of_counts(len(latent))
-            self._tell_of_sizes(self._cutout.size)
+            self._remarks.of_counts([identity.attention for identity in self.identities], len(latent))
+            self._remarks.of_sizes([identity.attention.mask for identity in self.identities], self._cutout.size)
+        self._remarks.of_names(tuple(self._guider.conds))
         for name, members in self._guider.conds.items():
-            marks = self._marks(positive=_is_positive_name(name))
+            marks = self._marks(positive=is_positive_name(name))
             for member in members:
                 member.update(_with_marks(member, marks))
 
@@ -105,21 +103,33 @@ class SamplingRun:
         sigma = float(sigmas.max())  # the one point where the host waits for the device, once per evaluation
         return tuple(limits is None or limits[1] <= sigma <= limits[0] for limits in self._ranges)
 
+    def evaluate(self, x: Tensor) -> None:
+        """``x`` is evaluated from here on. A sampler may have enlarged it; a part of the whole is never larger."""
+        if self._cutout is not None:
+            self._evaluated = enlarged(self._cutout, (x.shape[-2], x.shape[-1]))
+
     def marked(self, cond: Cond | None, x: Tensor) -> Cond | None:
-        """The list with markers on members that have none: somebody made them while sampling."""
-        if not cond or all(MARKERS in member["model_conds"] for member in cond):
+        """The list with markers on members that have none, which somebody made while sampling, or that x outgrew."""
+        if not cond:
             return cond
-        marks = self._marks_of_unknown(cond, x)
-        return [member if MARKERS in member["model_conds"] else _with_marks(member, marks) for member in cond]
+        if not all(MARKERS in member["model_conds"] for member in cond):
+            marks = self._marks_of_unknown(cond, x)
+            cond = [member if MARKERS in member["model_conds"] else _with_marks(member, marks) for member in cond]
+        return [self._enlarged(member) for member in cond] if self._evaluated is not self._cutout else cond
+
+    def _enlarged(self, member: dict[str, Any]) -> dict[str, Any]:
+        """The same member with the places of what is evaluated now."""
+        rows = read_markers(member["model_conds"][MARKERS].cond)
+        return _with_marks(member, self._marks(rows.pictures.tolist(), positive=bool(rows.positive[0])))
 
     def of_window(self, cond: Cond | None, frames: Callable[[Tensor], Tensor]) -> Cond | None:
         """The list with the markers of a window's own frames; ``frames`` cuts them out of those of the whole batch."""
 
         def own(member: dict[str, Any]) -> dict[str, Any]:
-            retained = member["model_conds"].get(MARKERS)
-            if retained is None:
+            if MARKERS not in member["model_conds"]:
                 return member
-            whole = self._marks(positive=bool(retained.cond[0].flatten()[0]))
+            rows = read_markers(member["model_conds"][MARKERS].cond[:1])
+            whole = self._marks(positive=bool(rows.positive[0]))
             return _with_marks(member, self._as_cond(frames(whole.cond)))
 
         return cond and [own(member) for member in cond]
@@ -139,29 +149,17 @@ class SamplingRun:
 
     @property
     def _sampled(self) -> Cutout:
-        if self._cutout is None:
+        if self._evaluated is None:
             raise AdapterError(
                 "FaceID cannot tell which rows belong to the positive prompt: an extension calls the model before the "
                 "sampler starts. Remove it, or FaceID."
             )
-        return self._cutout
+        return self._evaluated
 
-    def _marks(self, *, positive: bool) -> Any:
+    def _marks(self, pictures: Sequence[int] | None = None, *, positive: bool) -> Any:
         sampled = self._sampled
         size = sampled.size if self._needs_places else None
-        return self._as_cond(marker(sampled.pictures, size, sampled.corner, positive=positive))
-
-    def _tell_of_counts(self, pictures: int) -> None:
-        """Tell it when a list with a value for each picture is shorter or longer than the batch."""
-        for identity in self.identities:
-            for name, count in identity.attention.per_picture.items():
-                if count > pictures:
-                    served = f"the first {pictures} of them" if pictures > 1 else "the first of them"
-                    self._tell_once(f"FaceID: {name}: {count} for {counted(pictures, 'picture')}; only {served} count.")
-                elif count < pictures:
-                    self._tell_once(
-                        f"FaceID: {name}: {count} for {pictures} pictures; they start again from the first."
-                    )
+        return self._as_cond(marker(pictures or sampled.pictures, size, sampled.corner, positive=positive))
 
     @property
     def _needs_places(self) -> bool:
@@ -170,18 +168,6 @@ class SamplingRun:
     @property
     def _needs_pictures(self) -> bool:
         return any(identity.attention.needs_pictures for identity in self.identities)
-
-    def _tell_of_sizes(self, cells: tuple[int, int]) -> None:
-        """A sampling of one tile looks like one of a whole picture; a mask larger than it is a sign of that."""
-        height, width = (_PIXELS * side for side in cells)
-        for identity in self.identities:
-            mask = identity.attention.mask
-            if mask is not None and (mask.mask.shape[1] > height or mask.mask.shape[2] > width):
-                self._tell_once(
-                    f"FaceID: mask: it is {mask.mask.shape[2]}x{mask.mask.shape[1]}, larger than the picture "
-                    f"({width}x{height}), and is scaled down to it. If this is one tile of a picture that an upscaler "
-                    "samples tile by tile, the whole mask lands in each tile: remove the mask for that upscaler."
-                )
 
     def _marks_of_unknown(self, cond: Cond, x: Tensor) -> Any:
         positive = self._is_positive(cond)
@@ -206,15 +192,12 @@ class SamplingRun:
         # The whole list first: a regional positive's negative twin carries the uuid of the positive.
         for name, known in roles.items():
             if asked == known:
-                return _is_positive_name(name)
+                return is_positive_name(name)
         for is_positive in (True, False):
-            uuids = {uuid for name, known in roles.items() if _is_positive_name(name) is is_positive for uuid in known}
+            uuids = {uuid for name, known in roles.items() if is_positive_name(name) is is_positive for uuid in known}
             if uuids.issuperset(asked):
                 return is_positive
-        self._tell_once(
-            "FaceID: an extension samples with a prompt that is neither the positive nor the negative one; "
-            "no person is shown in it."
-        )
+        self._remarks.of_an_unknown_prompt()
         return False
 
     def _rows(self, markers: Tensor | None, x: Tensor) -> Rows:
@@ -225,16 +208,10 @@ class SamplingRun:
             )
         if len(markers) != len(x) or (markers.ndim == x.ndim and markers.shape[-2:] != x.shape[-2:]):
             raise AdapterError(
-                f"FaceID cannot tell which rows belong to the positive prompt: an extension (a UNet wrapper) calls the "
-                f"model with {_sizes(x)} but says what {_sizes(markers)} are. Remove it, or FaceID."
+                f"FaceID cannot tell which rows belong to the positive prompt: an extension (a UNet wrapper or "
+                f"sampler) calls the model with {_sizes(x)} but says what {_sizes(markers)} are. Remove it, or FaceID."
             )
         return read_markers(markers)
-
-    def _tell_once(self, sentence: str) -> None:
-        if sentence not in self._told:
-            self._told.append(sentence)
-            log.warning("%s", sentence)
-            self._tell("\n".join(self._told))
 
 
 def _with_marks(member: dict[str, Any], marks: Any) -> dict[str, Any]:
@@ -244,8 +221,3 @@ def _with_marks(member: dict[str, Any], marks: Any) -> dict[str, Any]:
 def _sizes(x: Tensor) -> str:
     cells = f" of {x.shape[-1]}x{x.shape[-2]}" if x.ndim > 2 else ""
     return counted(len(x), "row") + cells
-
-
-def _is_positive_name(name: str) -> bool:
-    # "positive" in every guider of ComfyUI; "middle", "negative", "empty_negative_prompt" are the others.
-    return name.startswith("positive")

@@ -152,13 +152,14 @@ class ReadyIdentity:
 class IdentityAttention:
     """One identity at one strength, attended to by all layers of a UNet.
 
-    Holds the shared ``IdentityKV`` and, while sampling, one copy of it on the compute device, all layers in one tensor,
-    dropped by ``release``. However many rows a call has, they share that copy.
+    Holds the shared ``IdentityKV`` and, while sampling, one copy of it on each compute device, all layers in one
+    tensor, dropped by ``release``. However many rows a call has, they share that copy.
     """
 
     # Calls with different rows alternate within one step: [-, +], [-] and [+], tiles, windows. Each holds views and
     # its masks' weights, 0.2 MB for a picture of 1024x1024; limited by those bytes.
     _READY_BYTES = 64 << 20
+    _DEVICES = 16  # ComfyUI may share a call's rows out to several at once
 
     def __init__(
         self, kv: IdentityKV, strength: float, mask: RegionMask | None = None, strengths: tuple[float, ...] = ()
@@ -168,7 +169,7 @@ class IdentityAttention:
         self.strength = strength
         self.mask = mask
         self.strengths = strengths
-        self._on_device: LRUCache[tuple[Tensor, Tensor]] = LRUCache(limit=1)
+        self._on_device: LRUCache[tuple[Tensor, Tensor]] = LRUCache(limit=self._DEVICES)
         self._ready: LRUCache[ReadyIdentity] = LRUCache(limit=self._READY_BYTES, cost=lambda one: 4096 + one.nbytes)
 
     @property
@@ -214,7 +215,8 @@ class IdentityAttention:
         Args:
             whole: (height, width) of the whole picture's latent; needed by a mask.
         """
-        return self._ready.get_or_make((rows.key, dtype, device), lambda: self._make_ready(rows, dtype, device, whole))
+        key = (rows.key, whole, dtype, device)
+        return self._ready.get_or_make(key, lambda: self._make_ready(rows, dtype, device, whole))
 
     def attend(
         self,

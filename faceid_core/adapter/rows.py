@@ -15,6 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..errors import AdapterError
+
 _ROLE, _PICTURE, _TOP, _LEFT = range(4)
 _PLAIN_FIELDS = 2  # role and picture; places only where a mask asks for them
 
@@ -84,7 +86,18 @@ def joined(markers: Sequence[Tensor]) -> Tensor:
 
 
 def read_markers(markers: Tensor) -> Rows:
-    """The rows that ``markers`` came with, however they were cut and repeated."""
+    """The rows that ``markers`` came with, however they were cut, repeated and moved to another precision.
+
+    Raises:
+        AdapterError: that precision is too coarse for their numbers.
+    """
+    if markers.is_floating_point():
+        exact_to, markers = 2 / torch.finfo(markers.dtype).eps, markers.float()  # bfloat16 is unknown to numpy
+        if markers.max() > exact_to:
+            raise AdapterError(
+                "FaceID cannot tell which part of which picture is drawn: an extension brings 'faceid_rows' to half "
+                "precision, which is too coarse for a picture or a batch of this size. Remove it, or FaceID."
+            )
     found = as_array(markers)
     corner = found if found.ndim == 2 else found[:, :, 0, 0]
     positive, pictures = corner[:, _ROLE] > 0, corner[:, _PICTURE].astype(np.int64)

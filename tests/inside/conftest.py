@@ -39,9 +39,9 @@ _import_plugin()
 @pytest.fixture(scope="module")
 def unet():
     """A diffusers UNet with the blocks of SD 1.5, narrow, that reads text of width 64."""
-    from support.unet import sd15_unet
+    from support.unet import narrow_unet
 
-    return sd15_unet((32, 64, 64, 64), context=64)
+    return narrow_unet("sd15")
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +56,7 @@ def bare(unet):
 def adapter(unet):
     """An adapter that fits ``unet``."""
     from support.fidelity import adapter_for, saved_adapter
+    from support.unet import family_of
 
-    with saved_adapter(adapter_for(unet, "faceid", "sd15", lora_rank=4), "faceid") as loaded:
+    with saved_adapter(adapter_for(unet, "faceid", family_of(unet), lora_rank=4), "faceid") as loaded:
         yield loaded

@@ -54,6 +54,16 @@ def test_keys_and_values_are_two_rows_whatever_the_batch_and_however_its_rows_ar
     assert held(ready) == 2 * one_row == attention.nbytes(batch, (8, 8), torch.float32)
 
 
+def test_of_several_devices_each_holds_two_rows_however_their_calls_alternate(show):
+    attention = attention_of(show())
+    on_cpu = []
+    for roles in ([False, True], [False], [True]):
+        rows = Rows(np.array(roles), np.zeros(len(roles), dtype=np.int64))
+        on_cpu.append(attention.ready(rows, torch.float32, CPU))
+        attention.ready(rows, torch.float32, torch.device("meta"))
+    assert held(on_cpu) == attention.kv.nbytes
+
+
 def estimate(model, monkeypatch, batch: int) -> tuple[float, float]:
     """(most, least) bytes that ComfyUI wants to have free for a sampling."""
     asked = []

@@ -16,18 +16,18 @@ from support.comfy_model import apply, comfy_model, conditioning
 from support.fidelity import adapter_for, random_faces, saved_adapter
 from support.neighbours import neighbour
 from support.oracle import relative_l2
-from support.unet import sd15_unet, sdxl_unet
+from support.unet import narrow_unet
 
 WIDTH = 64
 BOUND = 1e-5
-SIZE = (32, 48)
+SIZE, TILED = (16, 24), (32, 48)  # cells of a latent; tiles of TiledDiffusion have a least size
 
 
 @pytest.fixture(scope="module", params=["sd15", "sdxl"])
 def models(request):
     """The bare model, and Alice on it: everywhere, and behind another mask in each picture."""
     family = request.param
-    unet = sd15_unet((32, 64, 64, 64), context=WIDTH) if family == "sd15" else sdxl_unet((32, 64, 64), context=WIDTH)
+    unet = narrow_unet(family, WIDTH)
     bare = comfy_model(unet)
     with saved_adapter(adapter_for(unet, "faceid", family, lora_rank=4), "faceid") as adapter:
         left = torch.zeros(1, 8 * SIZE[0], 8 * SIZE[1])
@@ -54,12 +54,17 @@ def text(value: float, width: int = WIDTH) -> list:
 
 
 def draw(
-    model, pictures: int = 1, scale: float = 3.0, positive: list | None = None, negative: list | None = None
+    model,
+    pictures: int = 1,
+    scale: float = 3.0,
+    positive: list | None = None,
+    negative: list | None = None,
+    size: tuple[int, int] = SIZE,
 ) -> torch.Tensor:
     guider = comfy.samplers.CFGGuider(model)
     guider.set_conds(positive or text(1.0), negative or text(-1.0))
     guider.set_cfg(scale)
-    latent = torch.randn(pictures, 4, *SIZE, generator=torch.Generator().manual_seed(5))
+    latent = torch.randn(pictures, 4, *size, generator=torch.Generator().manual_seed(5))
     sampling = guider.model_patcher.get_model_object("model_sampling")
     sigmas = comfy.samplers.calculate_sigmas(sampling, "normal", 1)
     with torch.inference_mode():
@@ -78,7 +83,8 @@ def test_tiled_diffusion(model, method, pictures):
     def tiled(tiles: int):
         return lambda m: nodes["TiledDiffusion"]().apply(m, method, 192, 192, 64, tiles)[0]
 
-    assert relative_l2(draw(model(tiled(4)), pictures), draw(model(tiled(1)), pictures)) <= BOUND
+    together, one_by_one = (draw(model(tiled(count)), pictures, size=TILED) for count in (4, 1))
+    assert relative_l2(together, one_by_one) <= BOUND
 
 
 def stripes(count: int) -> list[torch.Tensor]:
@@ -88,54 +94,66 @@ def stripes(count: int) -> list[torch.Tensor]:
     return list(masks)
 
 
+def couples_rightly(model, coupled, pictures: int) -> None:
+    """``coupled(text)`` changes a model: regions that all say what the prompt says are no regions, others are."""
+    prompt = draw(model(plain), pictures)
+    assert relative_l2(draw(model(coupled(text(1.0))), pictures), prompt) <= BOUND
+    assert relative_l2(draw(model(coupled(text(0.5))), pictures), prompt) > 100 * BOUND, "theirs acts"
+
+
 @pytest.mark.parametrize("pictures", [1, 2])
 @pytest.mark.parametrize("regions", [2, 3])
 def test_attention_couple_of_ppm(model, regions, pictures):
     node = neighbour("ComfyUI-ppm", "src.nodes_ppm.attention_couple_ppm").AttentionCouplePPM
-    more = {f"cond_{n}": text(1.0) for n in range(1, regions)}
-    more |= {f"mask_{n}": mask[None] for n, mask in enumerate(stripes(regions)) if n}
+    first, *others = (mask[None] for mask in stripes(regions))
 
-    def coupled(m):
-        return node.execute(model=m, base_cond=text(1.0), base_mask=stripes(regions)[0][None], **more).args[0]
+    def coupled(words):
+        more = {f"cond_{n}": words for n in range(1, regions)} | {f"mask_{n}": mask for n, mask in enumerate(others, 1)}
+        return lambda m: node.execute(model=m, base_cond=text(1.0), base_mask=first, **more).args[0]
 
-    assert relative_l2(draw(model(coupled), pictures), draw(model(plain), pictures)) <= BOUND
+    couples_rightly(model, coupled, pictures)
 
 
 @pytest.mark.parametrize("pictures", [1, 2])
 @pytest.mark.parametrize("regions", [2, 3])
 def test_attention_couple_of_cgem156(model, regions, pictures):
     node = neighbour("cgem156-ComfyUI", "scripts.attention_couple.node").AttentionCouple
-    more = {f"cond_{n}": text(1.0) for n in range(1, regions)}
-    more |= {f"mask_{n}": mask[None] for n, mask in enumerate(stripes(regions)) if n}
+    first, *others = (mask[None] for mask in stripes(regions))
 
-    def coupled(m):
-        return node().attention_couple_simple(m, stripes(regions)[0][None], **more)[0]
+    def coupled(words):
+        more = {f"cond_{n}": words for n in range(1, regions)} | {f"mask_{n}": mask for n, mask in enumerate(others, 1)}
+        return lambda m: node().attention_couple_simple(m, first, **more)[0]
 
-    assert relative_l2(draw(model(coupled), pictures), draw(model(plain), pictures)) <= BOUND
+    couples_rightly(model, coupled, pictures)
 
 
 @pytest.mark.parametrize("pictures", [1, 2])
 @pytest.mark.parametrize("regions", [1, 2])
 def test_attention_couple_of_a8r8(model, regions, pictures):
     node = neighbour("A8R8_ComfyUI_nodes", "attention_couple").AttentionCouple
-    parts = [{"cond": text(1.0), "mask": mask[None], "weight": 1.0} for mask in stripes(regions)]
 
-    def coupled(m):
-        return node().attention_couple(m, 0.3, text(1.0), 8 * SIZE[0], 8 * SIZE[1], parts, False)[0]
+    def coupled(words):
+        parts = [{"cond": words, "mask": mask[None], "weight": 1.0} for mask in stripes(regions)]
+        return lambda m: node().attention_couple(m, 0.3, text(1.0), 8 * SIZE[0], 8 * SIZE[1], parts, False)[0]
 
-    assert relative_l2(draw(model(coupled), pictures), draw(model(plain), pictures)) <= BOUND
+    couples_rightly(model, coupled, pictures)
 
 
 @pytest.mark.parametrize("pictures", [1, 2])
 @pytest.mark.parametrize("regions", [2, 3])
 def test_attention_couple_of_prompt_control_which_is_a_hook_of_the_prompt(model, regions, pictures):
     couple = neighbour("comfyui-prompt-control", "prompt_control.attention_couple_ppm")
-    parts = [
-        conditioning_set_values(text(1.0), {"mask": mask[None], "mask_strength": 1.0})[0] for mask in stripes(regions)
-    ]
-    positive = couple.set_cond_attnmask(parts[:1], parts[1:])
-    drawn = draw(model(plain), pictures, positive=positive)
-    assert relative_l2(drawn, draw(model(plain), pictures)) <= BOUND
+
+    def drawn(value: float) -> torch.Tensor:
+        first, *others = (
+            conditioning_set_values(text(value if number else 1.0), {"mask": mask[None], "mask_strength": 1.0})[0]
+            for number, mask in enumerate(stripes(regions))
+        )
+        return draw(model(plain), pictures, positive=couple.set_cond_attnmask([first], others))
+
+    prompt = draw(model(plain), pictures)
+    assert relative_l2(drawn(1.0), prompt) <= BOUND
+    assert relative_l2(drawn(0.5), prompt) > 100 * BOUND, "theirs acts"
 
 
 @pytest.fixture(scope="module", params=["sd15", "sdxl"])
@@ -143,7 +161,7 @@ def beside_a_picture(request):
     """A bare model with the text width by which IPAdapter_plus knows SDXL, Alice on it, and a random IP-Adapter."""
     family = request.param
     width = WIDTH if family == "sd15" else 2048
-    unet = sd15_unet((32, 64, 64, 64), context=width) if family == "sd15" else sdxl_unet((32, 64, 64), context=width)
+    unet = narrow_unet(family, width)
     draws = torch.Generator().manual_seed(3)
 
     def random(*shape: int) -> torch.Tensor:

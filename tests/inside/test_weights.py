@@ -14,10 +14,16 @@ from support.comfy_formula import by_formula
 from support.comfy_model import apply, comfy_model, conditioning, sample
 from support.fidelity import adapter_for, random_faces
 from support.oracle import relative_l2
+from support.unet import family_of, narrow_unet
 
 WIDTH = 64
 BOUND = 1e-5
 ALICE = random_faces(seed=1)
+
+
+@pytest.fixture(scope="module", params=["sd15", "sdxl"])
+def unet(request):
+    return narrow_unet(request.param, WIDTH)
 
 
 def draw(model) -> torch.Tensor:
@@ -40,7 +46,7 @@ def draw(model) -> torch.Tensor:
 )
 @pytest.mark.parametrize("lora_strength", [0.0, 1.0])
 def test_on_small_weights_the_person_is_as_near_as_the_formula(unet, bare, adapter, weights, computed, lora_strength):
-    sections = adapter_for(unet, "faceid", "sd15", lora_rank=4)  # the fixture's own
+    sections = adapter_for(unet, "faceid", family_of(unet), lora_rank=4)  # the fixture's own
     small = comfy_model(unet, weights, computed)
     exact, rounded = (draw(by_formula(model, adapter, sections, ALICE, 1.0, lora_strength)) for model in (bare, small))
     alice = draw(apply(small, adapter, ALICE, lora_strength=lora_strength))

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from comfy.ldm.modules.attention import optimized_attention
+from comfy.patcher_extension import WrappersMP
 from faceid_tunes.faceid_core.adapter.layers import Base, layers
 from faceid_tunes.faceid_core.adapter.model import Adapter
 from faceid_tunes.faceid_core.adapter.tokens import identity_tokens
@@ -16,13 +17,16 @@ from torch.nn.functional import linear
 from .adapters import AdapterTensors
 from .comfy_model import apply
 
+_POSITIVE = "formula_positive"
+
 
 def by_formula(
     model: Any, adapter: Adapter, sections: AdapterTensors, faces: Faces, strength: float, lora_strength: float = 1.0
 ) -> Any:
     """``softmax(q k') v'`` beside the text on each layer, nothing precomputed; the LoRA is merged by ComfyUI.
 
-    ``sections``: the tensors that ``adapter`` was loaded from. Conds are rows of the positive or of the negative.
+    ``sections``: the tensors that ``adapter`` was loaded from. A row whose text begins with a number above 0 shows the
+    person, every other row the empty face.
     """
     tokens = identity_tokens(adapter, faces, None)
     clone = apply(model, adapter, faces, strength=0.0, lora_strength=lora_strength)
@@ -33,12 +37,15 @@ def by_formula(
         weights = [sections["ip_adapter"][f"{layer.index}.to_{kind}_ip.weight"] for kind in "kv"]
 
         def both(query, key, value, options, weights=weights):
-            rows = len(query) // len(options["cond_or_uncond"])
-            roles = [tokens.positive if role == 0 else tokens.negative for role in options["cond_or_uncond"]]
-            shown = torch.stack([role for role in roles for _ in range(rows)]).to(query)
+            shown = torch.stack([tokens.positive if row else tokens.negative for row in options[_POSITIVE]]).to(query)
             own_key, own_value = (linear(shown, weight.to(query)) for weight in weights)
             text = optimized_attention(query, key, value, options["n_heads"])
             return text + strength * optimized_attention(query, own_key, own_value, options["n_heads"])
 
         clone.set_model_attn2_replace(both, *address)
+    clone.add_wrapper_with_key(WrappersMP.DIFFUSION_MODEL, "formula", _tell_by_the_text)
     return clone
+
+
+def _tell_by_the_text(executor, x, timesteps, context, y, control, options, **more):
+    return executor(x, timesteps, context, y, control, {**options, _POSITIVE: context[:, 0, 0] > 0}, **more)

@@ -21,6 +21,8 @@ from faceid_tunes.faceid_core.faces.face import Faces
 from faceid_tunes.nodes.adapter import FaceIDApply
 from torch import Tensor
 
+from .unet import family_of
+
 
 def comfy_model(
     unet: UNet2DConditionModel, dtype: torch.dtype = torch.float32, computed: torch.dtype | None = None
@@ -46,7 +48,7 @@ def comfy_model(
 def unet_config(unet: UNet2DConditionModel) -> dict:
     """ComfyUI's description of the UNet."""
     channels = unet.config.block_out_channels
-    sdxl = unet.config.addition_embed_type == "text_time"
+    sdxl = family_of(unet) == "sdxl"
     return {
         "image_size": 32,
         "in_channels": unet.config.in_channels,

@@ -26,7 +26,9 @@ def sd15_unet(channels: tuple[int, ...] = SD15_TRUE, context: int = 768, seed: i
     )
 
 
-def sdxl_unet(channels: tuple[int, ...] = SDXL_REDUCED, context: int = 128, seed: int = 0) -> UNet2DConditionModel:
+def sdxl_unet(
+    channels: tuple[int, ...] = SDXL_REDUCED, context: int = 128, seed: int = 0, **more
+) -> UNet2DConditionModel:
     """70 cross-attention layers, heads of width 64."""
     return _random(
         seed,
@@ -41,7 +43,20 @@ def sdxl_unet(channels: tuple[int, ...] = SDXL_REDUCED, context: int = 128, seed
         addition_time_embed_dim=256,
         projection_class_embeddings_input_dim=2816,
         sample_size=128,
+        **more,
     )
+
+
+def narrow_unet(family: str, context: int = 64) -> UNet2DConditionModel:
+    """Of "sd15" or "sdxl", with all its layers, as narrow as they can be."""
+    return (
+        sdxl_unet((32, 64, 64), context=context) if family == "sdxl" else sd15_unet((32, 64, 64, 64), context=context)
+    )
+
+
+def family_of(unet: UNet2DConditionModel) -> str:
+    """Which of "sd15" and "sdxl" it is."""
+    return "sdxl" if unet.config.addition_embed_type == "text_time" else "sd15"
 
 
 def _random(seed: int, **config) -> UNet2DConditionModel:
