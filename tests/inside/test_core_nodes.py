@@ -15,6 +15,7 @@ import comfy_extras.nodes_perpneg as perpneg
 import pytest
 import torch
 from faceid_tunes.faceid_core.errors import AdapterError
+from faceid_tunes.nodes.sampling_run import IDENTITIES
 from node_helpers import conditioning_set_values
 from support.comfy_formula import by_formula
 from support.comfy_model import apply, comfy_model, conditioning
@@ -45,13 +46,13 @@ def noise(pictures: int = 1, size: tuple[int, int] = SIZE) -> torch.Tensor:
     return torch.randn(pictures, 4, *size, generator=torch.Generator().manual_seed(5))
 
 
-def draw(guider, latent: torch.Tensor, steps: int = 1, sampler=None) -> torch.Tensor:
+def draw(guider, latent: torch.Tensor, steps: int = 1, sampler=None, mask=None) -> torch.Tensor:
     sampling = guider.model_patcher.get_model_object("model_sampling")
     sigmas = comfy.samplers.calculate_sigmas(sampling, "normal", steps)
     torch.manual_seed(3)  # HyperTile and ToMe draw from torch's and from Python's own generator
     with torch.inference_mode():
         how = sampler or comfy.samplers.sampler_object("euler")
-        return guider.sample(latent, torch.zeros_like(latent), how, sigmas, seed=1)
+        return guider.sample(latent, torch.zeros_like(latent), how, sigmas, denoise_mask=mask, seed=1)
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +82,7 @@ class Hypernetwork:
     """As ComfyUI's own: one more layer on the text of keys and values, moved to the device with the model."""
 
     def __init__(self) -> None:
-        self.layer = torch.nn.Linear(WIDTH, WIDTH)
+        self.layer = torch.nn.Linear(WIDTH, WIDTH, bias=False)
         self.layer.weight.data = torch.randn(WIDTH, WIDTH, generator=torch.Generator().manual_seed(2)) * WIDTH**-0.5
 
     def __call__(self, query, key, value, options):
@@ -124,7 +125,7 @@ NODES = {
     "LazyCache": node("nodes_easycache", "LazyCacheNode", 3.0, 0.0, 1.0, False),
     "UNetSelfAttentionMultiply": node("nodes_attention_multiply", "UNetSelfAttentionMultiply", 1.1, 0.9, 1.1, 0.9),
     "UNetCrossAttentionMultiply": node("nodes_attention_multiply", "UNetCrossAttentionMultiply", 1.1, 0.9, 1.1, 0.9),
-    "ModelSamplingDiscrete": node("nodes_model_advanced", "ModelSamplingDiscrete", "v_prediction", True),
+    "ModelSamplingDiscrete": node("nodes_model_advanced", "ModelSamplingDiscrete", "v_prediction", False),
     "PatchModelAddDownscale": node(
         "nodes_model_downscale", "PatchModelAddDownscale", 3, 1.5, 0.0, 1.0, True, "bicubic", "bicubic"
     ),
@@ -226,6 +227,41 @@ def test_prompts_whose_name_does_not_say_whose_they_are_are_told_of(alice, caplo
     guider.inner_set_conds({name: text(1.0) for name in names})
     draw(guider, noise())
     assert (f"are called {', '.join(names)}. A person is shown only in" in caplog.text) == told
+
+
+# -- noise masks, and an end before the end ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["SetLatentNoiseMask", "DifferentialDiffusion"])
+def test_a_noise_mask_for_each_picture_leaves_the_formula_in_each(bare, alice, formula, how):
+    slope = torch.linspace(0, 1, SIZE[1]).expand(SIZE)
+    masks = torch.stack([slope, torch.ones(SIZE), (slope > 0.5).float()])
+    change = node("nodes_differential_diffusion", how) if how == "DifferentialDiffusion" else lambda model: model
+
+    def drawn(model, rows=slice(3)) -> torch.Tensor:
+        return draw(cfg(model), noise(3)[rows], 3, mask=masks[rows, None])
+
+    wanted = drawn(change(formula))
+    for model in (change(alice()), alice(change(bare))):
+        assert relative_l2(drawn(model), wanted) <= BOUND
+    masked = change(alice(mask=stripes(3)))
+    alone = drawn(change(alice(mask=stripes(3)[1:2])), slice(1, 2))
+    assert relative_l2(drawn(masked)[1], alone[0]) <= BOUND
+
+
+def test_a_sampling_that_is_broken_off_leaves_nothing_on_the_device(alice):
+    shown = alice(mask=stripes(2))
+
+    def breaking(model, x, sigmas, extra_args=None, callback=None, disable=None):
+        model(x, sigmas[:1], **extra_args)
+        raise KeyboardInterrupt
+
+    whole = draw(cfg(shown), noise(1), 2)
+    with pytest.raises(KeyboardInterrupt):
+        draw(cfg(shown), noise(1), 2, comfy.samplers.KSAMPLER(breaking))
+    (identity,) = shown.model_options["transformer_options"][IDENTITIES]
+    assert identity.attention.is_released
+    assert torch.equal(draw(cfg(shown), noise(1), 2), whole)
 
 
 # -- samplers that change the size -------------------------------------------------------------------------------------

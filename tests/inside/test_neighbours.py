@@ -208,13 +208,19 @@ def test_ipadapter_plus_adds_its_picture_and_we_add_ours_in_any_order(beside_a_p
     assert relative_l2(both, drawn(theirs(bare))) > 100 * BOUND, "ours acts"
 
 
-@pytest.mark.parametrize("closed", [False, True], ids=["standard", "looped"])
-def test_context_windows_of_animatediff_evolved(model, closed):
+ANIMATEDIFF = {
+    "standard": ("ADE_StandardStaticContextOptions", 3, 1),
+    "uniform, in strides": ("ADE_StandardUniformContextOptions", 3, 2, 1),
+    "looped": ("ADE_LoopedUniformContextOptions", 3, 1, 1, True),
+    "looped, in strides": ("ADE_LoopedUniformContextOptions", 3, 2, 1, True),
+    "batched": ("ADE_BatchedContextOptions", 4),
+}
+
+
+@pytest.mark.parametrize("windows", ANIMATEDIFF.values(), ids=ANIMATEDIFF)
+def test_context_windows_of_animatediff_evolved(model, windows):
     nodes = neighbour("ComfyUI-AnimateDiff-Evolved").NODE_CLASS_MAPPINGS
-    if closed:
-        (options,) = nodes["ADE_LoopedUniformContextOptions"]().create_options(3, 1, 1, True)
-    else:
-        (options,) = nodes["ADE_StandardStaticContextOptions"]().create_options(3, 1)
+    (options,) = nodes[windows[0]]().create_options(*windows[1:])
 
     def windowed(m):
         return nodes["ADE_UseEvolvedSampling"]().use_evolved_sampling(m, "use existing", context_options=options)[0]
