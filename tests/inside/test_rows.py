@@ -375,7 +375,8 @@ def test_a_unet_that_is_called_past_the_model_stops_with_a_sentence(alice):
     def past_the_model(run, call):
         unet = shown.model.diffusion_model
         context = torch.zeros(len(call["input"]), 77, WIDTH)
-        return unet(call["input"], call["timestep"], context, transformer_options=call["c"]["transformer_options"])
+        options, y = call["c"]["transformer_options"], call["c"].get("y")
+        return unet(call["input"], call["timestep"], context, y=y, transformer_options=options)
 
     shown = wrapped(alice(), past_the_model)
     with pytest.raises(AdapterError, match="calls the UNet itself"):
