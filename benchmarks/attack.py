@@ -1,9 +1,9 @@
 """Everything that a stranger may hand us, made to do harm: python benchmarks/attack.py [--verbose] [AREA ...]
 
 Each trick and each mutated file has to end in a sentence or without harm: no traceback, nothing that takes over 30 s or
-2 GB more, no code that runs, no file or request outside. Options: ``--files COUNT`` mutated files (default: 20,600),
-``--verbose`` prints what a user reads of every trick. An area runs in a process of its own; that of the nodes' inputs
-in ComfyUI's Python.
+2 GB more (or waits for 2 minutes), no code that runs, no file or request outside. Options: ``--files COUNT`` mutated
+files (default: 20,600), ``--verbose`` prints what a user reads of every trick. An area runs in a process of its own;
+that of the nodes' inputs in ComfyUI's Python.
 """
 
 from __future__ import annotations

@@ -107,7 +107,9 @@ async def draw_all(url: str, folder: Path) -> None:
 
 async def draw(client: AstriaClient, store, folder: Path, number: int, seconds: float) -> None:
     async def delivered() -> None:
-        """Killed or cancelled before the file is there: drawn again."""
+        """Drawn again when killed before the file is there; asked for when it is there: not at the same time."""
+        if (folder / "out" / f"{number}.json").exists():
+            return
         drawn = await draw_remotely(client, prompt_of(number), store, Journal(folder / "remote"), BASE, None, POLLS)
         told = {"id": drawn.prompt.id, "images": [image.hex() for image in drawn.images]}
         part = folder / "out" / f"{number}.{os.getpid()}.part"
@@ -292,6 +294,13 @@ def run_orders(count: int, processes: int, seed: int) -> bool:
         uploads = Counter(tune.title for tune in api.tunes.values())
         left = len(list((folder / "remote").iterdir()))
     twice = sum(max(0, number - 1) for number in paid.values())
+    for number in [number for number, count in paid.items() if count > 1]:
+        made = [
+            f"{prompt.id} at {prompt.created_at}"
+            for prompt in api.prompts.values()
+            if prompt.text.endswith(f" {number}")
+        ]
+        print(f"paid twice: prompt {number}, seed {prompt_of(number).seed}: {', '.join(made)}")
     for event, number in drill.events.items():
         print(f"{event:28}{number}")
     for end, number in sorted(drill.ends.items()):

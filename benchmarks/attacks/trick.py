@@ -14,7 +14,8 @@ from pathlib import Path
 
 from faceid_tunes.faceid_core.errors import FaceIDError, printable
 
-SECONDS = 30.0  # for one trick, on a busy machine
+SECONDS = 30.0  # of the processor, for one trick
+WAITS = 120.0  # by the clock: the first trick of an area imports its libraries, and others use the machine, too
 MEMORY = 2_000_000  # KiB that one trick may add at its height
 LONGEST = 4000  # characters of a sentence
 
@@ -76,13 +77,13 @@ def outcome(place: Place, attempt: Try) -> Outcome:
     """Runs one trick. What is returned as text is what a user reads."""
     signal.signal(signal.SIGALRM, _over)
     before = _height()
-    signal.setitimer(signal.ITIMER_REAL, SECONDS)
-    started = time.monotonic()
+    signal.setitimer(signal.ITIMER_REAL, WAITS)
+    started = time.process_time()
     try:
         found = _told(attempt)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
-    seconds, grown = time.monotonic() - started, _height() - before
+    seconds, grown = time.process_time() - started, _height() - before
     left = sorted(path.name for path in place.outside.iterdir())
     if left != ["secret"]:
         for name in set(left) - {"secret"}:
@@ -100,7 +101,7 @@ def _told(attempt: Try) -> Outcome:
     try:
         found = attempt()
     except TookTooLongError:
-        return Outcome(False, f"took longer than {SECONDS:.0f} s")
+        return Outcome(False, f"took longer than {WAITS:.0f} s")
     except FaceIDError as error:
         return _sentence(str(error))
     except SystemExit as end:

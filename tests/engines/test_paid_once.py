@@ -25,6 +25,7 @@ from faceid_tunes.faceid_core.astria.settings import AstriaSettings
 from faceid_tunes.faceid_core.astria.wire.objects_json import prompt_json
 from faceid_tunes.faceid_core.engines.engine import Cancelled
 from faceid_tunes.faceid_core.engines.remote import AstriaEngine, DamagedNoteError, Journal
+from faceid_tunes.faceid_core.engines.remote import engine as engine_module
 from faceid_tunes.faceid_core.engines.remote import journal as journal_module
 from faceid_tunes.faceid_core.engines.remote.journal import journal_key
 from faceid_tunes.faceid_core.engines.remote.remote_tunes import ensure_remote
@@ -271,6 +272,21 @@ def test_the_same_prompt_four_times_at_once_is_one_order_for_all(api, store, eng
     assert [len(result.pictures) for result in drawn] == [1] * 4
     assert len(api.prompts) == 1
     assert not list(engine.journal._folder.iterdir())
+
+
+def test_a_call_that_began_beside_another_shares_its_order_also_when_the_other_ends_first(
+    api, store, engine, monkeypatch
+):
+    note = stopped_while_drawing(api, engine, store)
+    refs = engine_module.remote_refs
+
+    async def refs_late(*given: object) -> dict[str, str]:
+        note.unlink()  # the other has its pictures, and has forgotten the order
+        return await refs(*given)
+
+    monkeypatch.setattr(engine_module, "remote_refs", refs_late)
+    assert engine.draw(PROMPT, store).pictures
+    assert len(api.prompts) == 1
 
 
 def _draw_in_a_process(url: str, home: str, folder: str) -> None:

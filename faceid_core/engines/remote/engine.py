@@ -27,7 +27,7 @@ from ...tunes.refs import tunes_by_ref
 from ...tunes.store import TuneStore
 from ..engine import Cancelled, Drawn, OnProgress, Picture, report
 from ..lora_tags import refuse_remote_strengths
-from .journal import DamagedNoteError, Journal, journal_key
+from .journal import DamagedNoteError, Journal, Pending, journal_key
 from .ordering import ordered
 from .remote_tunes import REALISTIC_VISION, forget_deleted, remote_refs, with_refs
 
@@ -113,11 +113,11 @@ async def draw_remotely(
     refuse_remote_strengths(prompt)
     key = journal_key(client.base_url, base_tune_id, prompt)
     journal.check()
-    _refuse_beyond_the_day(client, journal, key, prompt)
+    seen = _under_way(client, journal, key, prompt)
     uploading = _staged(on_progress, "uploading photos")
     refs = await remote_refs(client, store, prompt.text, uploading, journal, base_tune_id)
     try:
-        made = await ordered(client, _there(prompt, refs), journal, key, base_tune_id)
+        made = await ordered(client, _there(prompt, refs), journal, key, base_tune_id, seen)
     except (NotFoundError, ValidationError) as error:
         if not await forget_deleted(client, store, prompt.parsed):
             raise _explained(error, base_tune_id) from None
@@ -137,11 +137,13 @@ async def draw_remotely(
     return RemoteDrawn(images, told, said, partial(journal.finish, key, number))
 
 
-def _refuse_beyond_the_day(client: AstriaClient, journal: Journal, key: str, prompt: Prompt) -> None:
-    """Raises AllowanceError before people are uploaded for nothing; what is on its way already may go on."""
+def _under_way(client: AstriaClient, journal: Journal, key: str, prompt: Prompt) -> Pending | None:
+    """The order of another call at this moment; without one, AllowanceError before people are uploaded for nothing."""
     with suppress(DamagedNoteError):
-        if journal.find(key) is None:
-            journal.allowance(client.per_day).check(prompt.num_images)
+        if pending := journal.find(key):
+            return pending
+        journal.allowance(client.per_day).check(prompt.num_images)
+    return None
 
 
 def _usable(

@@ -20,9 +20,16 @@ _UNSENT = "The prompt was not sent."  # people may have been uploaded before it
 
 
 async def ordered(
-    client: AstriaClient, prompt: Prompt, journal: Journal, key: str, base_tune_id: int
+    client: AstriaClient,
+    prompt: Prompt,
+    journal: Journal,
+    key: str,
+    base_tune_id: int,
+    seen: Pending | None = None,
 ) -> RemotePrompt | int:
     """The prompt on the remote side: sent now, or its id when it is on its way since an earlier call or another one.
+
+    ``seen`` was noted when this call began. Another call may have got its pictures since: they are this one's, too.
 
     Raises:
         DamagedNoteError: it may have been sent, and nobody can say as which prompt.
@@ -38,6 +45,8 @@ async def ordered(
             if found is not None:
                 return found
             pending = None
+        if pending is None and seen is not None and seen.prompt_id is not None:
+            return seen.prompt_id
         if pending is None:
             seed = draw_seed() if prompt.seed is None else prompt.seed
             after_id = await client.newest_prompt_id()
