@@ -17,12 +17,14 @@ from typing import TYPE_CHECKING
 
 from ..faceid_core.errors import FaceIDError
 from ..faceid_core.faces.packs import BUFFALO_L, embedded_pack, list_packs
-from ..faceid_core.prompts import Prompt
+from ..faceid_core.prompts import Prompt, resolve
+from ..faceid_core.prompts.defaults import SD15_RESOLUTION
 from .engines import embedded_models, model_roots
 from .generate import draw_and_save
 
 if TYPE_CHECKING:
     from ..faceid_core.engines.embedded import EmbeddedModels
+    from ..faceid_core.pictures.contact_sheet import Frame
 
 PHOTO = Path(__file__).parents[1] / "weights" / "embedded" / "demo_photo" / "eileen_collins.jpg"
 TITLE, NAME = "Eileen Collins", "woman"
@@ -64,12 +66,49 @@ def _demo(options: argparse.Namespace) -> Iterator[str]:
             yield from draw_and_save(DiffusersEngine(models), Prompt(TEXT), store, folder, recognisers)
             return
         yield "PLACEHOLDER WEIGHTS: every step runs, but with random values. The picture will be noise."
+        prompt = Prompt(TEXT, steps=_PLACEHOLDER_STEPS, w=_PLACEHOLDER_SIDE, h=_PLACEHOLDER_SIDE)
+        shown = {"placeholder": True, "steps": tuple(_steps()), "lines": tuple(_lines(options, prompt))}
         with _placeholder_models() as models:
             engine = DiffusersEngine(models, preview=True)
-            prompt = Prompt(TEXT, steps=_PLACEHOLDER_STEPS, w=_PLACEHOLDER_SIDE, h=_PLACEHOLDER_SIDE)
             recognisers = Recognisers((models.pack,), models.pack.space)
-            yield from draw_and_save(engine, prompt, store, folder, recognisers, placeholder=True)
+            yield from draw_and_save(engine, prompt, store, folder, recognisers, **shown)
         yield f"For a picture of her: `faceid weights fetch --for {_GROUP}`, then `faceid demo` again."
+
+
+def _steps() -> Iterator[Frame]:
+    """What was done with the photo: the face that was found, its crop, and that another print is the same person."""
+    import numpy as np
+
+    from ..faceid_core.faces import read_photo
+    from ..faceid_core.faces.annotated import annotated_photos
+    from ..faceid_core.faces.extract import choose_faces, find_faces
+    from ..faceid_core.faces.likeness import measure_likeness
+    from ..faceid_core.pictures.contact_sheet import Frame
+
+    photo, pack = read_photo(PHOTO), embedded_pack()
+    found = find_faces([photo], pack)
+    faces = choose_faces(found, "largest")
+    mirrored = np.ascontiguousarray(photo[:, ::-1])
+    [face], [annotated] = faces.faces, annotated_photos([photo], found, faces)
+    yield Frame(annotated, f"1  A face is found: score {face.score:.2f}", is_photo=True)
+    yield Frame(face.crop, "2  Upright and cut out: who is it?", is_photo=True)
+    likeness = ((TITLE, measure_likeness(mirrored, faces, pack)),)
+    yield Frame(mirrored, "3  The photo mirrored", likeness, is_photo=True)
+
+
+def _lines(options: argparse.Namespace, prompt: Prompt) -> Iterator[str]:
+    """The prompt, its settings, what each missing model would add, and the command for a real picture."""
+    from ..faceid_core.doctor.models import models
+
+    settings = resolve(prompt, SD15_RESOLUTION)
+    yield f"Prompt: {prompt.text}"
+    [seed] = settings.seeds
+    yield f"Settings: {settings.steps} steps of {settings.scheduler.name}, cfg {settings.cfg_scale:g}, seed {seed}"
+    yield ""
+    yield "Models that are not here, and what they are for:"
+    yield from (f"   {finding.said}" for finding in models(model_roots(options)) if finding.fetch)
+    yield ""
+    yield f"For a picture of her:  faceid weights fetch --for {_GROUP}   then   faceid demo"
 
 
 def _real_models(options: argparse.Namespace) -> EmbeddedModels | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..faceid_core.errors import FaceIDError
 from ..faceid_core.faces.packs import list_packs
@@ -98,10 +98,12 @@ def draw_and_save(
     store: TuneStore,
     folder: Path,
     recognisers: Recognisers,
-    *,
-    placeholder: bool = False,
+    **shown: Any,
 ) -> Iterator[str]:
-    """Draw with progress bars and write everything into ``folder``; yields lines for the user."""
+    """Draw with progress bars and write everything into ``folder``; yields lines for the user.
+
+    ``shown``: fields of ``results.Provenance``.
+    """
     from ..faceid_core.tunes.refs import double_meanings, tunes_by_ref
     from .progress import Bars
     from .results import Provenance, save_results
@@ -112,7 +114,7 @@ def draw_and_save(
     with Bars() as bars:
         drawn = engine.draw(prompt, store, bars)
     yield from (f"note: {note}" for note in drawn.notes)
-    yield from save_results(folder, Provenance(prompt, engine.name, recognisers, placeholder), drawn, store)
+    yield from save_results(folder, Provenance(prompt, engine.name, recognisers, **shown), drawn, store)
     drawn.delivered()
 
 

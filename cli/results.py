@@ -38,12 +38,18 @@ class Recognisers:
 
 @dataclass(frozen=True)
 class Provenance:
-    """The source of pictures. ``placeholder``: drawn with random weights; every file says so."""
+    """The source of pictures.
+
+    placeholder: drawn with random weights; every file says so. steps, lines: what was done before, for the sheet:
+    beside the pictures, and below them.
+    """
 
     prompt: Prompt
     engine: str
     recognisers: Recognisers
     placeholder: bool = False
+    steps: tuple[Frame, ...] = ()
+    lines: tuple[str, ...] = ()
 
     @property
     def prefix(self) -> str:
@@ -103,7 +109,8 @@ def save_results(folder: Path, made: Provenance, drawn: Drawn, store: TuneStore)
         yield "  ".join([str(path), *(describe_likeness(*each) for each in found)])
         label = f"picture {len(results) + 1}" if picture.seed is None else f"seed {picture.seed}"
         results.append(Frame(picture.pixels, label, found))
-    sheets = {"sheet": contact_sheet([*photos, *results], PLACEHOLDER_WARNING if made.placeholder else "")}
+    warning = PLACEHOLDER_WARNING if made.placeholder else ""
+    sheets = {"sheet": contact_sheet([*(made.steps or photos), *results], warning, made.lines)}
     if photos and len(photos) + len(results) > 2:
         sheets["likeness"] = _plot(photos, results, measure)
     for name, pixels in sheets.items():

@@ -40,8 +40,11 @@ class Frame:
     is_photo: bool = False
 
 
-def contact_sheet(frames: Sequence[Frame], warning: str = "") -> np.ndarray:
-    """[H, W, 3] uint8 RGB: photos first, then results with their likeness; ``warning`` across the top in red."""
+def contact_sheet(frames: Sequence[Frame], warning: str = "", lines: Sequence[str] = ()) -> np.ndarray:
+    """[H, W, 3] uint8 RGB: photos first, then results with their likeness.
+
+    ``warning`` stands across the top in red, ``lines`` below the pictures.
+    """
     from PIL import Image, ImageDraw
 
     columns = min(_COLUMNS, len(frames))
@@ -49,7 +52,8 @@ def contact_sheet(frames: Sequence[Frame], warning: str = "") -> np.ndarray:
     top = _BANNER if warning else 0
     height = _CELL + _GAP + _LINE * (1 + max(1, *(len(frame.likeness) for frame in frames))) + _LINE // 2
     width = columns * _CELL + (columns + 1) * _GAP
-    sheet = Image.new("RGB", (width, top + rows * height + _GAP), PAPER)
+    bottom = top + rows * height + _GAP
+    sheet = Image.new("RGB", (width, bottom + len(lines) * _LINE + (_GAP if lines else 0)), PAPER)
     draw = ImageDraw.Draw(sheet)
     if warning:
         draw.rectangle((0, 0, width, _BANNER), fill=_WARNING)
@@ -57,6 +61,8 @@ def contact_sheet(frames: Sequence[Frame], warning: str = "") -> np.ndarray:
     for number, frame in enumerate(frames):
         row, column = divmod(number, columns)
         _place(sheet, draw, frame, _GAP + column * (_CELL + _GAP), top + _GAP + row * height)
+    for number, line in enumerate(lines):
+        write(draw, (_GAP, bottom + number * _LINE), fitted(line, _TEXT, width - 2 * _GAP), _TEXT, INK)
     return np.array(sheet)
 
 

@@ -49,6 +49,8 @@ def test_without_weights_the_whole_way_runs_on_placeholders_and_every_file_says_
         about = json.loads(picture.text["faceid"])
         assert picture.size == (256, 256) and about["placeholder_weights"] is True
         assert about["prompt"]["text"] == "<faceid:Eileen Collins:1> woman trekking in the alps"
+    with Image.open(results / "placeholder_00001_sheet.png") as sheet:
+        assert sheet.width > 4 * 320 and sheet.height > 600, "the steps beside the picture, what is missing below"
     cache = Path(newcomer["env"]["HOME"]) / ".cache" / "faceid-tunes"
     assert not list(cache.iterdir()), "2.2 GB of random values are not left behind"
 
