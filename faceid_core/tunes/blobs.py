@@ -167,8 +167,8 @@ class Blobs:
     @contextlib.contextmanager
     def removing(self) -> Iterator[bool]:
         """While files are removed: whether they may be. No other database has any here; one that comes now waits."""
-        if self.owner is None:
-            yield True
+        if self.owner is None or self.other_owners():  # another is there already: it need not wait for us
+            yield self.owner is None
             return
         said = f"{self._root}/{_REMOVING}{self.owner.uid}-{uuid.uuid4().hex}"
         with contextlib.suppress(OSError):  # on a full disk nobody else can begin to keep files
