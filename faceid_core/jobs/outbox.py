@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,6 +16,7 @@ from .schema import outbox
 
 # Seconds from the first try to each of the others; after the last, nobody tries again.
 TRY_AFTER = (0, 10, 60, 300, 1800, 7200)
+_ORIGIN = re.compile(r"(?:https?://)?[^/?#]*")
 _LEASE = timedelta(seconds=30)  # a sender that is gone for so long has not sent it
 
 
@@ -37,10 +39,12 @@ def add_delivery(database: Database, url: str, body: dict[str, Any], *, is_local
         connection.execute(outbox.insert().values(callback_row(url, body, is_local=is_local, now=now)))
 
 
-def due(database: Database, now: datetime, limit: int = 20) -> tuple[Delivery, ...]:
-    """Take the deliveries that are due; no other sender gets them for a while."""
+def due(
+    database: Database, now: datetime, limit: int = 20, not_to: Collection[str] = ()
+) -> tuple[Delivery, ...]:
+    """Take the deliveries that are due; no other sender gets them for a while. ``not_to``: origins to leave alone."""
     columns = [outbox.c[name] for name in Delivery.__dataclass_fields__]
-    waiting = outbox.c.next_at <= now
+    waiting = sa.and_(outbox.c.next_at <= now, *(sa.not_(_is_to(each)) for each in not_to))
     with database.writing() as connection:
         query = sa.select(*columns).where(waiting).order_by(outbox.c.next_at).limit(limit)
         found = tuple(Delivery(*row) for row in connection.execute(query.with_for_update(skip_locked=True)).all())
@@ -63,11 +67,21 @@ def not_arrived(database: Database, delivery: Delivery, problem: str, now: datet
     _write(database, delivery, {"tries": tries, "next_at": next_at, "problem": problem})
 
 
+def origin_of(url: str) -> str:
+    """The scheme, host and port of an address, as it writes them: ``https://client.example:8443``."""
+    return _ORIGIN.match(url)[0]  # type: ignore[index]  # it matches every text
+
+
 def forget_ended(database: Database, before: datetime) -> int:
     """Forget deliveries that arrived, or were given up, and were made before then; returns how many."""
     ended = sa.and_(outbox.c.next_at.is_(None), outbox.c.created_at < before)
     with database.writing() as connection:
         return connection.execute(outbox.delete().where(ended)).rowcount
+
+
+def _is_to(origin: str) -> sa.ColumnElement[bool]:
+    behind = (outbox.c.url.startswith(origin + end, autoescape=True) for end in "/?#")
+    return sa.or_(outbox.c.url == origin, *behind)
 
 
 def _write(database: Database, delivery: Delivery, values: Mapping[str, Any]) -> None:

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from faceid_tunes.faceid_core.jobs.job import Claim, FinishedPicture, Job
 from faceid_tunes.faceid_core.jobs.listing import JobFilter, count_by_state, job_of, list_jobs
-from faceid_tunes.faceid_core.jobs.outbox import arrived, due, not_arrived
+from faceid_tunes.faceid_core.jobs.outbox import add_delivery, arrived, due, not_arrived, origin_of
 from faceid_tunes.faceid_core.jobs.queue import LEASE, MAX_ATTEMPTS, STARVING, Jobs
 from faceid_tunes.faceid_core.prompts import Prompt
 from faceid_tunes.faceid_core.tunes.store import TuneStore
@@ -174,3 +174,12 @@ def test_jobs_are_found_by_text_person_and_time(jobs: Jobs, store: TuneStore, cl
     assert found(text="lake, 100%") == [lake.id] and found(text="_") == []
     assert found(tune_id=12) == [person.id] and len(found(tune_id=SD15)) == 3
     assert lake.id not in found(since=clock()) and len(found(since=clock())) == 2
+
+
+@pytest.mark.parametrize("url", ["http://a", "http://a/", "http://a?x=1", "http://a/b%_\\"])
+def test_deliveries_to_an_origin_can_be_left_alone(store: TuneStore, clock: Clock, url: str) -> None:
+    for each in (url, "http://a.example/", "http://a:8080/", "https://a/", "http://other/?http://a/"):
+        add_delivery(store.database, each, {}, is_local=False, now=clock())
+    assert origin_of(url) == "http://a"
+    assert url not in {delivery.url for delivery in due(store.database, clock(), not_to=["http://a"])}
+    assert [delivery.url for delivery in due(store.database, clock())] == [url]

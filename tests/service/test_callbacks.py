@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import socket
 import threading
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
@@ -12,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 import requests
 from faceid_tunes.faceid_core.errors import FaceIDError
+from faceid_tunes.faceid_core.jobs.outbox import add_delivery
 from faceid_tunes.service.callbacks import signature
 from faceid_tunes.service.settings import ServiceSettings
 
@@ -90,6 +92,26 @@ def test_a_trained_tune_is_told(served: Served, receiver: Receiver) -> None:
     made = requests.post(f"{served.url}/tunes", data=form, files={"tune[images][]": PHOTO.read_bytes()}).json()
     assert receiver.arrived.acquire(timeout=30)
     assert receiver.got[0][1]["tune"]["id"] == made["id"] and receiver.got[0][1]["tune"]["trained_at"]
+
+
+@pytest.fixture
+def silent() -> Iterator[socket.socket]:
+    """A receiver that takes connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as listening:
+        yield listening
+
+
+def test_a_receiver_that_never_answers_holds_up_no_other(
+    served: Served, receiver: Receiver, silent: socket.socket
+) -> None:
+    now = datetime.now(timezone.utc)
+    for number in range(100):
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/{number}"
+        add_delivery(served.store.database, url, {"tune": {"id": number}}, is_local=True, now=now)
+    silent.accept()[0].close()  # the sender is busy with them
+    add_delivery(served.store.database, receiver.url, {"tune": {"id": 7}}, is_local=True, now=now)
+    assert receiver.arrived.acquire(timeout=8), "sooner than one of the others is given up"
+    assert receiver.got[0][1]["tune"]["id"] == 7
 
 
 class TestClosedPort:
