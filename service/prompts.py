@@ -15,7 +15,7 @@ from ..faceid_core.jobs.fields import prompt_from_json
 from ..faceid_core.jobs.job import Job
 from ..faceid_core.jobs.listing import JobFilter, job_of, list_jobs
 from .answers import json_answer
-from .door import is_local, owner, poster
+from .door import owner, poster
 from .params import body_of, with_pictures
 from .requests import base_url, is_true, number_of, page_of
 from .routes import PROMPT
@@ -28,7 +28,7 @@ async def post_prompt(request: web.Request) -> web.Response:
     """``POST /tunes/:id/prompts``: queued when the answer leaves."""
     params = await body_of(request, PROMPT)
     service = service_of(request)
-    prompt = await with_pictures(service.settings, read_prompt(params), is_local=is_local(request))
+    prompt = await with_pictures(request, read_prompt(params))
     tune_id = int(request.match_info["tune_id"])
     return _promised(request, await asyncio.to_thread(service.desk.take_prompt, tune_id, prompt, poster(request)))
 
@@ -39,7 +39,7 @@ async def duplicate_prompt(request: web.Request) -> web.Response:
     params = await body_of(request, PROMPT)
     drawn = await asyncio.to_thread(prompt_from_json, job.fields, service.store.blobs.get)
     prompt = read_prompt(params, replace(drawn, text=job.text))
-    prompt = await with_pictures(service.settings, prompt, is_local=is_local(request))
+    prompt = await with_pictures(request, prompt)
     return _promised(request, await asyncio.to_thread(service.desk.take_again, job, drawn, prompt, poster(request)))
 
 

@@ -47,9 +47,7 @@ async def post_pack_tune(request: web.Request) -> web.Response:
 async def _taken(request: web.Request, service: Service, wanted: TuneRequest) -> web.Response:
     fetched = await fetch_pictures(service.settings, wanted.image_urls, "tune[image_urls]", is_local=is_local(request))
     photos = [*(file.data for file in wanted.images), *fetched]
-    prompts = tuple(
-        [await with_pictures(service.settings, each, is_local=is_local(request)) for each in wanted.prompts]
-    )
+    prompts = tuple([await with_pictures(request, each) for each in wanted.prompts])
     wanted = replace(wanted, prompts=prompts)
     made, is_new = await service.in_photo_room(service.desk.take_tune, wanted, photos, poster(request))
     service.wake()

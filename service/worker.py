@@ -9,8 +9,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from ..faceid_core.engines.comfyui.client import UnreachableError
-from ..faceid_core.engines.engine import Cancelled, Drawn, Engine
+from ..faceid_core.engines.engine import AwayError, Cancelled, Drawn, Engine
 from ..faceid_core.errors import FaceIDError
 from ..faceid_core.jobs.fields import prompt_from_json
 from ..faceid_core.jobs.job import Claim, FinishedPicture, Job
@@ -98,7 +97,7 @@ class Worker:
                 drawn.delivered()
         except Cancelled as error:
             self._end_cancelled(claim, watch, str(error))
-        except UnreachableError as error:  # the machine's fault, not the job's: another worker may draw it
+        except AwayError as error:
             log.warning("%s", error)
             self._faults += 1
             self._hand_in(lambda: self._jobs.give_back(claim))

@@ -4,6 +4,7 @@ engine.py          the protocol, and the values that cross it
 plan.py            the one reading of a prompt that both local engines carry out
 people.py          the people a prompt's tags name, with the faces an adapter understands
 lora_tags.py       the LoRA files a prompt's tags name
+start.py           the picture and the mask that come with a prompt
 notes.py           what a person is told of what cannot be drawn here
 embedded/          draws here, over a single-file checkpoint
 comfyui/           draws in a running ComfyUI, through its queue
@@ -31,6 +32,10 @@ Step = Callable[[str, int, int], None]  # OnProgress that looks at the cancel ev
 
 class Cancelled(FaceIDError):  # noqa: N818, it is not an error of anybody
     """Somebody asked the engine to stop, and it has."""
+
+
+class AwayError(FaceIDError):
+    """What an engine draws with does not answer: through no fault of the prompt, which another machine may draw."""
 
 
 @dataclass(frozen=True, eq=False)

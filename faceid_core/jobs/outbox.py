@@ -39,9 +39,7 @@ def add_delivery(database: Database, url: str, body: dict[str, Any], *, is_local
         connection.execute(outbox.insert().values(callback_row(url, body, is_local=is_local, now=now)))
 
 
-def due(
-    database: Database, now: datetime, limit: int = 20, not_to: Collection[str] = ()
-) -> tuple[Delivery, ...]:
+def due(database: Database, now: datetime, limit: int = 20, not_to: Collection[str] = ()) -> tuple[Delivery, ...]:
     """Take the deliveries that are due; no other sender gets them for a while. ``not_to``: origins to leave alone."""
     columns = [outbox.c[name] for name in Delivery.__dataclass_fields__]
     waiting = sa.and_(outbox.c.next_at <= now, *(sa.not_(_is_to(each)) for each in not_to))

@@ -94,7 +94,7 @@ class Desk:
         self, prompt: Prompt, base: int, tune: ApiTune | None, poster: Poster, orig_prompt_id: int | None = None
     ) -> Job:
         """Post the prompt with its people by number; ``tune`` is the one it is for, if any."""
-        text = prompt.text if tune is None or tune.model_type == FACEID else with_person(prompt.text, tune)
+        text = prompt.text if tune is None else _for_tune(prompt, tune)
         text, people = self._with_ids(text, poster.owner)
         text = filled(text, [tune, *people] if tune else people)
         drawn = prompt if text == prompt.text else replace(prompt, text=text)
@@ -170,6 +170,13 @@ def _fields(wanted: TuneRequest) -> dict[str, Any]:
     kept = ("token", "base_tune_id", "steps", "face_crop", "training_face_correct", "callback")
     values = {name: getattr(wanted, name) for name in kept}
     return checked(values | {"is_api": True, "branch": wanted.branch or "sd15"})
+
+
+def _for_tune(prompt: Prompt, tune: ApiTune) -> str:
+    """The text of a prompt that is posted to a tune."""
+    if prompt.only_retouches and not prompt.has_face:
+        return f"{prompt.text} <faceid:{tune.tune.id}:1>".strip()
+    return prompt.text if tune.model_type == FACEID else with_person(prompt.text, tune)
 
 
 def with_person(text: str, tune: ApiTune) -> str:

@@ -111,7 +111,7 @@ class Prompt:
     def __post_init__(self) -> None:
         for each in fields(self):
             _CHECKS[each.name](each.name, getattr(self, each.name))
-        if not self.text.strip():
+        if not self.text.strip() and not self.only_retouches:
             raise error_in("text", "is empty", "Say what to draw, as in '<faceid:12:1> woman trekking in the alps'.")
         _ = self.parsed
 
@@ -124,6 +124,11 @@ class Prompt:
     def has_face(self) -> bool:
         """Whether the text names a person."""
         return bool(self.parsed.faces)
+
+    @property
+    def only_retouches(self) -> bool:
+        """Whether nothing is drawn: the text has no words, and flags say what to do with the input image."""
+        return self.input_image is not None and bool(self.retouch_flags) and not self.parsed.plain_text.strip()
 
     @property
     def retouch_flags(self) -> tuple[str, ...]:

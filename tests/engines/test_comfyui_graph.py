@@ -12,7 +12,6 @@ from faceid_tunes.faceid_core.engines.comfyui.graph import (
     ModelFiles,
     Stage,
     draw_job,
-    not_sent,
     prompt_inputs,
     text_there,
     title_there,
@@ -29,6 +28,7 @@ from faceid_tunes.faceid_core.engines.comfyui.models import (
     nodes_for,
 )
 from faceid_tunes.faceid_core.errors import AdapterError
+from faceid_tunes.faceid_core.engines.notes import undrawn_fields
 from faceid_tunes.faceid_core.prompts import Prompt, PromptError
 from faceid_tunes.faceid_core.retouch import RetouchError
 from faceid_tunes.faceid_core.tunes.tune import Tune, TunePhoto
@@ -207,9 +207,9 @@ def test_the_older_names_of_aspect_ratios_arrive_as_the_newer(ar: str, ratio: st
 
 
 def test_parameters_the_nodes_do_not_have_are_told():
-    assert not_sent(Prompt("woman")) == []
+    assert undrawn_fields(Prompt("woman")) == []
     prompt = Prompt("woman", controlnet="pose", input_image="https://example.com/a.png", denoising_strength=0.0)
-    assert not_sent(prompt) == ["input_image", "denoising_strength", "controlnet"]
+    assert undrawn_fields(prompt) == ["input_image", "denoising_strength", "controlnet"]
 
 
 # -- choosing models --------------------------------------------------------------------------------------------------

@@ -42,6 +42,7 @@ from support.embedded import (
 )
 from support.model_files import hollow_safetensors
 from support.oracle import relative_l2
+from support.photos import encoded
 from support.retouch_models import write_restorer, write_swapper, write_upscaler
 
 pytestmark = pytest.mark.full_size
@@ -452,3 +453,38 @@ def test_a_checkpoint_that_is_replaced_while_it_is_in_use_is_not_mixed_with_the_
     assert (engine._checkpoint, engine._model) == (None, None)
     engine._checkpoint, engine._model = loaded
     engine._model._adapter_lora._checkpoint = engine._checkpoint
+
+
+PICTURE = np.ascontiguousarray(skimage.data.astronaut()[:128, 200:264])  # 64 x 128
+
+
+def test_a_picture_is_drawn_again_as_far_as_is_asked_for(engine, store, unchanged):
+    given = {"input_image": encoded(PICTURE, "PNG"), "w": None, "h": None, "steps": 4}
+    far, near = (
+        engine.draw(order(WOMAN, denoising_strength=share, **given), store).pictures[0].pixels for share in (1.0, 0.25)
+    )
+    assert near.shape == (728, 360, 3) and far.shape == near.shape
+    assert not np.array_equal(near, far)
+
+
+def test_what_a_mask_leaves_out_stays_bit_exact_and_the_rest_is_drawn(engine, store, unchanged):
+    picture, mask = PICTURE[:64], np.zeros((64, 64), np.uint8)
+    mask[32:] = 255
+    given = {"input_image": encoded(picture, "PNG"), "mask_image": encoded(mask, "PNG"), "steps": 2}
+    drawn = engine.draw(order(WOMAN, **given), store)
+    assert drawn.notes == ("astronaut at 1", PREVIEW)
+    pixels = drawn.pictures[0].pixels
+    assert np.array_equal(pixels[:32], picture[:32]) and not np.array_equal(pixels[32:], picture[32:])
+
+
+def test_a_picture_is_only_retouched_without_a_checkpoint(store, tmp_path):
+    models = dataclasses.replace(
+        embedded_models(),
+        checkpoint=tmp_path / "none.safetensors",
+        upscaler=write_upscaler(tmp_path / "x4.safetensors"),
+    )
+    given = Prompt("", input_image=encoded(PICTURE, "PNG"), super_resolution=True, num_images=8)
+    drawn = DiffusersEngine(models, device="cpu").draw(given, store)
+    (picture,) = drawn.pictures
+    assert picture.pixels.shape == (512, 256, 3)
+    assert np.abs(picture.pixels[::4, ::4].astype(int) - PICTURE).mean() < 8

@@ -13,6 +13,7 @@ import aiohttp
 from yarl import URL
 
 from ...errors import FaceIDError
+from ..engine import AwayError
 
 Graph = dict[str, dict[str, Any]]  # node id -> class_type and inputs: ComfyUI's API form of a workflow
 
@@ -26,7 +27,7 @@ class ComfyUIError(FaceIDError):
     """A ComfyUI that cannot be used, or a job that failed in it; says which one and what to do."""
 
 
-class UnreachableError(ComfyUIError):
+class UnreachableError(ComfyUIError, AwayError):
     """Nothing answers at the address."""
 
 

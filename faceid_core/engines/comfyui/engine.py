@@ -3,22 +3,36 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import io
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
+from ...pictures.png import png_bytes
 from ...prompts import Prompt, resolve, resolve_seeds
-from ...prompts.defaults import SD15_RESOLUTION
+from ...prompts.defaults import SD15_RESOLUTION, SDXL_RESOLUTION
+from ...retouch.resample import partial_steps
 from ...tunes.refs import named_tune
 from ..engine import Drawn, OnProgress, Picture, report
 from ..lora_tags import lora_file
-from ..notes import flags_note, retouch_note
+from ..notes import flags_note, retouch_note, undrawn_fields
+from ..start import StartPicture, with_start
 from .client import ComfyUI, ComfyUIError, comfyui_url, connected, new_id
 from .client import address as shown_address
-from .graph import DrawSettings, draw_job, not_sent, text_there, title_there, tune_job
+from .graph import (
+    DrawSettings,
+    RetouchSettings,
+    StartFiles,
+    draw_job,
+    retouch_job,
+    text_there,
+    title_there,
+    tune_job,
+)
 from .job import Tell, run_job
 from .models import (
     CORE,
@@ -29,6 +43,7 @@ from .models import (
     check_retouch,
     choices,
     choose_files,
+    find_upscaler,
     nodes_for,
 )
 from .photos import sendable_photos
@@ -104,30 +119,63 @@ class ComfyUIEngine:
             ComfyUIError: ComfyUI is not there, lacks nodes or models, or its job failed.
         """
         people = {tag.ref: named_tune(store, tag, prompt.text) for tag in prompt.parsed.faces}
-        steps = resolve(prompt, SD15_RESOLUTION).steps  # and what cannot be drawn is refused before anything is sent
-        return asyncio.run(self._draw(prompt, people, steps, store, _teller(on_progress, cancel)))
+        side = SDXL_RESOLUTION if "sdxl" in (self._models.adapter or "").lower() else SD15_RESOLUTION
+        prompt, start = with_start(prompt, side)
+        steps = resolve(prompt, side).steps  # and what cannot be drawn is refused before anything is sent
+        if start is not None and not prompt.only_retouches:
+            steps, run = partial_steps(steps, start.denoise)
+            prompt, steps = replace(prompt, steps=steps), run
+        return asyncio.run(self._draw(prompt, people, steps, start, store, _teller(on_progress, cancel)))
 
     async def _draw(
-        self, prompt: Prompt, people: Mapping[str, Tune], steps: int, store: TuneStore, tell: Tell
+        self,
+        prompt: Prompt,
+        people: Mapping[str, Tune],
+        steps: int,
+        start: StartPicture | None,
+        store: TuneStore,
+        tell: Tell,
     ) -> Drawn:
         tell("looking for ComfyUI", 0, 1)
         async with connected(self._url) as comfyui:
             info = await comfyui.node_info(nodes_for(prompt))
             check_nodes(info, comfyui.address)
             check_retouch(info, prompt, comfyui.address)
-            files = choose_files(info, self._models, comfyui.address)
-            settings = DrawSettings(files, self._preview, self._lora_strength, self._structure)
             for tag in prompt.parsed.loras:
                 lora_file(tag, prompt, choices(info, "LoraLoader", "lora_name"))
+            settings = None if prompt.only_retouches else self._settings(info, comfyui.address)
             tell("looking for ComfyUI", 1, 1)
             text = prompt.text
             if not self._shares_store:
                 await _bring(comfyui, info, list({tune.id: tune for tune in people.values()}.values()), store, tell)
                 text = text_there(prompt, people)
-            job = draw_job(prompt, text, steps, settings, unique=new_id())
+            sent = None if start is None else await _sent(comfyui, start)
+            if settings is not None:
+                job = draw_job(prompt, text, steps, settings, unique=new_id(), start=sent)
+            else:
+                assert sent is not None
+                how = RetouchSettings(find_upscaler(info), self._preview)
+                job = retouch_job(prompt, text, sent.picture, how, unique=new_id())
             record, said = await run_job(comfyui, job, tell, self._job_id)
             pictures = await _fetched(comfyui, record, resolve_seeds(prompt), tell)
+        if prompt.only_retouches:
+            said = ("", *said)
         return Drawn(pictures, _notes(prompt, people, *said))
+
+    def _settings(self, info: NodeInfo, address: str) -> DrawSettings:
+        files = choose_files(info, self._models, address)
+        return DrawSettings(files, self._preview, self._lora_strength, self._structure)
+
+
+async def _sent(comfyui: ComfyUI, start: StartPicture) -> StartFiles:
+    """The picture to draw on, and its mask, in ComfyUI's temporary folder."""
+
+    async def upload(pixels: np.ndarray) -> str:
+        png = png_bytes(pixels)
+        return await comfyui.upload(f"{hashlib.sha256(png).hexdigest()}.png", png, _SUBFOLDER)
+
+    mask = None if start.mask is None else await upload(start.mask)
+    return StartFiles(await upload(start.pixels), mask, start.denoise)
 
 
 async def _bring(comfyui: ComfyUI, info: NodeInfo, people: Sequence[Tune], store: TuneStore, tell: Tell) -> None:
@@ -178,7 +226,7 @@ def _pixels(png: bytes) -> np.ndarray:
 def _notes(prompt: Prompt, people: Mapping[str, Tune], drawing: str, retouching: str = "") -> tuple[str, ...]:
     """What the nodes that drew and retouched said last, with people called as they are called here."""
     notes = [*_notes_of_drawing(prompt, drawing), *_notes_of_retouching(prompt, retouching)]
-    if ignored := not_sent(prompt):
+    if ignored := undrawn_fields(prompt):
         notes.append("ComfyUI's FaceID nodes do not take: " + ", ".join(ignored))
     for tune in people.values():
         notes = [note.replace(title_there(tune), tune.title) for note in notes]

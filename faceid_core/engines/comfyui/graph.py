@@ -23,16 +23,6 @@ _LONGEST_TITLE = 200  # characters kept of a tune's title; the digest comes on t
 _NOT_IN_REF = re.compile(r"[\x00-\x1f\x7f<>:]")
 # Fields that FaceIDPrompt has under the same name, with what its widget shows for the API's null.
 _WIDGETS = {"steps": 0, "w": 0, "h": 0, "scheduler": "auto", "style": "none", "color_grading": "none"}
-_NOT_ITS_OWN = (
-    "resolution",
-    "prompt_expansion",
-    "input_image",
-    "mask_image",
-    "denoising_strength",
-    "controlnet",
-    "controlnet_conditioning_scale",
-    "controlnet_txt2img",
-)
 
 
 @dataclass(frozen=True)
@@ -85,6 +75,23 @@ class DrawSettings:
     structure: float = 1.0
 
 
+@dataclass(frozen=True)
+class RetouchSettings:
+    """The settings of FaceIDRetouch alone."""
+
+    upscaler: str | None = None
+    preview: bool = False
+
+
+@dataclass(frozen=True)
+class StartFiles:
+    """What is drawn on, as LoadImage and LoadImageMask call it; ``denoise`` is the part of the schedule that is run."""
+
+    picture: str
+    mask: str | None
+    denoise: float
+
+
 def title_there(tune: Tune) -> str:
     """What a tune is called in ComfyUI's own store: its title here, and a digest of its photos.
 
@@ -102,11 +109,6 @@ def text_there(prompt: Prompt, people: Mapping[str, Tune]) -> str:
         return title_there(people[tag.ref]) if tag.kind == "faceid" else tag.ref
 
     return rewrite_refs(prompt.text, ref_there)
-
-
-def not_sent(prompt: Prompt) -> list[str]:
-    """Parameters the prompt sets that the nodes do not have."""
-    return [name for name in _NOT_ITS_OWN if getattr(prompt, name) is not None and getattr(prompt, name) is not False]
 
 
 def tune_job(photos: Sequence[str], title: str, name: str, unique: str) -> Job:
@@ -127,10 +129,13 @@ def tune_job(photos: Sequence[str], title: str, name: str, unique: str) -> Job:
     return Job(graph, "tag", (Stage(FINDING, ("tune",), total=len(photos)),))
 
 
-def draw_job(prompt: Prompt, text: str, steps: int, settings: DrawSettings, unique: str) -> Job:
+def draw_job(
+    prompt: Prompt, text: str, steps: int, settings: DrawSettings, unique: str, start: StartFiles | None = None
+) -> Job:
     """Draws a prompt, and retouches the pictures where it asks for that.
 
     ``text`` is the prompt's as ComfyUI is to read it. The node that draws speaks first, then the one that retouches.
+    ``start`` is what it draws on; ``steps`` are those that are run then.
 
     ``unique`` makes ComfyUI draw even if it remembers an equal job, whose pictures and status line may be gone.
     """
@@ -158,6 +163,10 @@ def draw_job(prompt: Prompt, text: str, steps: int, settings: DrawSettings, uniq
         "decode": _node("VAEDecode", samples=["sampler", 0], vae=["checkpoint", 2]),
         "pictures": _node("PreviewImage", images=["decode", 0]),
     }
+    if start is not None:
+        graph |= _drawing_on(start, prompt.num_images, apply)
+        graph["sampler"]["inputs"] |= {"sigmas": ["last_sigmas", 1], "latent_image": ["start", 0]}
+        graph["pictures"]["inputs"]["images"] = [_last(start), 0]
     if settings.files.clip_vision is not None:
         graph["clip_vision"] = _node("CLIPVisionLoader", clip_name=settings.files.clip_vision)
         graph[apply]["inputs"]["clip_vision"] = ["clip_vision", 0]
@@ -166,27 +175,71 @@ def draw_job(prompt: Prompt, text: str, steps: int, settings: DrawSettings, uniq
     if not prompt.retouch_flags:
         return Job(graph, "pictures", stages, (apply,))
     retouch = f"retouch_{unique}"
-    graph |= _retouching(prompt, settings, apply, retouch)
+    how = RetouchSettings(settings.files.upscaler, settings.preview)
+    graph |= _retouching(prompt, how, retouch, images="decode" if start is None else _last(start))
+    graph[retouch]["inputs"] |= {"guider": [apply, 1], "vae": ["checkpoint", 2]}
     graph["pictures"]["inputs"]["images"] = [retouch, 0]
     return Job(graph, "pictures", (*stages, Stage(RETOUCHING, (retouch,))), (apply, retouch))
 
 
-def _retouching(prompt: Prompt, settings: DrawSettings, apply: str, retouch: str) -> Graph:
-    """The nodes between VAEDecode and the pictures."""
+def retouch_job(prompt: Prompt, text: str, picture: str, settings: RetouchSettings, unique: str) -> Job:
+    """Retouches a picture, which LoadImage calls ``picture``, without drawing anything."""
+    retouch = f"retouch_{unique}"
+    graph: Graph = {
+        "picture": _node("LoadImage", image=picture),
+        # The node takes no empty text; what is not a tag means nothing to the one that retouches.
+        "prompt": _node("FaceIDPrompt", **prompt_inputs(prompt, text.strip() or "a picture")),
+        **_retouching(prompt, settings, retouch, images="picture"),
+        "pictures": _node("PreviewImage", images=[retouch, 0]),
+    }
+    graph[retouch]["inputs"] |= _once(unique)
+    return Job(graph, "pictures", (Stage(LOADING, ("picture", "prompt")), Stage(RETOUCHING, (retouch,))), (retouch,))
+
+
+def _drawing_on(start: StartFiles, count: int, apply: str) -> Graph:
+    """The nodes that make latents of a picture, and the noise levels of the end of the schedule."""
+    graph: Graph = {
+        "picture": _node("LoadImage", image=start.picture),
+        "copies": _node("RepeatImageBatch", image=["picture", 0], amount=count),
+        "start": _node("VAEEncode", pixels=["copies", 0], vae=["checkpoint", 2]),
+        "last_sigmas": _node("SplitSigmasDenoise", sigmas=[apply, 3], denoise=start.denoise),
+    }
+    if start.mask is None:
+        return graph
+    graph["mask"] = _node("LoadImageMask", image=start.mask, channel="red")
+    graph["encoded"] = graph["start"]
+    graph["start"] = _node("SetLatentNoiseMask", samples=["encoded", 0], mask=["mask", 0])
+    graph["composite"] = _node(
+        "ImageCompositeMasked",
+        destination=["copies", 0],
+        source=["decode", 0],
+        x=0,
+        y=0,
+        resize_source=False,
+        mask=["mask", 0],
+    )
+    return graph
+
+
+def _last(start: StartFiles) -> str:
+    """The node whose pictures are finished but for the retouching."""
+    return "decode" if start.mask is None else "composite"
+
+
+def _retouching(prompt: Prompt, settings: RetouchSettings, retouch: str, images: str) -> Graph:
+    """The nodes between a finished picture and the retouched one."""
     node = _node(
         "FaceIDRetouch",
-        images=["decode", 0],
+        images=[images, 0],
         prompt=["prompt", 0],
         swap_model="auto",
         restore_model="auto",
         preview=settings.preview,
-        guider=[apply, 1],
-        vae=["checkpoint", 2],
     )
-    if not prompt.super_resolution or settings.files.upscaler is None:
+    if not prompt.super_resolution or settings.upscaler is None:
         return {retouch: node}
     node["inputs"]["upscale_model"] = ["upscaler", 0]
-    return {"upscaler": _node("UpscaleModelLoader", model_name=settings.files.upscaler), retouch: node}
+    return {"upscaler": _node("UpscaleModelLoader", model_name=settings.upscaler), retouch: node}
 
 
 def prompt_inputs(prompt: Prompt, text: str) -> dict[str, Any]:

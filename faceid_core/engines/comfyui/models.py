@@ -89,7 +89,7 @@ def choose_files(info: NodeInfo, wanted: ComfyModels, address: str) -> ModelFile
     if wanted.clip_vision is not None or "plus" in PurePosixPath(adapter).name.lower():
         fit = sorted(name for name in encoders if _VIT_H.search(name))[:1]
         encoder = _chosen("clip_vision", wanted.clip_vision, encoders, fit, "models/clip_vision", address)
-    return ModelFiles(checkpoint, adapter, encoder, _upscaler(info))
+    return ModelFiles(checkpoint, adapter, encoder, find_upscaler(info))
 
 
 def preferred_adapter(adapters: Sequence[str], encoders: Sequence[str]) -> str | None:
@@ -98,7 +98,7 @@ def preferred_adapter(adapters: Sequence[str], encoders: Sequence[str]) -> str |
     return next((name for id in ids for name in adapters if _file_name(name) == model_file(id).name), None)
 
 
-def _upscaler(info: NodeInfo) -> str | None:
+def find_upscaler(info: NodeInfo) -> str | None:
     """The super-resolution model our manifest names, else the first; None without one, or where nothing asks."""
     there = choices(info, LOAD_UPSCALER, "model_name") if LOAD_UPSCALER in info else []
     known = _stem(model_file("realesrgan-x4plus").name)

@@ -20,11 +20,13 @@ from ...errors import AdapterError, FaceIDError, MissingDependencyError
 from ...faces import Faces
 from ...faces.packs import BUFFALO_L_URL
 from ...model_files.model_file import ModelFile
-from ...prompts import Prompt
+from ...prompts import Prompt, resolve_seeds
 from ...retouch import changes_faces, retouch_picture, shape_note
 from ..engine import Drawn, OnProgress, Picture, Step, report
+from ..notes import not_local_note
 from ..people import TaggedPerson, tagged_people
-from ..plan import Plan, make_plan
+from ..plan import TRAINED_SIDE, Plan, make_plan
+from ..start import with_start
 from .checkpoint import open_checkpoint
 from .clip_vision import clip_features, image_encoder_file
 from .errors import ReplacedError
@@ -34,6 +36,8 @@ from .retouch_tools import retouch_tools
 from .text_encoding import textual_inversions
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from ...retouch import Tools
     from ...tunes.store import TuneStore
     from .loaded_model import LoadedModel, Order
@@ -95,7 +99,10 @@ class DiffusersEngine:
 
     def _draw(self, prompt: Prompt, store: TuneStore, step: Step) -> Drawn:
         # What can be wrong with the order comes first, then what is cheap to read, gigabytes last.
+        prompt, start = with_start(prompt, TRAINED_SIDE[Base.SD15])
         tools = retouch_tools(prompt, self.models, self.device, step)
+        if start is not None and prompt.only_retouches:
+            return self._retouched(prompt, start.pixels, store, tools, step)
         if self._checkpoint is None:
             self._checkpoint = open_checkpoint(self.models.checkpoint)
         files = cache(partial(lora_files, self.models.loras))
@@ -112,11 +119,27 @@ class DiffusersEngine:
         if self._model is None:
             self._model = LoadedModel(self._checkpoint, self.device, self.dtype, partial(step, "loading the model"))
         adapter = self._adapter if plan.people else None
-        order = Order(plan, adapter, tokens, self.lora_strength, tuple(_loras(plan, files)))
+        order = Order(plan, adapter, tokens, self.lora_strength, tuple(_loras(plan, files)), start)
         pictures, retouch_notes = self._pictures(self._model, order, tools, step)
         preview = preview_note(adapter, (person.faces for person in plan.people)) if adapter else ""
         before = [*plan.people_notes, *filter(None, [preview]), *plan.drawing_notes, *plan.left_out]
         return Drawn(pictures, (*before, *_inversions_note(plan), *retouch_notes))
+
+    def _retouched(self, prompt: Prompt, pixels: np.ndarray, store: TuneStore, tools: Tools, step: Step) -> Drawn:
+        """The prompt's own picture, with nothing drawn: no checkpoint is read."""
+        people = tuple(self._find_people(prompt, store, step)) if prompt.has_face else ()
+        (seed,) = resolve_seeds(prompt)
+        done = retouch_picture(
+            pixels,
+            prompt,
+            [person.faces for person in people],
+            tools,
+            seed,
+            preview=self.preview,
+            on_step=lambda flag, done, total: step("retouching", done, total),
+        )
+        left_out = not_local_note(prompt)
+        return Drawn((Picture(done.picture, seed),), (*filter(None, [left_out]), *done.notes))
 
     def _pictures(
         self, model: LoadedModel, order: Order, tools: Tools, step: Step

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -16,9 +17,10 @@ from ...adapter.model import Adapter
 from ...adapter.tokens import IdentityTokens
 from ...model_files.model_file import ModelFile
 from ..plan import Plan
+from ..start import StartPicture
 from .loras import AdapterLora, Lora, with_loras
 from .pipeline import OnTensor, load_pipeline, load_vae_encoder
-from .sampling import Conditioning, Start, decode, draw_latent, encode
+from .sampling import Conditioning, Start, decode, draw_latent, encode, latent_mask
 from .text_encoding import as_long, encode_text
 from .unet import UNetBatch, attention_heads, bind_identities
 
@@ -33,6 +35,7 @@ class Order:
         tokens: of each of the plan's people.
         lora_strength: of the adapter's LoRA.
         loras: LoRA files.
+        start: the picture to draw on; None draws from nothing.
     """
 
     plan: Plan
@@ -40,6 +43,7 @@ class Order:
     tokens: tuple[IdentityTokens, ...]
     lora_strength: float
     loras: tuple[Lora, ...]
+    start: StartPicture | None = None
 
 
 class LoadedModel:
@@ -104,8 +108,19 @@ class Drawing:
 
     def picture(self, seed: int, on_step: Callable[[int, int], None]) -> np.ndarray:
         """[H, W, 3] uint8 RGB. ``on_step`` is called (done, total) after each call of the UNet."""
-        latent = self._latent(self._identities, seed, on_step)
-        return decode(self._model.pipeline.vae, latent).numpy()
+        latent = self._latent(self._identities, seed, on_step, self._start)
+        drawn = decode(self._model.pipeline.vae, latent).numpy()
+        return drawn if self._order.start is None else self._order.start.kept_around(drawn)
+
+    @cached_property
+    def _start(self) -> Start | None:
+        """What every picture of the order begins with."""
+        given = self._order.start
+        if given is None:
+            return None
+        vae = self._model.with_encoder().vae
+        mask = None if given.mask is None else latent_mask(torch.from_numpy(given.mask))
+        return Start(encode(vae, torch.from_numpy(given.pixels)), given.denoise, mask)
 
     def again(
         self,

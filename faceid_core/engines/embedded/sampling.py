@@ -43,10 +43,12 @@ class Start:
     Attributes:
         latent: [1, 4, h, w] float32, as the VAE scales it.
         denoise: the part of the schedule that is run, its end; above 0, to 1.
+        mask: [1, 1, h, w] float32, 1 where it is drawn again; None: everywhere.
     """
 
     latent: Tensor
     denoise: float
+    mask: Tensor | None = None
 
 
 def draw_latent(
@@ -86,6 +88,8 @@ def draw_latent(
             negative, positive = predicted.chunk(2)
             predicted = negative + settings.cfg_scale * (positive - negative)
         latent = scheduler.step(predicted, timestep, latent, **step_options).prev_sample
+        if start is not None and start.mask is not None:
+            latent = _kept(start, latent, noise, scheduler, timesteps[done : done + 1])
         on_step(done, total)
     if not latent.isfinite().all():
         raise FaceIDError(
@@ -93,6 +97,21 @@ def draw_latent(
             "or the checkpoint is damaged."
         )
     return latent
+
+
+def _kept(start: Start, latent: Tensor, noise: Tensor, scheduler: Any, timestep: Tensor) -> Tensor:
+    """The latent with the picture that stays around the mask, as noisy as the next step expects it."""
+    assert start.mask is not None
+    stays = start.latent.to(latent)
+    if len(timestep):
+        stays = scheduler.add_noise(stays, noise, timestep)
+    mask = start.mask.to(latent)
+    return latent * mask + stays * (1 - mask)
+
+
+def latent_mask(mask: Tensor) -> Tensor:
+    """[H, W] uint8, H and W multiples of 8 -> [1, 1, H / 8, W / 8] float32, 0 to 1."""
+    return torch.nn.functional.interpolate(mask[None, None].float() / 255, scale_factor=1 / 8, mode="bilinear")
 
 
 def decode(vae: AutoencoderKL, latent: Tensor) -> Tensor:
