@@ -11,12 +11,12 @@ import aiohttp
 from yarl import URL
 
 from ..faceid_core.astria.addresses import IPAddress, guarded_connector, is_public
-from ..faceid_core.astria.wire.file import data_url_bytes
+from ..faceid_core.astria.wire.bodies import BodyLimits
+from ..faceid_core.astria.wire.file import File, data_url_bytes, file_of, spool
 from ..faceid_core.tunes.errors import TuneError
 from .settings import ServiceSettings
 
 _SECONDS = 30  # for one picture
-_LARGEST = 64 * 1024**2  # bytes, of one picture
 _REDIRECTS = 5
 _AT_ONCE = 4
 
@@ -39,21 +39,26 @@ def guarded_session(settings: ServiceSettings, *, is_local: bool, seconds: float
 
 async def fetch_pictures(
     settings: ServiceSettings, urls: Sequence[str], field: str, *, is_local: bool
-) -> tuple[bytes, ...]:
+) -> tuple[File, ...]:
     """The files at the addresses, in their order. ``field`` is whose value they are, for the error.
 
     Raises:
-        TuneError: one cannot be fetched; names the field and the image.
+        TuneError: one cannot be fetched, or they are too many or too large together; names the field and the image.
     """
     if not urls:
         return ()
+    if len(urls) > BodyLimits.files:
+        raise TuneError(f"{len(urls)} addresses: at most {BodyLimits.files} pictures are fetched.", field)
+    room = _Room()
     gate = asyncio.Semaphore(_AT_ONCE)
     async with guarded_session(settings, is_local=is_local, seconds=_SECONDS) as session:
 
-        async def fetch(number: int, url: str) -> bytes:
+        async def fetch(number: int, url: str) -> File:
             async with gate:
                 try:
-                    return data_url_bytes(url) if url.startswith("data:") else await _fetch(session, url)
+                    if url.startswith("data:"):
+                        return File(data_url_bytes(url), "")
+                    return await _fetch(session, url, room)
                 except (aiohttp.ClientError, asyncio.TimeoutError, OSError, ValueError) as error:
                     reason = str(error) or "no answer in time"
                     raise TuneError(f"could not download image {number}: {reason[:200]}.", field) from None
@@ -61,19 +66,34 @@ async def fetch_pictures(
         return tuple(await asyncio.gather(*(fetch(number, url) for number, url in enumerate(urls, 1))))
 
 
-async def _fetch(session: aiohttp.ClientSession, url: str) -> bytes:
+class _Room:
+    """What the pictures of one request may take on the disk."""
+
+    def __init__(self) -> None:
+        self.left = BodyLimits.body
+
+    def take(self, size: int) -> None:
+        """Raises ValueError."""
+        self.left -= size
+        if self.left < 0:
+            raise ValueError(f"the pictures have more than {BodyLimits.body} bytes together")
+
+
+async def _fetch(session: aiohttp.ClientSession, url: str, room: _Room) -> File:
     """Raises ClientError, TimeoutError, OSError or ValueError."""
     if URL(url).scheme not in ("http", "https"):
         raise ValueError("the address is not http or https")
     async with session.get(url, max_redirects=_REDIRECTS, headers={"Accept": "image/*"}) as answer:
         if answer.status != 200:
             raise ValueError(f"HTTP {answer.status}")
-        data = bytearray()
+        data, length = spool(), 0
         async for chunk in answer.content.iter_any():
-            data += chunk
-            if len(data) > _LARGEST:
-                raise ValueError(f"more than {_LARGEST} bytes")
-        return bytes(data)
+            length += len(chunk)
+            if length > BodyLimits.file:
+                raise ValueError(f"more than {BodyLimits.file} bytes")
+            room.take(len(chunk))
+            data.write(chunk)
+        return file_of(data, "")
 
 
 def _covers(allowed: str, found: Any, port: int) -> bool:

@@ -78,7 +78,8 @@ async def _fetched(settings: ServiceSettings, prompt: Prompt, *, is_local: bool)
     for name in _PICTURES:
         value = getattr(prompt, name)
         if isinstance(value, str):
-            (fetched[name],) = await fetch_pictures(settings, [value], f"prompt[{name}_url]", is_local=is_local)
+            (picture,) = await fetch_pictures(settings, [value], f"prompt[{name}_url]", is_local=is_local)
+            fetched[name] = picture.data
     return replace(prompt, **fetched) if fetched else prompt  # type: ignore[arg-type]  # bytes fit both fields
 
 

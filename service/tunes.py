@@ -18,6 +18,7 @@ from ..faceid_core.jobs.answers import tune_object
 from ..faceid_core.jobs.api_tunes import ApiTune
 from ..faceid_core.jobs.posting import FACEID
 from ..faceid_core.tunes.errors import TuneError
+from ..faceid_core.tunes.one_by_one import OneByOne
 from .answers import json_answer
 from .door import is_local, owner, poster
 from .fetch import fetch_pictures
@@ -46,7 +47,8 @@ async def post_pack_tune(request: web.Request) -> web.Response:
 
 async def _taken(request: web.Request, service: Service, wanted: TuneRequest) -> web.Response:
     fetched = await fetch_pictures(service.settings, wanted.image_urls, "tune[image_urls]", is_local=is_local(request))
-    photos = [*(file.data for file in wanted.images), *fetched]
+    files = [*wanted.images, *fetched]
+    photos = OneByOne(len(files), lambda index: files[index].data)
     prompts = tuple([await with_pictures(request, each) for each in wanted.prompts])
     wanted = replace(wanted, prompts=prompts)
     made, is_new = await service.in_photo_room(service.desk.take_tune, wanted, photos, poster(request))

@@ -9,7 +9,6 @@ import logging
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
 from typing import Any
 
 import sqlalchemy as sa
@@ -72,12 +71,12 @@ def retitle(store: TuneStore, tune_id: int, title: str) -> None:
 
 def tune_of(store: TuneStore, tune_id: int, owner: int) -> ApiTune | None:
     """The tune, if it is the owner's."""
-    return next(iter(_select(store, _visible(owner).where(has_id(tune_id)))), None)
+    return next(iter(_select(store, _visible(store, owner).where(has_id(tune_id)))), None)
 
 
 def tune_titled(store: TuneStore, title: str, owner: int) -> ApiTune | None:
     """The newest of the owner's tunes with this title."""
-    query = _visible(owner).where(equals(_title(), title)).order_by(tunes.c.id.desc()).limit(1)
+    query = _visible(store, owner).where(equals(_title(), title)).order_by(tunes.c.id.desc()).limit(1)
     return next(iter(_select(store, query)), None)
 
 
@@ -94,7 +93,7 @@ def list_tunes(
 
     Damaged tunes are left out, and the log says so.
     """
-    query = _visible(owner).where(before(tunes.c.id, before_id)).order_by(tunes.c.id.desc())
+    query = _visible(store, owner).where(before(tunes.c.id, before_id)).order_by(tunes.c.id.desc())
     columns: dict[str, Any] = {
         "title": _title(),
         "name": tunes.c.name,
@@ -133,10 +132,10 @@ def _model_type() -> sa.ColumnElement[Any]:
     return sa.case((api_tunes.c.tune_id.is_(None), tunes.c.model_type), else_=api_tunes.c.model_type)
 
 
-def _visible(owner: int) -> sa.Select[Any]:
+def _visible(store: TuneStore, owner: int) -> sa.Select[Any]:
     whose = sa.func.coalesce(api_tunes.c.owner, LOCAL)
     joined = tunes.outerjoin(api_tunes, api_tunes.c.tune_id == tunes.c.id)
-    return alive(datetime.now(timezone.utc)).select_from(joined).where(whose == owner)
+    return alive(store.now()).select_from(joined).where(whose == owner)
 
 
 def _select(

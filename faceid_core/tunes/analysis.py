@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import NoFaceError, PhotoError, UnclearPersonError
 from .errors import TuneError
 from .face_file import face_bytes, tune_face
+from .one_by_one import OneByOne, chained
 from .orders import PhotoOrder, check_numbers, decided
 from .tune import Tune, TuneFace, TunePhoto
 
@@ -32,7 +33,7 @@ class Analysis:
     """Photos and what a face pack found in them, ready to be kept; ``files`` holds every blob the photos name."""
 
     photos: tuple[TunePhoto, ...]
-    files: tuple[bytes, ...]
+    files: Sequence[bytes]
     pack: str
     space: str
 
@@ -78,7 +79,7 @@ def analyse_drafts(
         raise TuneError("The tune has no photo: give at least one that shows the face.", IMAGES)
     orders = orders or {}
     check_numbers(orders, len(photos))
-    opened = [open_photo(data, number) for number, data in enumerate(photos, 1)]
+    opened = OneByOne(len(photos), lambda index: open_photo(photos[index], index + 1))
     found = find_faces(opened, pack, on_photo)
     drafts = [_ordered(draft, orders.get(number), found, number) for number, draft in enumerate(drafts, 1)]
     try:
@@ -87,7 +88,8 @@ def analyse_drafts(
         raise TuneError(str(error), IMAGES) from error
     faces, files = kept_parts(verdicts, found)
     kept = tuple(replace(draft, face=face) for draft, face in zip(drafts, faces, strict=True))
-    return Analysis(kept, (*map(bytes, photos), *files), pack.name, pack.space)
+    given = OneByOne(len(photos), lambda index: bytes(photos[index]))
+    return Analysis(kept, chained(given, files), pack.name, pack.space)
 
 
 def judge(

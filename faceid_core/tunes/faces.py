@@ -11,6 +11,7 @@ from ..errors import NoFaceError, UnclearPersonError
 from .analysis import OnPhoto, judge, kept_parts, open_photo
 from .errors import TuneError
 from .face_file import restore_face
+from .one_by_one import OneByOne
 from .store import TuneStore
 from .tune import Tune, TuneFace
 
@@ -39,7 +40,9 @@ def faces_of(tune: Tune, store: TuneStore, pack: FacePack, on_photo: OnPhoto | N
             return _restored(tune, store, pack, kept[1])
         except TuneError as error:
             _log.warning("%s The face is found again in the photo.", error)
-    opened = [open_photo(store.photo_bytes(tune, photo), number) for number, photo in enumerate(tune.photos, 1)]
+    opened = OneByOne(
+        len(tune.photos), lambda index: open_photo(store.photo_bytes(tune, tune.photos[index]), index + 1)
+    )
     found = find_faces(opened, pack, on_photo)
     held = [photo.face for photo in tune.photos]
     try:

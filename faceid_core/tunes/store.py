@@ -27,6 +27,7 @@ from .fields import check_name, check_title, checked
 from .file_owners import owner_of, refuse_files_of_others, refuse_missing_database
 from .home import default_home
 from .needed_files import NeededFiles, files_of_photos, files_of_rows, refuse_damaged
+from .one_by_one import Named
 from .queries import alive, has_id, has_value, page
 from .rows import FACE_COLUMNS, face_rows, has_photos, insert_tune, photo_rows, row_face, select_tunes
 from .schema import faces, photos, tunes
@@ -102,7 +103,7 @@ class TuneStore:
     ) -> None:
         self.database = database
         self._lifetime = lifetime
-        self._now = clock
+        self.now = clock
         self.files = NeededFiles(database, blobs)
         self.blobs = blobs
         self.home = home  # for what belongs to these tunes on this machine
@@ -130,12 +131,12 @@ class TuneStore:
     def find(self, title: str) -> Tune | None:
         """The tune with exactly this title, or None."""
         with self.database.reading() as connection:
-            return next(iter(select_tunes(connection, alive(self._now()).where(has_value("title", title)))), None)
+            return next(iter(select_tunes(connection, alive(self.now()).where(has_value("title", title)))), None)
 
     def find_id(self, tune_id: int) -> Tune | None:
         """The tune with this id, or None."""
         with self.database.reading() as connection:
-            return next(iter(select_tunes(connection, alive(self._now()).where(has_id(tune_id)))), None)
+            return next(iter(select_tunes(connection, alive(self.now()).where(has_id(tune_id)))), None)
 
     def list(
         self,
@@ -151,7 +152,7 @@ class TuneStore:
         """
         damaged: list[DamagedValueError] = []
         with self.database.reading() as connection:
-            found = select_tunes(connection, page(self._now(), limit, before_id, offset, filters), damaged)
+            found = select_tunes(connection, page(self.now(), limit, before_id, offset, filters), damaged)
         for error in damaged:
             _log.warning("%s", error)
         return found
@@ -164,7 +165,7 @@ class TuneStore:
     def titles(self) -> tuple[tuple[int, str], ...]:
         """(id, title) of every tune, newest first: for menus."""
         title = sa.type_coerce(tunes.c.title, sa.String)  # one damaged title does not take the menu along
-        query = alive(self._now(), tunes.c.id, title).order_by(tunes.c.id.desc())
+        query = alive(self.now(), tunes.c.id, title).order_by(tunes.c.id.desc())
         with self.database.reading() as connection:
             rows = connection.execute(query).all()
         return tuple((key, text) for key, text in rows if isinstance(text, str) and not has_halves(text))
@@ -208,7 +209,7 @@ class TuneStore:
             raise TuneError(f"The tune needs files that were not given: {', '.join(sorted(missing))}.")
         for _ in range(_ATTEMPTS):
             try:
-                return self._insert(draft, dict(zip(names, files, strict=True)), beside)
+                return self._insert(draft, Named(names, files), beside)
             except sa.exc.IntegrityError as error:
                 refused, existing = error, self.find(draft.title)
             if existing is not None:  # else it was deleted, or expired, just now: the title is free again
@@ -295,7 +296,7 @@ class TuneStore:
         """
         with self.database.writing() as connection:
             refuse_damaged(connection)
-            expired = tunes.c.expires_at <= self._now()
+            expired = tunes.c.expires_at <= self.now()
             names = files_of_rows(connection, sa.select(tunes.c.id).where(expired))
             deleted = connection.execute(tunes.delete().where(expired)).rowcount
         count, freed = self.files.remove_unneeded([*names, *(self.blobs.older_than(grace) if files is None else files)])
@@ -346,7 +347,7 @@ class TuneStore:
         if not found:
             raise TuneNotFoundError(f"There is no {called}. `faceid tunes list` shows the tunes there are.")
         tune = found[0]
-        if tune.expires_at is not None and tune.expires_at <= self._now():
+        if tune.expires_at is not None and tune.expires_at <= self.now():
             raise TuneNotFoundError(
                 f"Tune {tune.id} ({tune.title!r}) expired on {tune.expires_at:%Y-%m-%d at %H:%M} UTC. "
                 "Create it again from its photos."
@@ -356,7 +357,7 @@ class TuneStore:
     def _insert(
         self, draft: Tune, files: Mapping[str, bytes], beside: Callable[[sa.Connection, int], None] | None
     ) -> Tune:
-        now = self._now()
+        now = self.now()
         tune = dataclasses.replace(
             draft,
             eta=now,
@@ -379,7 +380,7 @@ class TuneStore:
 
     def _after(self, moment: datetime | None) -> datetime:
         """Now, and later than ``moment`` whatever the clock says: two versions of a tune never have one time."""
-        now = self._now()
+        now = self.now()
         return now if moment is None or now > moment else moment + timedelta(microseconds=1)
 
     def _change(self, tune_id: int, changes: Mapping[str, object]) -> Tune:

@@ -27,8 +27,8 @@ from faceid_tunes.faceid_core.engines.comfyui.models import (
     choose_files,
     nodes_for,
 )
-from faceid_tunes.faceid_core.errors import AdapterError
 from faceid_tunes.faceid_core.engines.notes import undrawn_fields
+from faceid_tunes.faceid_core.errors import AdapterError
 from faceid_tunes.faceid_core.prompts import Prompt, PromptError
 from faceid_tunes.faceid_core.retouch import RetouchError
 from faceid_tunes.faceid_core.tunes.tune import Tune, TunePhoto

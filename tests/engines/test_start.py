@@ -66,7 +66,7 @@ def test_words_draw():
 
 @pytest.mark.parametrize("fields", [{}, {"input_image": WIDE}, {"super_resolution": True}])
 def test_a_text_without_words_needs_a_picture_and_a_flag(fields: dict):
-    with pytest.raises(PromptError, match="text.*is empty"):
+    with pytest.raises(PromptError, match=r"text.*is empty"):
         Prompt("", **fields)
 
 
@@ -75,7 +75,7 @@ def test_a_data_url_is_a_picture_and_an_address_is_left_out():
     assert with_start(Prompt("a lake", input_image=url), 512)[1] is not None
     prompt = Prompt("a lake", input_image="https://client.example/a.png")
     assert with_start(prompt, 512) == (prompt, None) and undrawn(prompt) == ["input_image"]
-    with pytest.raises(PromptError, match="input_image.*address"):
+    with pytest.raises(PromptError, match=r"input_image.*address"):
         with_start(Prompt("", input_image="https://client.example/a.png", face_swap=True), 512)
 
 
@@ -88,7 +88,7 @@ def test_a_picture_that_is_none_is_refused_by_its_field(name: str, given: str | 
 
 
 def test_a_flag_that_nobody_carries_out_is_no_reason_to_draw_nothing_in_particular():
-    with pytest.raises(PromptError, match="text.*--remove_background, which is not drawn here"):
+    with pytest.raises(PromptError, match=r"text.*--remove_background, which is not drawn here"):
         check_pictures(Prompt("--remove_background", input_image=WIDE))
     check_pictures(Prompt("<faceid:1:1> --remove_background", input_image=WIDE))
 

@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from .conftest import Served
-from .test_page import BASE, PHOTO, ended, tune
+from .test_page import BASE, PHOTO, ended
 
 PICTURE = {"prompt[input_image]": ("blob", PHOTO.read_bytes())}
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 from urllib.parse import parse_qsl
 
+from ...tunes.errors import TuneStorageError
 from .brackets import MalformedRequestError, Nested, nest
-from .file import File
+from .file import file_of, spool
 
 if TYPE_CHECKING:
     from aiohttp import BodyPartReader, web
@@ -36,6 +37,7 @@ class BodyLimits:
         files: how many of them.
         parts: parameters, files included.
         text: one parameter that is no file.
+        texts: all of them together.
         json_values: commas and brackets of JSON: each may become an object in memory.
     """
 
@@ -44,6 +46,7 @@ class BodyLimits:
     files: int = 64
     parts: int = 2000
     text: int = 1 * _MB
+    texts: int = 16 * _MB
     json_values: int = 100_000
 
 
@@ -112,7 +115,7 @@ async def _read_multipart(request: web.BaseRequest, limits: BodyLimits) -> Async
     from aiohttp import BodyPartReader, ClientPayloadError
     from aiohttp.http_exceptions import HttpProcessingError
 
-    parts = files = size = 0
+    parts = files = size = texts = 0
     try:
         reader = await request.multipart()
         while (part := await reader.next()) is not None:
@@ -127,11 +130,15 @@ async def _read_multipart(request: web.BaseRequest, limits: BodyLimits) -> Async
             files += is_file
             if files > limits.files:
                 raise BodyTooLargeError(f"More than {limits.files} files: send fewer photos.")
-            data = await _read_part(part, limits.file if is_file or _is_binary(part) else limits.text)
-            size += len(data)
+            is_kept = is_file or _is_binary(part)
+            data, length = await _read_part(part, limits.file if is_kept else limits.text)
+            size += length
+            texts += 0 if is_kept else length
             if size > limits.body:
                 raise BodyTooLargeError(f"The body has more than {limits.body} bytes: send fewer or smaller photos.")
-            yield part.name, _form_value(part, data)
+            if texts > limits.texts:
+                raise BodyTooLargeError(f"The form has more than {limits.texts} bytes beside its files.")
+            yield part.name, _form_value(part, data, length)
     except MalformedRequestError:
         raise
     except (
@@ -146,16 +153,21 @@ async def _read_multipart(request: web.BaseRequest, limits: BodyLimits) -> Async
         raise MalformedRequestError(f"The form cannot be read: {str(error)[:200]}.") from None
 
 
-async def _read_part(part: BodyPartReader, limit: int) -> bytes:
+async def _read_part(part: BodyPartReader, limit: int) -> tuple[IO[bytes], int]:
+    """What the part holds, on the disk where it is large, and how many bytes."""
     encoding = part.headers.get("Content-Transfer-Encoding", "").strip().lower()
     if encoding not in _PLAIN_ENCODINGS or "Content-Encoding" in part.headers:
         raise MalformedRequestError(f"The part {str(part.name)[:80]!r} is encoded: send its bytes as they are.")
-    data = bytearray()
+    data, length = spool(), 0
     while chunk := await part.read_chunk(2**18):
-        data += chunk
-        if len(data) > limit:
+        length += len(chunk)
+        if length > limit:
             raise BodyTooLargeError(f"{str(part.name)[:80]} has more than {limit} bytes.")
-    return bytes(data)
+        try:
+            data.write(chunk)
+        except OSError as error:
+            raise TuneStorageError(f"An upload cannot be kept in the temporary folder: {error.strerror}.") from error
+    return data, length
 
 
 def _is_binary(part: BodyPartReader) -> bool:
@@ -163,12 +175,13 @@ def _is_binary(part: BodyPartReader) -> bool:
     return not kind.startswith("text/")
 
 
-def _form_value(part: BodyPartReader, data: bytes) -> Nested:
+def _form_value(part: BodyPartReader, data: IO[bytes], length: int) -> Nested:
     """Text, or a file; a part without a file name that is not text is an untouched file input, or raw bytes."""
     name = str(part.name)
     kind = part.headers.get("Content-Type", "")
     if part.filename is not None:
-        return File(data, part.filename, kind or "application/octet-stream")
+        return file_of(data, part.filename, kind or "application/octet-stream")
     if _is_binary(part):
-        return File(data, name) if data else ""
-    return data.decode(part.get_charset(default="utf-8"))
+        return file_of(data, name) if length else ""
+    data.seek(0)
+    return data.read().decode(part.get_charset(default="utf-8"))
