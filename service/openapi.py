@@ -13,7 +13,8 @@ from .routes import FILE, PROMPT, ROUTES, TUNE, Route
 
 _FORMS = ("multipart/form-data", "application/x-www-form-urlencoded", "application/json")
 _PLACE = re.compile(r"\{(\w+):((?:[^{}]|\{[^{}]*\})*)\}")
-_PAGE = ("limit", "before_id", "offset")
+_WHOLE = {"limit", "before_id", "offset", "tune_id", "orig_prompt_id"}
+_YES_OR_NO = {"liked", "today", "is_video", "is_api"}
 _ERROR = {
     "description": "A sentence under both keys, or for 422 a list of sentences for each field.",
     "type": "object",
@@ -50,8 +51,7 @@ def _operation(route: Route) -> dict[str, Any]:
         {"name": name, "in": "path", "required": True, "schema": _place_schema(pattern)}
         for name, pattern in _PLACE.findall(route.path)
     ]
-    if route.answers.startswith("[") and 400 in route.refuses:
-        parameters += [{"name": name, "in": "query", "schema": {"type": "integer", "minimum": 0}} for name in _PAGE]
+    parameters += [{"name": name, "in": "query", "schema": _filter_schema(name)} for name in route.finds]
     operation: dict[str, Any] = {
         "summary": (route.handler.__doc__ or "").partition("\n")[0].replace("``", "`"),
         "parameters": parameters,
@@ -64,6 +64,14 @@ def _operation(route: Route) -> dict[str, Any]:
         forms = _FORMS[:2] if route.takes == FILE else _FORMS
         operation["requestBody"] = {"content": {form: {"schema": _body(route.takes)} for form in forms}}
     return operation
+
+
+def _filter_schema(name: str) -> dict[str, Any]:
+    if name in _WHOLE:
+        return {"type": "integer", "minimum": 0, "maximum": 10**18 - 1}
+    if name in _YES_OR_NO:
+        return {"type": "boolean"}
+    return {"type": "array", "items": {"type": "string"}} if name.endswith("[]") else {"type": "string"}
 
 
 def _place_schema(pattern: str) -> dict[str, Any]:

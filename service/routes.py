@@ -26,6 +26,7 @@ class Route:
         answers: "Tune", "[Prompt]", ...: a schema, or a list of it; "" without a body.
         status: of success.
         refuses: other statuses.
+        finds: parameters of the address that choose from a list; one that ends with ``[]`` may be repeated.
         has_ends: also answered with ``.json`` and with a slash at the end.
     """
 
@@ -37,6 +38,7 @@ class Route:
     status: int = 200
     refuses: tuple[int, ...] = (401,)
     has_ends: bool = True
+    finds: tuple[str, ...] = ()
 
     @property
     def is_open(self) -> bool:
@@ -51,19 +53,34 @@ class Route:
 
 
 _TUNE, _PROMPT = f"/tunes/{{tune_id{_ID}}}", f"/prompts/{{prompt_id{_ID}}}"
+_PAGE = ("limit", "before_id", "offset")
+_TUNES = (*_PAGE, "title", "name", "name[]", "model_type", "branch")
+_OF_ONE_TUNE = (
+    *_PAGE,
+    "text",
+    "orig_prompt_id",
+    "liked",
+    "today",
+    "is_video",
+    "is_api",
+    "pack_id",
+    "base_pack_id",
+    "order_id",
+)
+_PROMPTS = (*_OF_ONE_TUNE, "tune_id")
 _PAGED, _ONE, _POSTED = (400, 401), (401, 404), (400, 401, 404, 408, 413, 422, 429, 503)
 
 ROUTES = (
     Route("POST", "/tunes", "tunes.post_tune", TUNE, "Tune", 201, _POSTED),
-    Route("GET", "/tunes", "tunes.list_tunes", "", "[Tune]", 200, _PAGED),
+    Route("GET", "/tunes", "tunes.list_tunes", "", "[Tune]", 200, _PAGED, finds=_TUNES),
     Route("GET", _TUNE, "tunes.get_tune", "", "Tune", 200, _ONE),
     Route("PATCH", _TUNE, "tunes.patch_tune", TUNE, "Tune", 200, _POSTED),
     Route("DELETE", _TUNE, "tunes.delete_tune", "", "Message", 200, _ONE),
     Route("POST", _TUNE + "/prompts", "prompts.post_prompt", PROMPT, "Prompt", 201, _POSTED),
-    Route("GET", _TUNE + "/prompts", "prompts.list_prompts", "", "[Prompt]", 200, _PAGED),
+    Route("GET", _TUNE + "/prompts", "prompts.list_prompts", "", "[Prompt]", 200, _PAGED, finds=_OF_ONE_TUNE),
     Route("GET", _TUNE + _PROMPT, "prompts.get_prompt", "", "Prompt", 200, _ONE),
     Route("DELETE", _TUNE + _PROMPT, "prompts.delete_prompt", "", "Message", 200, _ONE),
-    Route("GET", "/prompts", "prompts.list_prompts", "", "[Prompt]", 200, _PAGED),
+    Route("GET", "/prompts", "prompts.list_prompts", "", "[Prompt]", 200, _PAGED, finds=_PROMPTS),
     Route("GET", _PROMPT, "prompts.get_prompt", "", "Prompt", 200, _ONE),
     Route("DELETE", _PROMPT, "prompts.delete_prompt", "", "Message", 200, _ONE),
     Route("POST", _PROMPT + "/duplicate", "prompts.duplicate_prompt", PROMPT, "Prompt", 201, _POSTED),
@@ -75,7 +92,7 @@ ROUTES = (
     Route("POST", "/images/inspect", "tunes.inspect_image", FILE, "Object", 200, (400, 401, 408, 413, 422)),
     Route("GET", "/users", "catalogue.get_users"),
     Route("GET", "/cli/models", "catalogue.get_models", refuses=()),
-    Route("GET", "/gallery/tunes", "catalogue.get_gallery", "", "[Object]"),
+    Route("GET", "/gallery/tunes", "catalogue.get_gallery", "", "[Object]", finds=("model_type",)),
     Route("GET", "/packs", "catalogue.get_nothing", "", "[Object]"),
     Route("GET", "/gallery/packs", "catalogue.get_nothing", "", "[Object]"),
     Route("GET", "/workspaces", "catalogue.get_nothing", "", "[Object]"),

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import requests
+from faceid_tunes.service.openapi import document
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -64,3 +65,15 @@ def test_no_route_answers_with_5xx_or_a_status_that_the_document_does_not_have(s
             told[f"{operation.method} {operation.path}"] = str(error)[:700]
     assert not told, "\n\n".join(f"{name}: {text}" for name, text in told.items())
     assert not served.errors()
+
+
+def test_the_document_names_every_parameter_of_the_address_that_a_list_reads() -> None:
+    read = {"text", "tune_id", "orig_prompt_id", "liked", "today", "is_video", "is_api", "pack_id", "limit", "offset"}
+    found = {
+        path: {each["name"] for each in item["get"]["parameters"] if each["in"] == "query"}
+        for path, item in document()["paths"].items()
+        if "get" in item
+    }
+    assert read <= found["/prompts"] and {"title", "name", "name[]", "model_type", "branch"} <= found["/tunes"]
+    assert found["/prompts"] - found["/tunes/{tune_id}/prompts"] == {"tune_id"}
+    assert found["/prompts/{prompt_id}"] == set()
