@@ -111,7 +111,7 @@ def is_local(request: web.Request) -> bool:
 
 
 def poster(request: web.Request) -> Poster:
-    return Poster(owner(request), base_url(request, service_of(request).settings))
+    return Poster(owner(request), base_url(request, service_of(request).settings), is_local(request))
 
 
 def _owner(request: web.Request) -> int | str:

@@ -9,13 +9,12 @@ from aiohttp import web
 
 from ..faceid_core.errors import FaceIDError
 from ..faceid_core.jobs import api_tunes
-from ..faceid_core.jobs.answers import picture_url
+from ..faceid_core.jobs.answers import photo_names, picture_url
 from ..faceid_core.jobs.listing import count_by_state, list_jobs, oldest_wait
 from .answers import json_answer, later
 from .door import owner
 from .requests import base_url
 from .state import IGNORED, service_of
-from .tunes import photo_name
 
 _PAGE = Path(__file__).with_name("status.html")
 _SHOWN = 12
@@ -34,7 +33,7 @@ async def get_status(request: web.Request) -> web.Response:
         {
             "queue": counts,
             "tunes": [
-                {"id": each.tune.id, "title": each.title, "photo": f"{url}/images/{photo_name(each, 0)}"}
+                {"id": each.tune.id, "title": each.title, "photo": f"{url}/images/{photo_names(each.tune)[0]}"}
                 for each in people
                 if each.tune.photos
             ],

@@ -14,7 +14,7 @@ from ..faceid_core.astria.wire.tune_request import TuneRequest, read_tune
 from ..faceid_core.faces import find_faces
 from ..faceid_core.faces.photo import read_photo
 from ..faceid_core.jobs import api_tunes
-from ..faceid_core.jobs.answers import tune_object
+from ..faceid_core.jobs.answers import photo_names, tune_object
 from ..faceid_core.jobs.api_tunes import ApiTune
 from ..faceid_core.jobs.posting import FACEID
 from ..faceid_core.tunes.errors import TuneError
@@ -124,11 +124,5 @@ def _filters(request: web.Request) -> dict[str, Sequence[str]]:
 
 
 def _written(request: web.Request, tune: ApiTune) -> dict[str, object]:
-    photos = [photo_name(tune, number) for number in range(len(tune.tune.photos))]
     url = base_url(request, service_of(request).settings)
-    return tune_json(tune_object(tune.tune, url, photos, tune.title, tune.model_type))
-
-
-def photo_name(tune: ApiTune, number: int) -> str:
-    """A photo's address: only who has the photo, or was told, knows its sha256."""
-    return f"tune-{tune.tune.id}-{number}-{tune.tune.photos[number].sha256}"
+    return tune_json(tune_object(tune.tune, url, photo_names(tune.tune), tune.title, tune.model_type))

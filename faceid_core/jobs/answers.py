@@ -40,6 +40,11 @@ def picture_url(picture: StoredPicture, base_url: str) -> str:
     return f"{base_url}/images/{picture.name}"
 
 
+def photo_names(tune: Tune) -> tuple[str, ...]:
+    """The addresses of a tune's photos below ``images``: only who has a photo, or was told, knows its sha256."""
+    return tuple(f"tune-{tune.id}-{number}-{photo.sha256}" for number, photo in enumerate(tune.photos))
+
+
 def tune_object(
     tune: Tune, base_url: str, photo_names: Iterable[str], title: str, model_type: str | None
 ) -> RemoteTune:

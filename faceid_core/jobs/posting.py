@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from ..astria.wire.callbacks import callback_json
+from ..astria.wire.callbacks import whole_callback_json
 from ..astria.wire.tune_request import TuneRequest
 from ..prompts import Prompt
 from ..prompts.errors import error_at
@@ -22,13 +22,13 @@ from ..tunes.errors import QuotaError, TuneError, TuneNotFoundError
 from ..tunes.fields import check_name, check_title, checked
 from ..tunes.store import TuneStore
 from . import api_tunes
-from .answers import tune_object
+from .answers import photo_names, tune_object
 from .api_tunes import ApiTune
 from .job import Job
 from .listing import count_since
 from .outbox import add_delivery
 from .queue import Jobs
-from .rules import LOCAL, Poster, Rules
+from .rules import Poster, Rules
 
 if TYPE_CHECKING:
     from ..faces import FacePack
@@ -105,6 +105,7 @@ class Desk:
             owner=poster.owner,
             text=prompt.text,
             orig_prompt_id=orig_prompt_id,
+            may_call_here=poster.may_call_here,
         )
 
     def take_again(self, job: Job, drawn: Prompt, prompt: Prompt, poster: Poster) -> Job:
@@ -160,9 +161,9 @@ class Desk:
         return text, people[::-1]
 
     def _call_back(self, tune: ApiTune, url: str, poster: Poster) -> None:
-        body = callback_json(tune_object(tune.tune, poster.base_url, (), tune.title, tune.model_type))
-        is_local = poster.owner == LOCAL
-        add_delivery(self.store.database, url, body, is_local=is_local, now=self.clock())
+        names = photo_names(tune.tune)
+        body = whole_callback_json(tune_object(tune.tune, poster.base_url, names, tune.title, tune.model_type))
+        add_delivery(self.store.database, url, body, is_local=poster.may_call_here, now=self.clock())
 
 
 def _fields(wanted: TuneRequest) -> dict[str, Any]:
@@ -173,9 +174,9 @@ def _fields(wanted: TuneRequest) -> dict[str, Any]:
 
 
 def _for_tune(prompt: Prompt, tune: ApiTune) -> str:
-    """The text of a prompt that is posted to a tune."""
-    if prompt.only_retouches and not prompt.has_face:
-        return f"{prompt.text} <faceid:{tune.tune.id}:1>".strip()
+    """The text of a prompt that is posted to a tune: it means the tune's person where it names nobody."""
+    if not prompt.has_face and (prompt.only_retouches or tune.model_type == FACEID):
+        return f"<faceid:{tune.tune.id}:1> {prompt.text}".strip()
     return prompt.text if tune.model_type == FACEID else with_person(prompt.text, tune)
 
 

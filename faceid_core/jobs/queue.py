@@ -15,7 +15,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from ..astria.wire.callbacks import callback_json
+from ..astria.wire.callbacks import whole_callback_json
 from ..prompts import Prompt
 from ..tunes.columns import is_sha256
 from ..tunes.database import Database
@@ -26,6 +26,7 @@ from .answers import prompt_object
 from .fields import prompt_to_json
 from .job import DONE, FAILED, QUEUED, RUNNING, Claim, FinishedPicture, Job, StoredPicture
 from .rows import select_jobs
+from .rules import LOCAL
 from .schema import outbox, pictures, prompts
 
 _log = logging.getLogger(__name__)
@@ -34,6 +35,7 @@ LEASE = timedelta(seconds=60)  # without a sign of life; a worker renews it ever
 STARVING = timedelta(seconds=30)  # a job that has waited so long goes before every other
 MAX_ATTEMPTS = 3  # workers that may die of one job
 _PURGED_AT_ONCE = 500
+_MAY_CALL_HERE = "may_call_here"  # beside the prompt's own fields, which have no such name
 _ADDRESS_BYTES = 24  # of randomness in a picture's address
 
 
@@ -64,11 +66,17 @@ class Jobs:
         text: str | None = None,
         priority: int = 0,
         orig_prompt_id: int | None = None,
+        may_call_here: bool = False,
     ) -> Job:
-        """Promise to draw the prompt; it is queued when this returns. ``text`` is what the client wrote, if another."""
+        """Promise to draw the prompt; it is queued when this returns.
+
+        ``text`` is what the client wrote, if another. ``may_call_here``: its callback may go to this machine.
+        """
         now = self._now()
         uploaded: dict[str, bytes] = {}
         written = prompt_to_json(prompt, lambda data: self._put(data, uploaded))
+        if may_call_here:
+            written[_MAY_CALL_HERE] = True
         values = {
             "owner": owner,
             "tune_id": tune_id,
@@ -258,8 +266,12 @@ class Jobs:
             _log.warning("prompt %d has ended, and nobody is called back: %s", job_id, error)
             return
         if url := job.fields.get("callback"):
-            body = callback_json(prompt_object(job, job.base_url))
-            connection.execute(outbox.insert().values(callback_row(url, body, is_local=job.owner == 0, now=now)))
+            body = whole_callback_json(prompt_object(job, job.base_url))
+            connection.execute(outbox.insert().values(callback_row(url, body, is_local=_may_call_here(job), now=now)))
+
+
+def _may_call_here(job: Job) -> bool:
+    return job.owner == LOCAL or job.fields.get(_MAY_CALL_HERE) is True
 
 
 def callback_row(url: str, body: dict[str, Any], *, is_local: bool, now: datetime) -> dict[str, Any]:

@@ -28,7 +28,13 @@ class Rules:
 
 @dataclass(frozen=True)
 class Poster:
-    """Who posts, and how they call the service."""
+    """Who posts, how they call the service, and whether from this machine itself."""
 
     owner: int
     base_url: str
+    is_here: bool = False
+
+    @property
+    def may_call_here(self) -> bool:
+        """Whether callbacks may go to other servers of this machine."""
+        return self.is_here or self.owner == LOCAL

@@ -6,9 +6,10 @@ import asyncio
 import logging
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, TypeVar
 
 import pytest
 from aiohttp import web
@@ -25,6 +26,7 @@ from support.databases import migrated
 from support.drawing import TestPictures
 
 __all__ = ["migrated"]
+T = TypeVar("T")
 
 
 class Kept(logging.Handler):
@@ -71,6 +73,14 @@ class Served:
         self._thread.join(30)
         self._loop.close()
         self.store.close()
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """What a coroutine returns on the service's loop."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(60)
+
+    def call_nobody(self) -> None:
+        """Send no callback any more."""
+        self._loop.call_soon_threadsafe(self._sender.cancel)
 
     @contextmanager
     def also(self, app: web.Application) -> Iterator[str]:

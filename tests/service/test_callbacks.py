@@ -14,6 +14,7 @@ import pytest
 import requests
 from faceid_tunes.faceid_core.errors import FaceIDError
 from faceid_tunes.faceid_core.jobs.outbox import add_delivery
+from faceid_tunes.faceid_core.jobs.tokens import make_token
 from faceid_tunes.service.callbacks import signature
 from faceid_tunes.service.settings import ServiceSettings
 
@@ -70,6 +71,7 @@ def test_a_finished_prompt_is_told_with_its_query_intact(served: Served, receive
     assert requests.get(body["prompt"]["images"][0]).ok
     shown = ended(served, prompt["id"])
     assert all(body["prompt"][key] == shown[key] for key in body["prompt"])
+    assert body == {"prompt": shown}, "with every key of a GET"
 
 
 def test_a_failed_prompt_is_told_with_an_empty_list(served: Served, receiver: Receiver) -> None:
@@ -92,6 +94,7 @@ def test_a_trained_tune_is_told(served: Served, receiver: Receiver) -> None:
     made = requests.post(f"{served.url}/tunes", data=form, files={"tune[images][]": PHOTO.read_bytes()}).json()
     assert receiver.arrived.acquire(timeout=30)
     assert receiver.got[0][1]["tune"]["id"] == made["id"] and receiver.got[0][1]["tune"]["trained_at"]
+    assert receiver.got[0][1] == {"tune": requests.get(made["url"]).json()}, "with every key of a GET"
 
 
 @pytest.fixture
@@ -112,6 +115,20 @@ def test_a_receiver_that_never_answers_holds_up_no_other(
     add_delivery(served.store.database, receiver.url, {"tune": {"id": 7}}, is_local=True, now=now)
     assert receiver.arrived.acquire(timeout=8), "sooner than one of the others is given up"
     assert receiver.got[0][1]["tune"]["id"] == 7
+
+
+@pytest.mark.parametrize(("forwarded", "arrives"), [({}, True), ({"X-Forwarded-For": "203.0.113.7"}, False)])
+def test_who_has_a_token_calls_this_machine_only_from_this_machine(
+    served: Served, receiver: Receiver, forwarded: dict[str, str], arrives: bool
+) -> None:
+    key = {"Authorization": f"Bearer {make_token(served.store.database, 'starter')}", **forwarded}
+    fields = {"text": "a lake", "num_images": 1, "callback": receiver.url}
+    prompt = requests.post(f"{served.url}/tunes/{BASE}/prompts", json={"prompt": fields}, headers=key).json()
+    ended(served, prompt["id"], headers=key)
+    form = {"tune[title]": "x", "tune[name]": "man", "tune[callback]": receiver.url}
+    requests.post(f"{served.url}/tunes", data=form, files={"tune[images][]": PHOTO.read_bytes()}, headers=key)
+    assert receiver.arrived.acquire(timeout=30 if arrives else 2) is arrives
+    assert receiver.arrived.acquire(timeout=30 if arrives else 0.1) is arrives
 
 
 class TestClosedPort:

@@ -80,6 +80,15 @@ def test_the_browser_plugin_posts_to_the_tunes_own_id(served: Served) -> None:
     assert answer.status_code == 201 and answer.json()["tune_id"] == BASE
 
 
+def test_a_text_without_a_tag_that_is_posted_to_a_person_means_that_person(served: Served) -> None:
+    made = tune(served)
+    for address in (f"/tunes/{made['id']}/prompts", "/prompts/1/duplicate"):
+        answer = requests.post(f"{served.url}{address}", data={"prompt[text]": "man at sea"}).json()
+        ended(served, answer["id"])
+        assert answer["text"] == "man at sea"
+    assert [prompt.text for prompt in served.engine.drawn] == [f"<faceid:{made['id']}:1> man at sea"] * 2
+
+
 def test_a_tune_without_a_base_is_no_checkpoint(served: Served) -> None:
     files = {
         "tune[title]": (None, "x"),

@@ -52,6 +52,11 @@ def read_callback(value: Any) -> tuple[RemotePrompt | RemoteTune, ...]:
     return (prompt_from_json(value) if "text" in value or "images" in value else tune_from_json(value),)
 
 
+def whole_callback_json(item: RemotePrompt | RemoteTune) -> dict[str, Any]:
+    """The body that our own service posts: the API's, with every key of a GET."""
+    return {"prompt": prompt_json(item)} if isinstance(item, RemotePrompt) else {"tune": tune_json(item)}
+
+
 def callback_json(item: RemotePrompt | RemoteTune) -> dict[str, Any]:
     """The body that the API posts to a callback."""
     if isinstance(item, RemotePrompt):
