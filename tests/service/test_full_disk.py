@@ -1,4 +1,4 @@
-"""The service on a disk that is really full: it promises nothing that it cannot keep, and goes on when there is space."""
+"""The service on a full disk: it promises nothing that it cannot keep, and goes on when there is space."""
 
 from __future__ import annotations
 
