@@ -163,6 +163,8 @@ def _preflight(request: web.Request) -> web.Response:
 
 def _http_error(request: web.Request, error: web.HTTPException) -> web.Response:
     status = error.status
+    if isinstance(error, web.HTTPMethodNotAllowed) and error.allowed_methods == {"OPTIONS"}:
+        status = 404  # every address takes OPTIONS
     if status == 404:
         return refusal(404, f"There is no {request.path[:200]} here. GET openapi.json lists the routes.")
     if status == 405:

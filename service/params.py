@@ -23,13 +23,13 @@ from .state import IGNORED, service_of
 
 _SECONDS = 120  # for a whole body; a client that is slower is not waited for
 _PICTURES = ("input_image", "mask_image")
-_OF_A_PROMPT = {
+PROMPT_FIELDS = {
     *(field.name for field in fields(Prompt)),
     *(f"{name}_{form}" for name in _PICTURES for form in ("url", "base64")),
 }
 _KNOWN = {
     TUNE: {*(field.name for field in fields(TuneRequest)), "prompts_attributes", "prompt_attributes"} - {"prompts"},
-    PROMPT: _OF_A_PROMPT,
+    PROMPT: PROMPT_FIELDS,
     FILE: {"file", "name", "file_url"},
 }
 _PACK_TEXT = "portrait photo"
@@ -45,7 +45,7 @@ async def body_of(request: web.Request, kind: str) -> dict[str, Nested]:
     inside = params.get(kind)
     given = inside if isinstance(inside, Mapping) else params
     ignored = sorted(str(name)[:80] for name in given if name not in _KNOWN[kind])
-    _ignore(request, kind, ignored)
+    ignore(request, kind, ignored)
     return params
 
 
@@ -69,7 +69,7 @@ async def with_pictures(request: web.Request, prompt: Prompt) -> Prompt:
     prompt = await _fetched(service.settings, prompt, is_local=is_local(request))
     if any(getattr(prompt, name) is not None for name in _PICTURES):
         await service.in_photo_room(check_pictures, prompt)
-    _ignore(request, PROMPT, undrawn(prompt))
+    ignore(request, PROMPT, undrawn(prompt))
     return prompt
 
 
@@ -83,7 +83,7 @@ async def _fetched(settings: ServiceSettings, prompt: Prompt, *, is_local: bool)
     return replace(prompt, **fetched) if fetched else prompt  # type: ignore[arg-type]  # bytes fit both fields
 
 
-def _ignore(request: web.Request, kind: str, names: Sequence[str]) -> None:
+def ignore(request: web.Request, kind: str, names: Sequence[str]) -> None:
     """Tell the client, and the status page, of parameters that mean nothing here."""
     request[IGNORED_HERE] = [*request.get(IGNORED_HERE, ()), *names]
     request.app[IGNORED].extend(f"{kind}[{name}]" for name in names)

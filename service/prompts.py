@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
@@ -16,7 +17,7 @@ from ..faceid_core.jobs.job import Job
 from ..faceid_core.jobs.listing import JobFilter, job_of, list_jobs
 from .answers import json_answer
 from .door import owner, poster
-from .params import body_of, with_pictures
+from .params import PROMPT_FIELDS, body_of, ignore, with_pictures
 from .requests import base_url, is_true, number_of, page_of
 from .routes import PROMPT
 from .state import service_of
@@ -100,6 +101,15 @@ def filter_of(request: web.Request, now: datetime) -> JobFilter | None:
 
 async def get_prompt(request: web.Request) -> web.Response:
     return json_answer(_written(request, await _mine(request)))
+
+
+async def patch_prompt(request: web.Request) -> web.Response:
+    """The prompt as it is: what clients change of it (packs, workspaces) is not here, and named as ignored."""
+    job = await _mine(request)
+    params = await body_of(request, PROMPT)
+    given = params.get(PROMPT, params)
+    ignore(request, PROMPT, [name for name in given if name in PROMPT_FIELDS] if isinstance(given, Mapping) else [])
+    return json_answer(_written(request, job))
 
 
 async def delete_prompt(request: web.Request) -> web.Response:

@@ -53,6 +53,8 @@ class Route:
 
 
 _TUNE, _PROMPT = f"/tunes/{{tune_id{_ID}}}", f"/prompts/{{prompt_id{_ID}}}"
+# The official command line sends `/tunes/None/prompts/3`: the prompt's id says all.
+_OF_A_TUNE = f"/tunes/{{any_tune:[^/.]{{1,40}}}}{_PROMPT}"
 _PAGE = ("limit", "before_id", "offset")
 _TUNES = (*_PAGE, "title", "name", "name[]", "model_type", "branch")
 _OF_ONE_TUNE = (
@@ -78,8 +80,10 @@ ROUTES = (
     Route("DELETE", _TUNE, "tunes.delete_tune", "", "Message", 200, _ONE),
     Route("POST", _TUNE + "/prompts", "prompts.post_prompt", PROMPT, "Prompt", 201, _POSTED),
     Route("GET", _TUNE + "/prompts", "prompts.list_prompts", "", "[Prompt]", 200, _PAGED, finds=_OF_ONE_TUNE),
-    Route("GET", _TUNE + _PROMPT, "prompts.get_prompt", "", "Prompt", 200, _ONE),
-    Route("DELETE", _TUNE + _PROMPT, "prompts.delete_prompt", "", "Message", 200, _ONE),
+    Route("GET", _OF_A_TUNE, "prompts.get_prompt", "", "Prompt", 200, _ONE),
+    Route("DELETE", _OF_A_TUNE, "prompts.delete_prompt", "", "Message", 200, _ONE),
+    Route("PATCH", _OF_A_TUNE, "prompts.patch_prompt", PROMPT, "Prompt", 200, _POSTED),
+    Route("PATCH", _PROMPT, "prompts.patch_prompt", PROMPT, "Prompt", 200, _POSTED),
     Route("GET", "/prompts", "prompts.list_prompts", "", "[Prompt]", 200, _PAGED, finds=_PROMPTS),
     Route("GET", _PROMPT, "prompts.get_prompt", "", "Prompt", 200, _ONE),
     Route("DELETE", _PROMPT, "prompts.delete_prompt", "", "Message", 200, _ONE),

@@ -273,6 +273,22 @@ def test_errors_are_json_of_two_sentences(served: Served) -> None:
         assert json.loads(answer.text)["error"] == json.loads(answer.text)["message"]
 
 
+@pytest.mark.parametrize("path", ["/generate", "/v1/generate", "/packs/260", "/tunes/1/generations", "/status/3"])
+def test_a_route_that_there_is_not_is_not_found_with_any_method(served: Served, path: str) -> None:
+    for method in ("GET", "POST", "DELETE"):
+        assert raw(served, method, path).status == 404
+    assert raw(served, "PUT", "/tunes").status == 405
+
+
+def test_a_prompt_is_known_by_its_own_id_as_the_official_command_line_asks(served: Served) -> None:
+    made = requests.post(f"{served.url}/tunes/{BASE}/prompts", json={"prompt": {"text": "a lake"}}).json()
+    for address in (f"/tunes/None/prompts/{made['id']}", f"/prompts/{made['id']}"):
+        assert requests.get(served.url + address).json()["id"] == made["id"]
+        changed = requests.patch(served.url + address, data={"prompt[pack_id]": 3, "prompt[text]": "a sea"})
+        assert changed.json()["text"] == "a lake" and changed.headers["X-FaceID-Ignored"] == "pack_id, text"
+    assert requests.delete(f"{served.url}/tunes/None/prompts/{made['id']}").ok
+
+
 @pytest.mark.slow
 def test_a_prompt_is_taken_while_many_photos_are_looked_at(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     begun, may_end, take = threading.Event(), threading.Event(), Desk.take_tune
