@@ -21,9 +21,10 @@
     ├── CheckpointError  (engines/embedded/errors.py) a checkpoint, LoRA or image encoder cannot be used
     │   └── ReplacedError  a model file changed after it was opened
     ├── ComfyUIError  (engines/comfyui/client.py) a running ComfyUI refused or failed
-    │   └── UnreachableError  nothing answers at its address
+    │   └── UnreachableError  nothing answers at its address; an AwayError, too
     ├── DamagedNoteError  (engines/remote/journal.py) a note of an order that may be paid cannot be read
     ├── AllowanceError  (engines/remote/allowance.py) the owner of the key allows no more orders today
+    ├── AwayError  (engines/engine.py) what an engine draws with does not answer
     ├── Cancelled  (engines/engine.py) somebody asked an engine to stop
     ├── AstriaError  (astria/errors.py) the remote API could not do what was asked
     │   ├── AstriaSettingsError  the key, the address or the workspace cannot be used
