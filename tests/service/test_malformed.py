@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 from aiohttp import web
+from faceid_tunes.service import params
 from faceid_tunes.service.app import make_app
 
 from .conftest import Served
@@ -135,6 +136,16 @@ def test_a_host_that_allows_less_is_obeyed(served: Served) -> None:
         large = requests.post(f"{url}/faceid/tunes/{BASE}/prompts", files={"prompt[text]": (None, "a lake " * 200)})
     assert small.status_code == 201
     assert large.status_code == 413 and large.json()["error"]
+
+
+def test_a_body_that_is_slower_than_its_limit_is_not_waited_for(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(params, "_SECONDS", 0.1)
+    head = b"POST /tunes HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{"
+    with socket.create_connection((urlsplit(served.url).hostname, urlsplit(served.url).port), timeout=20) as peer:
+        peer.sendall(head)
+        assert peer.recv(4096).startswith(b"HTTP/1.1 408 ")
 
 
 @pytest.mark.parametrize("body", ODD, ids=range(len(ODD)))
