@@ -16,8 +16,9 @@ class Background:
     """The workers, and a thread that sends callbacks and keeps tidy."""
 
     def __init__(self, service: Service, workers: Sequence[Worker]) -> None:
-        self._service, self._workers = service, workers
+        self._workers = workers
         self._loop = asyncio.new_event_loop()
+        self._tending = self._loop.create_task(tend(service))
         self._thread = threading.Thread(target=self._send, name="faceid-callbacks", daemon=True)
 
     def start(self) -> None:
@@ -29,11 +30,11 @@ class Background:
         """Give the running job ``patience`` seconds, then back; end the callbacks."""
         for worker in self._workers:
             worker.stop(patience)
-        for task in asyncio.all_tasks(self._loop):
-            self._loop.call_soon_threadsafe(task.cancel)
+        with suppress(RuntimeError):  # its loop has ended already
+            self._loop.call_soon_threadsafe(self._tending.cancel)
         self._thread.join(patience)
 
     def _send(self) -> None:
         with suppress(asyncio.CancelledError):
-            self._loop.run_until_complete(tend(self._service))
+            self._loop.run_until_complete(self._tending)
         self._loop.close()
