@@ -30,7 +30,10 @@ PHOTO = Path(str(files("insightface") / "data" / "images" / "Tom_Hanks_54745.png
 @pytest.fixture(scope="module")
 def address(comfyui: ComfyUIServer) -> Iterator[str]:
     install_pack(comfyui.base / "models", "buffalo_l", "det_10g", "w600k_r50")
+    table = comfyui.base / "user" / "__faceid_tunes" / "base_models.toml"
+    table.write_text("")  # it starts with a broken one
     yield f"{comfyui.url}/faceid"
+    table.unlink()
     shutil.rmtree(comfyui.base / "models" / "insightface" / "models" / "buffalo_l")
 
 
