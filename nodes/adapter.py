@@ -12,9 +12,11 @@ from ..faceid_core.adapter.strengths import strength_and_factors
 from ..faceid_core.adapter.tokens import preview_note
 from ..faceid_core.adapter.variants import Variant
 from ..faceid_core.faces.face import Faces
+from ..faceid_core.said import Said
 from .checks import listed, usable, within_schema
-from .host import folders, progress
+from .host import folders
 from .host.metadata import keep_notes
+from .host.said import output
 from .identity import Person, describe, show_person
 from .inputs import clip_vision, lora_strength, preview, slider, structure
 from .sockets import AdapterSocket, FacesSocket, FloatsSocket
@@ -52,8 +54,7 @@ class FaceIDLoadAdapter(io.ComfyNode):
     @within_schema("adapter_name")
     def execute(cls, adapter_name: str, variant: str) -> io.NodeOutput:
         adapter = load_adapter(folders.adapter_path(adapter_name), None if variant == "auto" else Variant(variant))
-        progress.status(cls.hidden.unique_id, adapter.spec.title)
-        return io.NodeOutput(adapter)
+        return output(adapter, said=Said(lines=(adapter.spec.title,)))
 
     @classmethod
     def validate_inputs(cls, adapter_name: str | None = None) -> bool | str:
@@ -160,6 +161,6 @@ class FaceIDApply(io.ComfyNode):
             faces_per_frame=faces_per_frame,
         )
         shown = show_person(model, adapter, person, clip_vision)
-        progress.status(cls.hidden.unique_id, describe(adapter, person))
-        keep_notes(cls, [note] if (note := preview_note(adapter, [faces])) else [])
-        return io.NodeOutput(shown)
+        warnings = tuple(filter(None, [preview_note(adapter, [faces])]))
+        keep_notes(cls, warnings)
+        return output(shown, said=Said(warnings, (describe(adapter, person),)))

@@ -17,20 +17,21 @@ from ..faceid_core.engines.plan import Plan, make_plan
 from ..faceid_core.faces import find_pack
 from ..faceid_core.prompts import Prompt
 from ..faceid_core.prompts.errors import error_at
+from ..faceid_core.said import Said
 from .host import folders, models, progress, sampling, storage
 from .identity import Person, show_person
 
 
 @dataclass(frozen=True)
 class SamplerInputs:
-    """ComfyUI's NOISE, GUIDER, SAMPLER, SIGMAS and LATENT for one prompt, and a line that says what they will do."""
+    """ComfyUI's NOISE, GUIDER, SAMPLER, SIGMAS and LATENT for one prompt, and what is to say of them."""
 
     noise: Any
     guider: Any
     sampler: Any
     sigmas: Any
     latent: Any
-    status: str
+    said: Said
     doubts: tuple[str, ...]  # whom it cannot vouch for, and why
 
 
@@ -83,8 +84,8 @@ def draw_settings(
         sampler=sampling.sampler(settings.scheduler.comfy_sampler, settings.seeds),
         sigmas=sigmas,
         latent=sampling.empty_latent(model, settings.width, settings.height, len(settings.seeds)),
-        status=", ".join(filter(None, [_status(plan), preview_sentence])),
-        doubts=tuple(filter(None, [*plan.doubts, preview_sentence])),
+        said=_said(plan, preview_sentence),
+        doubts=tuple(filter(None, [preview_sentence, *plan.doubts])),
     )
 
 
@@ -111,16 +112,15 @@ def _tagged_people(prompt: Prompt, adapter: Adapter, preview: bool) -> Iterator[
     return tagged_people(prompt, storage.tune_store(), adapter, pack, preview=preview, on_photo=on_photo)
 
 
-def _status(plan: Plan) -> str:
+def _said(plan: Plan, preview_sentence: str) -> Said:
     settings = plan.settings
     images = f"{len(settings.seeds)} x " if len(settings.seeds) > 1 else ""
     parts = [
         f"{images}{settings.width}x{settings.height}",
         f"{settings.steps} step{'s' if settings.steps > 1 else ''} of {settings.scheduler.name}",
         f"cfg {settings.cfg_scale:g}",
-        *plan.people_notes,
+        *plan.who,
         *plan.drawing_notes,
-        retouch_note(plan.prompt),
-        *plan.left_out,
     ]
-    return ", ".join(filter(None, parts))
+    warnings = filter(None, [preview_sentence, *plan.doubts, *plan.left_out])
+    return Said(tuple(warnings), tuple(filter(None, [", ".join(parts), retouch_note(plan.prompt)])))

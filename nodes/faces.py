@@ -25,6 +25,7 @@ from ..faceid_core.pictures.candidates import candidates_shown
 from .checks import listed, usable, within_schema
 from .host import folders, progress
 from .host.metadata import keep_notes
+from .host.said import MOST_PICTURES, output
 from .sockets import FacesSocket
 
 
@@ -115,10 +116,11 @@ class FaceIDExtractFace(io.ComfyNode):
         found = find_faces(photos, pack, on_photo=progress.bar(len(photos)), settings=settings)
         with candidates_shown(folders.temp_folder(), progress.preview):
             faces = one_person(found, pick, index, on_missing)
-        progress.status(cls.hidden.unique_id, describe_faces(faces, found, adapter_packs()))
         keep_notes(cls, describe_doubts(faces))
         crops = tensor_from_photos([face.crop for face in faces.faces])
-        return io.NodeOutput(faces, crops, tensor_from_photos(annotated_photos(photos, found, faces)))
+        shown = annotated_photos(photos, found, faces)
+        said = describe_faces(faces, found, adapter_packs())
+        return output(faces, crops, tensor_from_photos(shown), said=said, pictures=shown[:MOST_PICTURES])
 
     @classmethod
     def validate_inputs(cls, face_pack: str | None = None) -> bool | str:

@@ -12,7 +12,7 @@ from ..faceid_core.adapter.attention import IdentityAttention, IdentityKV, ident
 from ..faceid_core.adapter.lora import strength_to_add
 from ..faceid_core.adapter.mask import RegionMask
 from ..faceid_core.adapter.model import Adapter
-from ..faceid_core.adapter.tokens import check_embedding_space, identity_tokens, preview_note, tokens_per_face
+from ..faceid_core.adapter.tokens import check_embedding_space, identity_tokens, tokens_per_face
 from ..faceid_core.cache import LRUCache
 from ..faceid_core.errors import AdapterError
 from ..faceid_core.faces.face import Faces
@@ -78,11 +78,10 @@ def show_person(model: Any, adapter: Adapter, person: Person, clip_vision: Any =
 
 
 def describe(adapter: Adapter, person: Person) -> str:
-    """One line for the node's status."""
+    """One line for people: what shows whom, and how strongly."""
     count = len(person.faces.faces)
     photos = f"{count} photo{'s' if count > 1 else ''}" + (", one for each frame" if person.faces_per_frame else "")
-    text = f"{adapter.spec.title}, {photos}, strength {_strength(person)}"
-    return " · ".join(filter(None, [text, preview_note(adapter, [person.faces])]))
+    return f"{adapter.spec.title}, {photos}, strength {_strength(person)}"
 
 
 def _strength(person: Person) -> str:

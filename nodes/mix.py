@@ -7,9 +7,11 @@ from comfy_api.latest import io
 from ..faceid_core.faces.face import Faces
 from ..faceid_core.faces.mix import mix_people
 from ..faceid_core.faces.packs import find_pack
+from ..faceid_core.said import Said
 from ..faceid_core.tunes.tune import Tune
 from .checks import within_schema
-from .host import folders, progress
+from .host import folders
+from .host.said import output
 from .inputs import slider
 from .retouch_batch import person_of
 from .sockets import FacesSocket, TuneSocket
@@ -56,5 +58,5 @@ class FaceIDMixPeople(io.ComfyNode):
     def execute(cls, faces_1: Faces | Tune, faces_2: Faces | Tune, share: float) -> io.NodeOutput:
         first, second = _faces(faces_1, faces_2)
         mixed = mix_people(first, second, share)
-        progress.status(cls.hidden.unique_id, f"{1 - share:.0%} of the first person, {share:.0%} of the second")
-        return io.NodeOutput(mixed)
+        said = Said(lines=(f"{1 - share:.0%} of the first person, {share:.0%} of the second",))
+        return output(mixed, said=said)

@@ -19,12 +19,14 @@ from ..faceid_core.prompts.prompt import (
     STYLES,
 )
 from ..faceid_core.prompts.schedulers import SCHEDULERS
+from ..faceid_core.said import Said
 from ..faceid_core.tunes.refs import double_meanings, tunes_by_ref, with_tune
 from ..faceid_core.tunes.tune import Tune
 from .checks import usable, within_schema
 from .drawing import draw_settings
-from .host import progress, storage
+from .host import graph, storage
 from .host.metadata import keep_notes
+from .host.said import output
 from .inputs import clip_vision, lora_strength, preview, slider, structure
 from .sockets import AdapterSocket, FloatsSocket, PromptSocket, TuneSocket
 
@@ -113,14 +115,14 @@ class FaceIDPrompt(io.ComfyNode):
     @classmethod
     @within_schema()
     def execute(cls, text: str, tune: Tune | None = None, **fields: Any) -> io.NodeOutput:
-        if tune is not None:
-            text = with_tune(text, tune)
-        prompt = Prompt(text=text, **_as_api(fields))
-        advice = [found.message for found in lint(prompt, _named(prompt))]
+        with_person = text if tune is None else with_tune(text, tune)
+        prompt = Prompt(text=with_person, **_as_api(fields))
+        is_remote = graph.leads_to(cls.hidden.unique_id, "FaceIDRemotePrompt")
+        advice = [found.message for found in lint(prompt, _named(prompt)) if is_remote or not found.is_remote]
         if prompt.parsed.faces:
             advice += double_meanings(storage.tune_store(), prompt.parsed)
-        progress.status(cls.hidden.unique_id, "\n".join([text, *(f"⚠ {sentence}" for sentence in advice)]))
-        return io.NodeOutput(prompt)
+        lines = () if with_person == text else (with_person,)
+        return output(prompt, said=Said(tuple(advice), lines))
 
     @classmethod
     def validate_inputs(cls, text: str | None = None) -> bool | str:
@@ -129,10 +131,11 @@ class FaceIDPrompt(io.ComfyNode):
     @classmethod
     def fingerprint_inputs(cls, text: str | None, **_fields: object) -> str:
         """A tune deleted and made again under the same title is another person."""
+        side = "remote " if graph.leads_to(cls.hidden.unique_id, "FaceIDRemotePrompt") else ""  # there is more to say
         if text is None:  # linked: it may name any of them
-            return storage.tune_store().state()
+            return side + storage.tune_store().state()
         named = _named(Prompt(text))
-        return " ".join(f"{ref}={tune.id}@{tune.updated_at}" for ref, tune in sorted(named.items()))
+        return side + " ".join(f"{ref}={tune.id}@{tune.updated_at}" for ref, tune in sorted(named.items()))
 
 
 def _named(prompt: Prompt) -> dict[str, Tune]:
@@ -196,6 +199,6 @@ class FaceIDApplyPrompt(io.ComfyNode):
         cls, model: Any, clip: Any, prompt: Prompt, adapter: Adapter, strengths: object = None, **settings: Any
     ) -> io.NodeOutput:
         drawn = draw_settings(model, clip, prompt, adapter, strengths=strengths_of(strengths), **settings)
-        progress.status(cls.hidden.unique_id, drawn.status)
         keep_notes(cls, drawn.doubts)
-        return io.NodeOutput(drawn.noise, drawn.guider, drawn.sampler, drawn.sigmas, drawn.latent, prompt)
+        values = drawn.noise, drawn.guider, drawn.sampler, drawn.sigmas, drawn.latent, prompt
+        return output(*values, said=drawn.said)

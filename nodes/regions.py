@@ -8,8 +8,10 @@ from comfy_api.latest import io
 from ..faceid_core.adapter.regions import LAYOUTS, around, feathered, stripes
 from ..faceid_core.errors import AdapterError, NoFaceError
 from ..faceid_core.faces import find_faces, find_pack, photos_from_tensor
+from ..faceid_core.said import Said
 from .checks import usable, within_schema
-from .host import folders, progress
+from .host import folders
+from .host.said import output
 
 
 class FaceIDRegions(io.ComfyNode):
@@ -67,8 +69,8 @@ class FaceIDRegions(io.ComfyNode):
         else:
             masks = stripes(people, width, height, rows=layout == "rows")
         masks = feathered(masks, feather)
-        progress.status(cls.hidden.unique_id, f"{people} regions of {width}x{height}, {layout}")
-        return io.NodeOutput(torch.from_numpy(masks if person == 0 else masks[person - 1 : person]))
+        said = Said(lines=(f"{people} regions of {width}x{height}, {layout}",))
+        return output(torch.from_numpy(masks if person == 0 else masks[person - 1 : person]), said=said)
 
     @classmethod
     def validate_inputs(cls, people: int | None = None, person: int | None = None) -> bool | str:

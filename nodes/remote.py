@@ -10,10 +10,12 @@ from ..faceid_core.astria.base_models import BaseModel
 from ..faceid_core.astria.secret import Secret, looks_like_key
 from ..faceid_core.errors import FaceIDError
 from ..faceid_core.prompts import Prompt
+from ..faceid_core.said import Said
 from .checks import listed, within_schema
 from .host import folders, graphs, progress, storage
 from .host.images import images_from_files
 from .host.metadata import keep_notes
+from .host.said import output
 from .sockets import PromptSocket
 
 
@@ -60,12 +62,12 @@ class FaceIDRemotePrompt(io.ComfyNode):
 
             async def work() -> io.NodeOutput:
                 drawn = await draw_remotely(client, prompt, store, journal, base_tune_id, on_progress)
-                notes = (f"remote prompt {drawn.prompt.id}", *await money_notes(client, drawn.prompt), *drawn.notes)
-                progress.status(cls.hidden.unique_id, " · ".join(notes))
+                lines = (f"remote prompt {drawn.prompt.id}", *await money_notes(client, drawn.prompt))
                 keep_notes(cls, drawn.notes)
-                output = io.NodeOutput(images_from_files(drawn.images), prompt_text(drawn.prompt))
+                values = images_from_files(drawn.images), prompt_text(drawn.prompt)
+                delivered = output(*values, said=Said(tuple(drawn.notes), lines))
                 graphs.when_done(drawn.forget)  # a kill before the pictures are saved: they are fetched again, not paid
-                return output
+                return delivered
 
             return await progress.interruptible(work())
 
@@ -99,9 +101,9 @@ class FaceIDBaseModel(io.ComfyNode):
     def execute(cls, base_model: str) -> io.NodeOutput:
         chosen, installed = _chosen(base_model)
         # Without the file the remote side still works; Load Checkpoint will say which one is missing.
-        place = installed or f"not installed here: put {chosen.checkpoints[0]} into models/checkpoints"
-        progress.status(cls.hidden.unique_id, f"{chosen.id} · {place}")
-        return io.NodeOutput(chosen.id, installed or chosen.checkpoints[0])
+        missing = f"not installed here: put {chosen.checkpoints[0]} into models/checkpoints"
+        said = Said(() if installed else (missing,), (" · ".join(filter(None, [str(chosen.id), installed])),))
+        return output(chosen.id, installed or chosen.checkpoints[0], said=said)
 
     @classmethod
     def fingerprint_inputs(cls, base_model: str | None) -> str:

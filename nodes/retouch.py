@@ -19,14 +19,16 @@ from ..faceid_core.retouch import (
     restore_faces,
     shape_note,
 )
+from ..faceid_core.said import Said
 from ..faceid_core.tunes.tune import Tune
 from .checks import listed, within_schema
 from .host import folders, progress
 from .host.folders import AUTO, NONE
 from .host.metadata import keep_notes
 from .host.retouch import run_parser, run_restorer
+from .host.said import output
 from .inputs import preview, slider
-from .retouch_batch import person_of, retouch_images, retouched, status_of
+from .retouch_batch import person_of, retouch_images, retouched
 from .sockets import PromptSocket, TuneSocket
 
 SWAP_PREVIEW = "Allow faces of another face pack than the swapper was trained on; shows somebody else."
@@ -96,7 +98,7 @@ class FaceIDRetouch(io.ComfyNode):
         guider: Any = None,
         vae: Any = None,
     ) -> io.NodeOutput:
-        finished, notes = retouch_images(
+        finished, said = retouch_images(
             images,
             prompt,
             swap_model=swap_model,
@@ -107,10 +109,9 @@ class FaceIDRetouch(io.ComfyNode):
             vae=vae,
             on_step=progress.stage_bar(cls.hidden.unique_id),
         )
+        keep_notes(cls, [*said.warnings, *said.lines])
         size = f"{finished.shape[2]}x{finished.shape[1]}"
-        progress.status(cls.hidden.unique_id, "\n".join([size, *notes]))
-        keep_notes(cls, notes)
-        return io.NodeOutput(finished)
+        return output(finished, said=Said(said.warnings, (size, *said.lines)))
 
 
 class FaceIDCorrectFace(io.ComfyNode):
@@ -165,7 +166,6 @@ class FaceIDCorrectFace(io.ComfyNode):
             return restore_faces(picture, find_faces([picture], pack).photos[0].faces, restorer, **settings)
 
         corrected, notes = retouched(images, restore)
-        said = status_of(notes, f"{restorer.name} ({restorer.licence})")
-        progress.status(cls.hidden.unique_id, f"{said}\n{shape_note(settings['parse'])}")
         keep_notes(cls, notes)
-        return io.NodeOutput(corrected)
+        lines = (f"{restorer.name} ({restorer.licence})", shape_note(settings["parse"]))
+        return output(corrected, said=Said(tuple(notes), lines))

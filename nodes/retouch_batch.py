@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -19,6 +19,7 @@ from ..faceid_core.prompts import Prompt, resolve
 from ..faceid_core.prompts.defaults import resolve_seeds
 from ..faceid_core.prompts.seeds import seed_per_image
 from ..faceid_core.retouch import Retouched, changes_faces, load_tools, needs_people, retouch_picture, shape_note
+from ..faceid_core.said import Said
 from ..faceid_core.tunes.tune import Tune
 from .host import folders, progress, storage
 from .host.retouch import base_of, resampler, run_parser, run_restorer, upscaler
@@ -35,8 +36,8 @@ def retouch_images(
     guider: Any,
     vae: Any,
     on_step: Callable[[str, int, int], None],
-) -> tuple[Tensor, list[str]]:
-    """Everything the prompt asks for after sampling. Returns the pictures, [B, H, W, 3], and notes.
+) -> tuple[Tensor, Said]:
+    """Everything the prompt asks for after sampling. Returns the pictures, [B, H, W, 3], and what is to say.
 
     Raises:
         PromptError: a tag names nobody, or somebody without a face.
@@ -66,7 +67,7 @@ def retouch_images(
         return retouch_picture(picture, prompt, people, of_picture, seeds[number], preview=preview, on_step=on_step)
 
     finished, notes = retouched(images, retouch)
-    return finished, [*notes, *([shape_note(tools.parse)] if changes_faces(prompt, tools) else [])]
+    return finished, Said(tuple(notes), (shape_note(tools.parse),) if changes_faces(prompt, tools) else ())
 
 
 def retouched(images: Tensor, retouch: Callable[[np.ndarray, int], Retouched]) -> tuple[Tensor, list[str]]:
@@ -128,8 +129,3 @@ def photos_of(tune: Tune) -> list[np.ndarray]:
     from ..faceid_core.faces import read_photo
 
     return [read_photo(storage.tune_store().photo_bytes(tune, photo)) for photo in tune.used_photos]
-
-
-def status_of(notes: Sequence[str], done: str) -> str:
-    """What a node says when it is done: the notes, or ``done`` when there is nothing to note."""
-    return "\n".join(notes) or done

@@ -9,12 +9,14 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..faceid_core.faces import find_pack, list_packs, photos_from_tensor, tensor_from_photos
-from ..faceid_core.faces.likeness import Likeness, likeness_matrix, measure_likeness, measuring_pack
+from ..faceid_core.faces.likeness import Likeness, describe_likeness, likeness_matrix, measure_likeness, measuring_pack
 from ..faceid_core.pictures.contact_sheet import Frame
 from ..faceid_core.pictures.similarity_plot import similarity_plot
+from ..faceid_core.said import Said
 from ..faceid_core.tunes.tune import Tune
 from .checks import within_schema
 from .host import folders, graph, progress, storage
+from .host.said import output
 from .retouch_batch import person_of, photos_of
 from .sockets import TuneSocket
 
@@ -63,16 +65,18 @@ class FaceIDSimilarity(io.ComfyNode):
         matrix = likeness_matrix(photos, pictures, pack, progress.bar(len(photos) + len(pictures)))
         found = [measure_likeness(picture, person, pack) for picture in pictures]
         score = float(np.mean([one.cosine or 0.0 for one in found]))
-        flattering = ", which drew them, too: flattering" if pack.space == conditioned_space else ""
+        is_flattering = pack.space == conditioned_space
         plot = similarity_plot(
             [Frame(photo, f"photo {number}", is_photo=True) for number, photo in enumerate(_shown(photos), 1)],
             [Frame(picture, f"image {number}") for number, picture in enumerate(pictures, 1)],
             matrix,
-            f"Likeness to {tune.title}{flattering and f', by the pack{flattering}'}",
+            f"Likeness to {tune.title}",
+            describe_likeness(found),
         )
-        progress.status(
-            cls.hidden.unique_id,
-            "\n".join([f"{score:.3f} by {pack.name}{flattering}", *map(_line, range(1, len(found) + 1), found)]),
+        flattered = f"measured by {pack.name}, which pictures are drawn with here, too: the number may flatter"
+        said = Said(
+            (flattered,) if is_flattering else (),
+            (describe_likeness(found), f"{score:.3f} by {pack.name}", *map(_line, range(1, len(found) + 1), found)),
         )
         measured = {
             "tune": tune.title,
@@ -82,10 +86,10 @@ class FaceIDSimilarity(io.ComfyNode):
             "verdicts": [one.verdict.value for one in found],
             "face_pack": pack.name,
             "embedding_space": pack.space,
-            "conditioned_too": bool(flattering),
+            "conditioned_too": is_flattering,
         }
         _keep(cls.hidden.extra_pnginfo, measured)
-        return io.NodeOutput(score, tensor_from_photos([plot]), images)
+        return output(score, tensor_from_photos([plot]), images, said=said, pictures=[plot])
 
 
 def _shown(photos: list[np.ndarray]) -> list[np.ndarray]:

@@ -22,14 +22,16 @@ from ..faceid_core.retouch import (
     shape_note,
     swap_faces,
 )
+from ..faceid_core.said import Said
 from ..faceid_core.tunes.tune import Tune
 from .checks import within_schema
 from .host import folders, progress
 from .host.metadata import keep_notes
 from .host.retouch import run_parser
+from .host.said import output
 from .inputs import preview
 from .retouch import SWAP_PREVIEW, swap_model_input
-from .retouch_batch import person_of, retouched, status_of
+from .retouch_batch import person_of, retouched
 from .sockets import TuneSocket
 
 _MORE = (2, 3)  # people beside the first
@@ -119,11 +121,10 @@ class FaceIDSwapFace(io.ComfyNode):
         swapped, notes = retouched(images, swap)
         notes = [*(remark for target in references if target for remark in target.remarks), *notes]
         titles = " and ".join(one.title for one, _, _ in given)
-        said = status_of(notes, f"{titles} with {swapper.name} ({swapper.licence})")
-        progress.status(cls.hidden.unique_id, f"{said}\n{shape_note(parse)}")
         doubts = [doubt for person in people for doubt in describe_doubts(person)]
         keep_notes(cls, [*doubts, *notes, shape_note(parse)])
-        return io.NodeOutput(swapped)
+        lines = (f"{titles} with {swapper.name} ({swapper.licence})", shape_note(parse))
+        return output(swapped, said=Said((*doubts, *notes), lines))
 
 
 def _person_inputs(number: int) -> tuple[io.Input, io.Input]:

@@ -9,12 +9,15 @@ import torch
 from comfy_api.latest import io
 from PIL import Image
 
+from ..faceid_core.errors import counted
 from ..faceid_core.faces import find_pack, photos_from_tensor
 from ..faceid_core.prompts.text import Tag
+from ..faceid_core.said import Said
 from ..faceid_core.tunes.tune import Tune
 from .checks import listed, usable, within_schema
 from .host import folders, progress, storage
 from .host.metadata import keep_notes
+from .host.said import output
 from .remote import refuse_keys
 from .sockets import TuneSocket
 from .switch import LOCAL, REMOTE
@@ -81,11 +84,10 @@ class FaceIDCreateTune(io.ComfyNode):
         on_photo, orders = progress.bar(len(photos)), parse_orders(photo_choices)
         with candidates_shown(folders.temp_folder(), progress.preview):
             tune = create_tune(storage.tune_store(), photos, title, name, pack, on_photo=on_photo, orders=orders)
-        note = ""
-        if backend == REMOTE:
-            tune = await _uploaded(tune, cls.hidden.prompt, cls.hidden.extra_pnginfo)
-            note = f" · {tune.remote_id} on the remote side"
-        return _output(cls, tune, note)
+        if backend != REMOTE:
+            return _output(cls, tune)
+        tune = await _uploaded(tune, cls.hidden.prompt, cls.hidden.extra_pnginfo)
+        return _output(cls, tune, f"{tune.remote_id} on the remote side")
 
 
 class FaceIDLoadTune(io.ComfyNode):
@@ -137,10 +139,16 @@ def _png(photo: np.ndarray) -> bytes:
     return file.getvalue()
 
 
-def _output(node: type[io.ComfyNode], tune: Tune, note: str = "") -> io.NodeOutput:
+def _output(node: type[io.ComfyNode], tune: Tune, *more: str) -> io.NodeOutput:
     tag = str(Tag("faceid", str(tune.id)))
-    text = f"{tag} is {tune.title!r}, {tune.name}, {len(tune.photos)} photo{'s' if len(tune.photos) > 1 else ''}"
-    text += "".join(f" · {doubt}" for doubt in tune.notes)
-    progress.status(node.hidden.unique_id, text + note)
+    line = f"{tag} is {tune.title!r}, {tune.name}, {counted(len(tune.photos), 'photo')}"
     keep_notes(node, [f"{tune.title}: {doubt}" for doubt in tune.notes])
-    return io.NodeOutput(tune, tune.id, tag)
+    return output(tune, tune.id, tag, said=Said(tuple(tune.notes), (line, *more)), pictures=_faces_shown(tune))
+
+
+def _faces_shown(tune: Tune) -> list[np.ndarray]:
+    """A face of the tune, for its node; none where photos are private: whoever queues would see whom they load."""
+    from ..faceid_core.tunes.faces import kept_face
+
+    face = None if storage.is_private() else kept_face(tune, storage.tune_store())
+    return [] if face is None else [face.crop]

@@ -32,6 +32,7 @@ ROWS = (
     {"tunes", "adapter", "pictures"},
     {"prompts", "faces", "weights"},
     {"model_files"},
+    {"said"},
     {"errors", "cache", "disk", "surroundings"},
 )
 COMFYUI = {"comfy", "comfy_api", "comfy_extras", "comfy_execution", "folder_paths", "server", "execution", "nodes"}

@@ -41,7 +41,7 @@ class Plan:
         loras: of the text's tags, in its order.
         lcm_lora: the file for the UNet alone; None where LCM is not asked for, or has no file.
         people: of the text's face tags, in its order.
-        people_notes: who is shown, how strongly, and whose photos cannot be vouched for.
+        who: who is shown, and how strongly.
         drawing_notes: how it is drawn: LCM, the style.
         left_out: what is not drawn here.
     """
@@ -53,7 +53,7 @@ class Plan:
     loras: tuple[PlannedLora, ...]
     lcm_lora: str | None
     people: tuple[TaggedPerson, ...]
-    people_notes: tuple[str, ...]
+    who: tuple[str, ...]
     drawing_notes: tuple[str, ...]
     left_out: tuple[str, ...]
 
@@ -95,7 +95,7 @@ def make_plan(
         loras=loras,
         lcm_lora=lcm,
         people=people,
-        people_notes=tuple(note for person in people for note in _people_notes(person)),
+        who=tuple(f"{person.title} at {person.tag.strength:g}" for person in people),
         drawing_notes=tuple(_drawing_notes(prompt, needs_lcm, lcm)),
         left_out=tuple(filter(None, [not_local_note(prompt)])),
     )
@@ -108,11 +108,6 @@ def _planned(tag: Tag, prompt: Prompt, names: Sequence[str]) -> PlannedLora:
 
 def _doubts(person: TaggedPerson) -> Iterator[str]:
     return (f"{person.title}: {doubt}" for doubt in describe_doubts(person.faces))
-
-
-def _people_notes(person: TaggedPerson) -> Iterator[str]:
-    yield f"{person.title} at {person.tag.strength:g}"
-    yield from _doubts(person)
 
 
 def _drawing_notes(prompt: Prompt, needs_lcm: bool, lora: str | None) -> Iterator[str]:

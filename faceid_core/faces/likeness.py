@@ -96,6 +96,20 @@ def measuring_pack(conditioned_space: str, packs: Sequence[FacePack]) -> FacePac
     return min(packs, key=rank)
 
 
+_IN_WORDS = {Verdict.PROBABLY: "probably the same person", Verdict.UNSURE: "not sure it is the same person"}
+
+
+def describe_likeness(found: Sequence[Likeness]) -> str:
+    """How much the pictures show the person, in a few words: "same person 0.62", "same person in 2 of 3 pictures"."""
+    if len(found) == 1:
+        (one,) = found
+        words = _IN_WORDS.get(one.verdict, one.verdict.value)
+        return words if one.cosine is None else f"{words} {one.cosine:.2f}"
+    alike = sum(one.verdict is Verdict.SAME for one in found)
+    probably = sum(one.verdict is Verdict.PROBABLY for one in found)
+    return f"same person in {alike} of {len(found)} pictures" + (f", probably in {probably} more" if probably else "")
+
+
 def likeness_matrix(
     photos: Sequence[np.ndarray], results: Sequence[np.ndarray], pack: FacePack, on_photo: OnPhoto | None = None
 ) -> LikenessMatrix:

@@ -1,31 +1,32 @@
-"""What was found, as one line for the node."""
+"""What was found, in sentences."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
 from ..errors import counted
+from ..said import Said
 from .extract import FoundFaces
 from .face import Faces
 from .trust import doubts
 
 
-def describe_faces(faces: Faces, found: FoundFaces, adapter_packs: Mapping[str, str]) -> str:
+def describe_faces(faces: Faces, found: FoundFaces, adapter_packs: Mapping[str, str]) -> Said:
     """Pack, provider, counts, and images (counted from 1) that are skipped, unclear or seem to show someone else.
 
     Args:
         adapter_packs: the embedding spaces that adapters take, and the face pack of each.
     """
     total = sum(len(photo.faces) for photo in found.photos)
-    lines = [
-        f"{faces.pack} ({faces.space}) on {faces.provider.removesuffix('ExecutionProvider')}",
+    lines = (
         f"{counted(total, 'face')} found in {counted(len(found.photos), 'photo')}, {len(faces.faces)} used",
-    ]
-    lines += describe_doubts(faces)
+        f"{faces.pack} ({faces.space}) on {faces.provider.removesuffix('ExecutionProvider')}",
+    )
+    warnings = describe_doubts(faces)
     if faces.space not in adapter_packs:
         needed = " or ".join(sorted(set(adapter_packs.values())))
-        lines.append(f"FaceID adapters need {needed} embeddings: these are for previews and comparing only")
-    return " · ".join(lines)  # Nodes 2.0 drops line breaks
+        warnings.append(f"FaceID adapters need {needed} embeddings: these are for previews and comparing only")
+    return Said(tuple(warnings), lines)
 
 
 def describe_doubts(faces: Faces) -> list[str]:

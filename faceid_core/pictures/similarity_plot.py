@@ -21,7 +21,8 @@ _CELL, _GAP, _CAPTION, _SECTION = 152, 8, 26, 28  # pixels; _SECTION: between ph
 _CELL_HEIGHT = _CELL + _CAPTION  # as high as a photo with its caption
 _MARGIN = 24
 _COLUMNS = 8  # results per band at most; more results form further bands below
-_TITLE, _TEXT, _SMALL, _NUMBER = 26, 16, 15, 40  # font sizes
+_TITLE, _TEXT, _SMALL, _NUMBER, _VERDICT = 26, 16, 15, 40, 64  # font sizes
+_VERDICT_LINE = 84
 _SWATCH, _LINE = 20, 30
 _MIN_WIDTH = 800  # the least width of title and legend
 
@@ -39,12 +40,17 @@ _COLOURS = {
 
 
 def similarity_plot(
-    photos: Sequence[Frame], results: Sequence[Frame], matrix: LikenessMatrix, title: str = "Likeness"
+    photos: Sequence[Frame],
+    results: Sequence[Frame],
+    matrix: LikenessMatrix,
+    title: str = "Likeness",
+    verdict: str = "",
 ) -> np.ndarray:
     """[H, W, 3] uint8 RGB: a row for each photo, a column for each result, the row's mean at its end.
 
     Every cell has the cosine, the verdict in words and the verdict's colour; the legend gives the least cosine of each
-    verdict in the matrix's embedding space, and its source. More than 8 results continue in a band below.
+    verdict in the matrix's embedding space, and its source. More than 8 results continue in a band below. ``verdict``
+    on all of it stands above, large enough to be read where the plot is small.
     """
     from PIL import Image, ImageDraw
 
@@ -53,10 +59,14 @@ def similarity_plot(
     bands = list(_bands(len(results)))
     layout = _Layout(columns=len(bands[0]), rows=len(photos))
     legend = list(_legend(layout.width, matrix.space))
-    top = _MARGIN + _TITLE + 2 * _LINE + (1 + legend[-1].line) * _LINE
+    heading = _MARGIN + (_VERDICT_LINE if verdict else 0)
+    top = heading + _TITLE + 2 * _LINE + (1 + legend[-1].line) * _LINE
     sheet = Image.new("RGB", (layout.width, top + len(bands) * layout.band_height + _MARGIN - _GAP), PAPER)
     draw = ImageDraw.Draw(sheet)
-    _draw_heading(draw, title, matrix, legend, layout.width)
+    if verdict:
+        room = layout.width - 2 * _MARGIN
+        write(draw, (_MARGIN, _MARGIN), fitted(verdict, _VERDICT, room), _VERDICT, INK)
+    _draw_heading(draw, heading, title, matrix, legend, layout.width)
     for number, columns in enumerate(bands):
         offset = top + number * layout.band_height
         _draw_photos(sheet, draw, photos, layout, offset)
@@ -126,18 +136,18 @@ def _legend(width: int, space: str) -> Iterator[_Entry]:
 
 
 def _draw_heading(
-    draw: ImageDraw.ImageDraw, title: str, matrix: LikenessMatrix, legend: Sequence[_Entry], width: int
+    draw: ImageDraw.ImageDraw, top: int, title: str, matrix: LikenessMatrix, legend: Sequence[_Entry], width: int
 ) -> None:
     room = width - 2 * _MARGIN
-    write(draw, (_MARGIN, _MARGIN), fitted(title, _TITLE, room), _TITLE, INK)
-    y = _MARGIN + _TITLE + 12
+    write(draw, (_MARGIN, top), fitted(title, _TITLE, room), _TITLE, INK)
+    y = top + _TITLE + 12
     source = thresholds_of(matrix.space).source
     about = f"Cosine by {matrix.pack} ({matrix.space}). Verdicts: {source}."
     write(draw, (_MARGIN, y), fitted(about, _TEXT, room), _TEXT, GREY)
     for entry in legend:
-        top = y + (1 + entry.line) * _LINE
-        draw.rectangle((entry.left, top, entry.left + _SWATCH, top + _SWATCH), fill=_COLOURS[entry.verdict][0])
-        write(draw, (entry.left + _SWATCH + 8, top + _SWATCH / 2), entry.text, _TEXT, INK, "lm")
+        line = y + (1 + entry.line) * _LINE
+        draw.rectangle((entry.left, line, entry.left + _SWATCH, line + _SWATCH), fill=_COLOURS[entry.verdict][0])
+        write(draw, (entry.left + _SWATCH + 8, line + _SWATCH / 2), entry.text, _TEXT, INK, "lm")
 
 
 def _draw_photos(

@@ -58,7 +58,7 @@ class Lint:
     """One piece of advice: a stable ``code``, a ``message``, and the ``field`` it is about.
 
     ``start`` and ``end`` are the place in the prompt's text (0-based, end exclusive), or None when it is about a
-    parameter as a whole.
+    parameter as a whole. ``is_remote``: nothing to say where the prompt is drawn on this machine.
     """
 
     code: str
@@ -66,6 +66,7 @@ class Lint:
     field: str = "text"
     start: int | None = None
     end: int | None = None
+    is_remote: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "message", readable(self.message))
@@ -166,7 +167,7 @@ def _people(prompt: Prompt, tunes: _Tunes) -> Iterator[Lint]:
     faces = prompt.parsed.faces
     for tag in faces[1:]:
         message = "The remote API applies the first face tag only; several people are drawn locally."
-        yield Lint("several-people", message, start=tag.start, end=tag.end)
+        yield Lint("several-people", message, start=tag.start, end=tag.end, is_remote=True)
     for tag in prompt.parsed.tags:
         if tag.strength == 0 and not tag.text_strength:
             yield Lint("zero-strength", f"{tag} has no effect at strength 0.", start=tag.start, end=tag.end)
@@ -182,7 +183,7 @@ def _lora_strengths(prompt: Prompt, tunes: _Tunes) -> Iterator[Lint]:
             yield Lint("two-strengths", message, start=tag.start, end=tag.end)
         elif tag.strength < 0:
             message = f"{tag} works on this machine and in ComfyUI; the remote API takes no strength below 0."
-            yield Lint("negative-strength", message, start=tag.start, end=tag.end)
+            yield Lint("negative-strength", message, start=tag.start, end=tag.end, is_remote=True)
 
 
 def _words_like_tags(prompt: Prompt, tunes: _Tunes) -> Iterator[Lint]:

@@ -17,6 +17,7 @@ from .tune import Tune, TuneFace
 
 if TYPE_CHECKING:
     from ..faces import FacePack, Faces
+    from ..faces.face import Face
 
 _log = logging.getLogger(__name__)
 
@@ -53,6 +54,17 @@ def faces_of(tune: Tune, store: TuneStore, pack: FacePack, on_photo: OnPhoto | N
     if not store.database.is_read_only:
         store.add_faces(tune, faces.pack, faces.space, *kept_parts(verdicts, found))
     return faces
+
+
+def kept_face(tune: Tune, store: TuneStore) -> Face | None:
+    """The face of the first photo that counts, as it was found when the tune was made; None where it is not there."""
+    for number, photo in enumerate(tune.photos):
+        if photo.face is not None and photo.face.counts is not False:
+            try:
+                return restore_face(number, photo.face, store.blobs.get(photo.face.sha256))
+            except TuneError as error:
+                _log.warning("%s", error)
+    return None
 
 
 def _is_judged(found: Sequence[TuneFace | None], photos: int) -> bool:

@@ -2,7 +2,8 @@
 
 folders.py   model folders, and the files in them
 storage.py   what this package keeps in ComfyUI's user directory
-progress.py  progress bars, status lines, interrupts
+progress.py  progress bars, what is said while a node runs, interrupts
+said.py      what a node gives when it is done
 graph.py     the graph that is about to run
 images.py    image files to IMAGE
 models.py    CLIP vision, LoRAs and text on MODEL and CLIP

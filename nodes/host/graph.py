@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
+from typing import Any
 
 from comfy_execution.progress import get_progress_state
 
@@ -13,16 +15,9 @@ def digest_of_what_follows(node_id: str) -> str:
 
     The same in the next prompt unless one of them changes: a fingerprint for what has to happen anew with them.
     """
-    prompt = get_progress_state().dynprompt
-    nodes = {number: prompt.get_node(number) for number in prompt.all_node_ids()}
-    needs = {
-        number: {value[0] for value in node["inputs"].values() if isinstance(value, list) and value}
-        for number, node in nodes.items()
-    }
-    follows = {node_id}
-    while found := {number for number in nodes if needs[number] & follows} - follows:
-        follows |= found
-    waiting: list[str] = list(follows)
+    nodes = _nodes()
+    needs = _needs(nodes)
+    waiting = list(_following(node_id, needs))
     seen: dict[str, tuple[str, object]] = {}
     while waiting:
         number = waiting.pop()
@@ -30,3 +25,32 @@ def digest_of_what_follows(node_id: str) -> str:
             seen[number] = (nodes[number]["class_type"], nodes[number]["inputs"])
             waiting += needs[number]
     return hashlib.sha256(json.dumps(seen, sort_keys=True, default=repr).encode()).hexdigest()
+
+
+def leads_to(node_id: str, class_type: str) -> bool:
+    """Whether a node of that class needs this one, in the prompt that is about to run."""
+    nodes = _nodes()
+    return any(
+        nodes[number]["class_type"] == class_type for number in _following(node_id, _needs(nodes)) & nodes.keys()
+    )
+
+
+def _nodes() -> dict[str, dict[str, Any]]:
+    prompt = get_progress_state().dynprompt
+    return {number: prompt.get_node(number) for number in prompt.all_node_ids()}
+
+
+def _needs(nodes: Mapping[str, dict[str, Any]]) -> dict[str, set[str]]:
+    """Which nodes each node has links from."""
+    return {
+        number: {value[0] for value in node["inputs"].values() if isinstance(value, list) and value}
+        for number, node in nodes.items()
+    }
+
+
+def _following(node_id: str, needs: Mapping[str, set[str]]) -> set[str]:
+    """The node, and all that need it."""
+    follows = {node_id}
+    while found := {number for number in needs if needs[number] & follows} - follows:
+        follows |= found
+    return follows

@@ -21,7 +21,7 @@ from ...faceid_core.errors import AdapterError
 from .. import patches
 from ..following import Options
 from ..sampling_run import IDENTITIES, Identity
-from .progress import status
+from .progress import warn_sampling_node
 
 _WRAPPER_KEY = "faceid"
 
@@ -121,7 +121,7 @@ class _Memory(ControlBase):
 def _tell_sampling_node(sentence: str) -> None:
     running = get_executing_context()
     if running is not None:
-        status(running.node_id, sentence)
+        warn_sampling_node(running.node_id, sentence)
 
 
 def _text_attention(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, options: Options) -> torch.Tensor:

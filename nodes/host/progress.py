@@ -12,6 +12,7 @@ import comfy.model_management as model_management
 import comfy.utils
 
 from ...faceid_core.errors import printable
+from ...faceid_core.said import WARNINGS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,6 +21,7 @@ T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
+WARNED = "faceid_tunes.warned"  # event for web/js/said.js
 _LOOK_FOR_INTERRUPT = 0.25  # seconds between two looks while waiting for the remote API
 
 
@@ -57,14 +59,26 @@ def preview(picture: np.ndarray) -> None:
 
 
 def status(node_id: str | None, text: str) -> None:
-    """Show ``text`` under a node and in the log."""
+    """Show ``text`` under a node while it runs, and in the log. What it says when it is done: ``said.output``."""
     text = printable(text)
     log.info("%s", text)
+    if node_id is not None and (server := _server()) is not None:
+        server.send_progress_text(html.escape(text, quote=False), node_id)  # shown as HTML: a tag would vanish
+
+
+def warn_sampling_node(node_id: str, sentence: str) -> None:
+    """Show a warning in another extension's node, whose output is not ours, and in the log."""
+    sentence = printable(sentence)
+    log.warning("%s", sentence)
+    if (server := _server()) is not None:
+        server.send_sync(WARNED, {"node": node_id, WARNINGS: [sentence]}, server.client_id)
+
+
+def _server() -> Any:
+    """ComfyUI's server; None when nodes run without one."""
     from server import PromptServer
 
-    server = getattr(PromptServer, "instance", None)  # absent when nodes run without a server
-    if server is not None and node_id is not None:
-        server.send_progress_text(html.escape(text, quote=False), node_id)  # shown as HTML: a tag would vanish
+    return getattr(PromptServer, "instance", None)
 
 
 async def interruptible(work: Coroutine[Any, Any, T]) -> T:

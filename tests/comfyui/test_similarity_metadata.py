@@ -71,7 +71,7 @@ def test_a_png_says_who_was_measured_how_and_with_what(comfyui: ComfyUIServer, p
     assert (one["tune"], one["node"], one["verdicts"]) == (TITLE, "measure0", ["same person"])
     assert (one["face_pack"], one["embedding_space"]) == ("yunet_sface", "sface")
     assert one["conditioned_too"] is True  # there is no other pack here
-    assert "by yunet_sface, which drew them, too: flattering" in comfyui.log()
+    assert "measured by yunet_sface, which pictures are drawn with here, too: the number may flatter" in comfyui.log()
 
 
 def test_saved_again_under_another_name_the_png_says_it_again(comfyui: ComfyUIServer, photos: dict[str, str]):

@@ -79,9 +79,9 @@ def test_the_progress_is_told_stage_by_stage_and_to_its_end(two_of_anna):
     assert len(set(told)) == len(told)
 
 
-def test_the_notes_are_the_nodes_status_line_with_the_people_called_as_they_are_here(two_of_anna):
+def test_the_notes_are_what_the_nodes_say_with_the_people_called_as_they_are_here(two_of_anna):
     drawn, _ = two_of_anna
-    assert drawn.notes == (f"2 x 64x64, 1 step of dpm++2m_karras, cfg 3, Anna at 1, {PREVIEW}",)
+    assert drawn.notes == (PREVIEW, "2 x 64x64, 1 step of dpm++2m_karras, cfg 3, Anna at 1")
 
 
 def test_a_seed_draws_its_picture_again_alone_and_without_a_websocket(
@@ -94,14 +94,16 @@ def test_a_seed_draws_its_picture_again_alone_and_without_a_websocket(
     told: list[str] = []
     again = engine.draw(small("<faceid:Anna:1> woman", face_swap=True), store, lambda stage, *_: told.append(stage))
     assert difference(again, two_of_anna[0]) < 1
-    assert again.notes == ("retouched, as far as ComfyUI's log does not say otherwise: face_swap",)
+    preview, drawing, left_out = again.notes  # from the history, as what is drawn
+    assert (preview, drawing) == (PREVIEW, "64x64, 1 step of dpm++2m_karras, cfg 3, Anna at 1")
+    assert left_out.startswith("face_swap: skipped: there is no swapper")
     assert "sending photos" not in told  # Anna is there already
 
 
 def test_the_same_prompt_again_is_drawn_again_and_equal(engine: ComfyUIEngine, store: TuneStore):
     first, again = (engine.draw(small("<faceid:Anna:1> woman"), store) for _ in range(2))
     np.testing.assert_array_equal(first.pictures[0].pixels, again.pictures[0].pixels)
-    assert first.notes == again.notes == (f"64x64, 1 step of dpm++2m_karras, cfg 3, Anna at 1, {PREVIEW}",)
+    assert first.notes == again.notes == (PREVIEW, "64x64, 1 step of dpm++2m_karras, cfg 3, Anna at 1")
 
 
 def test_another_seed_and_nobody_at_all_draw_other_pictures(engine: ComfyUIEngine, store: TuneStore, two_of_anna):
@@ -114,7 +116,7 @@ def test_two_people_of_one_text_both_show(engine: ComfyUIEngine, store: TuneStor
     anna, ben = store.get_by_title("Anna"), store.get_by_title("Ben")
     both = engine.draw(small(f"<faceid:Anna:1> woman <faceid:{ben.id}:1>"), store)
     assert difference(both, two_of_anna[0]) > 1
-    assert both.notes == (f"64x64, 1 step of dpm++2m_karras, cfg 3, Anna at 1, Ben at 1, {PREVIEW}",)
+    assert both.notes == (PREVIEW, "64x64, 1 step of dpm++2m_karras, cfg 3, Anna at 1, Ben at 1")
     assert {title for _, title in there.titles()} >= {title_there(anna), title_there(ben)}
 
 
@@ -125,7 +127,7 @@ def test_two_people_of_one_title_are_not_mixed_up(
         keep(another, "Anna", "woman", actor)
         drawn = engine.draw(small("<faceid:Anna:1> woman"), another)
     assert difference(drawn, two_of_anna[0]) > 1
-    assert drawn.notes == (f"64x64, 1 step of dpm++2m_karras, cfg 3, Anna at 1, {PREVIEW}",)
+    assert drawn.notes == (PREVIEW, "64x64, 1 step of dpm++2m_karras, cfg 3, Anna at 1")
 
 
 def test_a_plus_adapter_gets_as_far_as_drawing_with_its_image_encoder(comfyui: ComfyUIServer, store: TuneStore):

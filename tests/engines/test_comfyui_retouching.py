@@ -45,8 +45,8 @@ def test_what_a_prompt_asks_for_after_sampling_is_done_in_comfyui(retouched, two
 
 
 def test_the_notes_say_what_retouching_left_out_and_nothing_of_what_it_did(retouched):
-    drawing, *retouching = retouched[0].notes
-    assert drawing == f"2 x 64x64, 1 step of dpm++2m_karras, cfg 3, Anna at 1, {PREVIEW}"
+    preview, drawing, *retouching = retouched[0].notes
+    assert (preview, drawing) == (PREVIEW, "2 x 64x64, 1 step of dpm++2m_karras, cfg 3, Anna at 1")
     left_out = "face_swap: skipped: there is no swapper"
     assert [note.partition(". Put")[0] for note in retouching] == [f"image 1: {left_out}", f"image 2: {left_out}"]
 
@@ -62,14 +62,14 @@ def test_a_retouched_picture_is_drawn_again_alone_by_its_seed(engine: ComfyUIEng
     alone = engine.draw(small("<faceid:Anna:1> woman", seed=8, **FLAGS), store)
     second = retouched[0].pictures[1].pixels.astype(int)
     assert np.abs(alone.pictures[0].pixels - second).mean() < 1
-    assert alone.notes == (f"64x64, 1 step of dpm++2m_karras, cfg 3, Anna at 1, {PREVIEW}",)
+    assert alone.notes == (PREVIEW, "64x64, 1 step of dpm++2m_karras, cfg 3, Anna at 1")
 
 
 def test_hires_fix_gets_the_guider_and_the_vae_it_needs(engine: ComfyUIEngine, store: TuneStore):
     finished = engine.draw(small("<faceid:Anna:1> woman", hires_fix=True, super_resolution=True), store)
     plain = engine.draw(small("<faceid:Anna:1> woman", super_resolution=True), store)
     assert difference(finished, plain) > 1
-    assert finished.notes == plain.notes == (f"64x64, 1 step of dpm++2m_karras, cfg 3, Anna at 1, {PREVIEW}",)
+    assert finished.notes == plain.notes == (PREVIEW, "64x64, 1 step of dpm++2m_karras, cfg 3, Anna at 1")
 
 
 def test_a_job_that_is_being_retouched_is_stopped_in_comfyui(

@@ -133,9 +133,9 @@ def test_two_people_and_what_is_told_of_a_picture(engine, store, first, unchange
     parameters = {"style": "Cinematic", "face_correct": True, "input_image": "https://example.org/a.png"}
     drawn = engine.draw(order(text, **parameters), store)
     assert drawn.notes == (
+        PREVIEW,
         "astronaut at 0.9",
         "actor at 0.5",
-        PREVIEW,
         "Cinematic",
         "not drawn locally yet: input_image, --vton_hires",
         "textual inversions are read as words: embedding:bad",
@@ -246,7 +246,7 @@ def test_colours_and_grain_are_those_of_the_pictures_seed(engine, store, first):
 def test_super_resolution_makes_the_picture_four_times_as_large(finishing, store, first):
     drawn = finishing.draw(order(WOMAN, super_resolution=True), store)
     assert np.array_equal(drawn.pictures[0].pixels, first[WOMAN].repeat(4, axis=0).repeat(4, axis=1))
-    assert drawn.notes == ("astronaut at 1", PREVIEW)
+    assert drawn.notes == (PREVIEW, "astronaut at 1")
 
 
 def test_hires_fix_draws_the_picture_again_before_it_is_enlarged(finishing, store, first):

@@ -94,7 +94,8 @@ def test_skip_goes_on_with_the_other_photos_and_says_so(astronaut, cat, t1, pack
     faces = extract_faces([astronaut, cat, t1], pack, on_missing="skip")
     assert [face.photo for face in faces.faces] == [0, 2]
     assert faces.skipped == (1,)
-    assert "skipped, no face: image 2" in describe_faces(faces, find_faces([astronaut, cat, t1], pack), adapter_packs())
+    said = describe_faces(faces, find_faces([astronaut, cat, t1], pack), adapter_packs())
+    assert "skipped, no face: image 2" in said.warnings
 
 
 def test_skipping_every_photo_is_an_error(cat, pack):
@@ -164,7 +165,7 @@ def test_the_preview_of_a_skipped_photo_says_why(astronaut, cat, pack):
 def test_the_report_names_pack_provider_counts_and_outliers(astronaut, t1, pack):
     found = find_faces([astronaut, t1], pack)
     report = describe_faces(choose_faces(found), found, adapter_packs())
-    assert "yunet_sface (sface) on CPU" in report
-    assert "7 faces found in 2 photos, 2 used" in report
-    assert "seems to be someone else: image 1, image 2" in report
-    assert "buffalo_l" in report
+    assert "yunet_sface (sface) on CPU" in report.lines
+    assert "7 faces found in 2 photos, 2 used" in report.lines
+    assert "seems to be someone else: image 1, image 2" in report.warnings
+    assert "buffalo_l" in report.warnings[-1]

@@ -16,6 +16,7 @@ from ...pictures.png import png_bytes
 from ...prompts import Prompt, resolve, resolve_seeds
 from ...prompts.defaults import SD15_RESOLUTION, SDXL_RESOLUTION
 from ...retouch.resample import partial_steps
+from ...said import Said
 from ...tunes.refs import named_tune
 from ..engine import Drawn, OnProgress, Picture, report
 from ..lora_tags import lora_file
@@ -223,8 +224,10 @@ def _pixels(png: bytes) -> np.ndarray:
         return np.array(picture.convert("RGB"))
 
 
-def _notes(prompt: Prompt, people: Mapping[str, Tune], drawing: str, retouching: str = "") -> tuple[str, ...]:
-    """What the nodes that drew and retouched said last, with people called as they are called here."""
+def _notes(
+    prompt: Prompt, people: Mapping[str, Tune], drawing: Said | None, retouching: Said | None = None
+) -> tuple[str, ...]:
+    """What the nodes that drew and retouched said, with people called as they are called here."""
     notes = [*_notes_of_drawing(prompt, drawing), *_notes_of_retouching(prompt, retouching)]
     if ignored := undrawn_fields(prompt):
         notes.append("ComfyUI's FaceID nodes do not take: " + ", ".join(ignored))
@@ -233,21 +236,20 @@ def _notes(prompt: Prompt, people: Mapping[str, Tune], drawing: str, retouching:
     return tuple(notes)
 
 
-def _notes_of_drawing(prompt: Prompt, said: str) -> list[str]:
-    """The node's line, but for what it leaves to the node after it."""
-    if said:
-        return [said.replace(f", {retouch_note(prompt)}", "") if prompt.retouch_flags else said]
-    left_out = flags_note(prompt)  # the line is lost with the websocket
+def _notes_of_drawing(prompt: Prompt, said: Said | None) -> list[str]:
+    """What the node says, but for what it leaves to the node after it."""
+    if said is not None:
+        return [*said.warnings, *(line for line in said.lines if line != retouch_note(prompt))]
+    left_out = flags_note(prompt)  # a ComfyUI with FaceID nodes of another version
     return [left_out] if left_out else []
 
 
-def _notes_of_retouching(prompt: Prompt, said: str) -> list[str]:
-    """A line each for what could not be done: they come below the size of the finished pictures."""
-    size, *notes = said.split("\n")
+def _notes_of_retouching(prompt: Prompt, said: Said | None) -> list[str]:
+    """What was done and what could not be: it comes beside the size of the finished pictures."""
+    if said is not None:
+        return [*said.warnings, *(line for line in said.lines if not _SIZE.fullmatch(line))]
     flags = prompt.retouch_flags
-    if not flags or _SIZE.fullmatch(size):
-        return notes
-    return [f"retouched, as far as ComfyUI's log does not say otherwise: {', '.join(flags)}"]  # the line is lost
+    return [f"retouched, as far as ComfyUI's log does not say otherwise: {', '.join(flags)}"] if flags else []
 
 
 def _teller(on_progress: OnProgress | None, cancel: Event | None) -> Tell:

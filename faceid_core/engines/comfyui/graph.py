@@ -46,7 +46,7 @@ class Job:
     Attributes:
         result: the output node whose record is wanted.
         stages: in the order they run; the last is a single node's.
-        speakers: the nodes whose status lines are wanted.
+        speakers: the nodes of which it is wanted what they say.
     """
 
     graph: Graph

@@ -7,9 +7,7 @@ a socket that drops costs nothing but the progress bar until it is back.
 from __future__ import annotations
 
 import asyncio
-import html
 import json
-import struct
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -18,6 +16,7 @@ import aiohttp
 
 from ...errors import AdapterError, FaceIDError, FacePackError, MissingDependencyError, NoFaceError, PhotoError
 from ...prompts import PromptError
+from ...said import Said, said_in
 from ...tunes.errors import TuneError, TuneNotFoundError
 from ..engine import Cancelled
 from .client import ComfyUI, ComfyUIError, UnreachableError, new_id
@@ -30,7 +29,6 @@ _TICK = 0.1  # seconds between two looks at the websocket's messages, and at whe
 _LOOK = 1.0  # seconds between two looks at queue and history while the websocket says nothing ...
 _LOOK_LISTENING = 5.0  # ... and while it does
 _FAILED_LOOKS = 4  # in a row, until ComfyUI is given up
-_TEXT_FRAME = 3  # type of the binary frames that carry a node's status line
 
 _OURS = (
     AdapterError,
@@ -47,8 +45,8 @@ _OURS = (
 
 async def run_job(
     comfyui: ComfyUI, job: Job, tell: Tell, job_id: str | None = None
-) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Queue a job and follow it. Returns the record of its result node and what each speaker said last ("" if lost).
+) -> tuple[dict[str, Any], tuple[Said | None, ...]]:
+    """Queue a job and follow it. Returns the record of its result node and what each speaker said, None for nothing.
 
     A ``job_id`` that ComfyUI has already, sent by somebody who is gone, is followed only.
 
@@ -71,7 +69,7 @@ async def run_job(
             raise
     raise_failure(entry["status"], comfyui.address)
     tell(*progress.done())
-    return entry["outputs"][job.result], tuple(progress.said.get(node, "") for node in job.speakers)
+    return entry["outputs"][job.result], tuple(said_in(entry["outputs"].get(node)) for node in job.speakers)
 
 
 class Progress:
@@ -83,7 +81,6 @@ class Progress:
         self.listening = False
         self.started = False
         self.ended = False
-        self.said: dict[str, str] = {}  # status lines, by node
         self.ahead = self.most_ahead = 0
         self._job = job
         self._nodes: dict[str, dict[str, Any]] = {}
@@ -119,9 +116,7 @@ class Progress:
 
     def hear(self, message: aiohttp.WSMessage) -> None:
         """Take in one message of the websocket."""
-        if message.type is aiohttp.WSMsgType.BINARY:
-            self._hear_status_line(message.data)
-        elif message.type is aiohttp.WSMsgType.TEXT:
+        if message.type is aiohttp.WSMsgType.TEXT:
             told = json.loads(message.data)
             if told.get("data", {}).get("prompt_id") == self.job_id:
                 self._hear_event(told["type"], told["data"])
@@ -134,15 +129,6 @@ class Progress:
             self._cached = set(data["nodes"])
         elif kind == "executing" and data["node"] is None:
             self.ended = True
-
-    def _hear_status_line(self, frame: bytes) -> None:
-        """A frame is: type, length of the node's id (4 bytes each, big-endian), the id, the text as HTML."""
-        if len(frame) < 8:
-            return
-        kind, length = struct.unpack(">II", frame[:8])
-        node = frame[8 : 8 + length].decode(errors="replace")
-        if kind == _TEXT_FRAME and node in self._job.speakers:
-            self.said[node] = html.unescape(frame[8 + length :].decode(errors="replace"))
 
     def _is_finished(self, node: str) -> bool:
         return node in self._cached or self._nodes.get(node, {}).get("state") == "finished"

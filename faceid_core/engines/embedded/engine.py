@@ -122,7 +122,7 @@ class DiffusersEngine:
         order = Order(plan, adapter, tokens, self.lora_strength, tuple(_loras(plan, files)), start)
         pictures, retouch_notes = self._pictures(self._model, order, tools, step)
         preview = preview_note(adapter, (person.faces for person in plan.people)) if adapter else ""
-        before = [*plan.people_notes, *filter(None, [preview]), *plan.drawing_notes, *plan.left_out]
+        before = [*filter(None, [preview]), *plan.doubts, *plan.who, *plan.drawing_notes, *plan.left_out]
         return Drawn(pictures, (*before, *_inversions_note(plan), *retouch_notes))
 
     def _retouched(self, prompt: Prompt, pixels: np.ndarray, store: TuneStore, tools: Tools, step: Step) -> Drawn:
