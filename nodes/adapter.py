@@ -13,6 +13,7 @@ from ..faceid_core.adapter.tokens import preview_note
 from ..faceid_core.adapter.variants import Variant
 from ..faceid_core.faces.face import Faces
 from ..faceid_core.said import Said
+from .before import check_apply
 from .checks import listed, usable, within_schema
 from .host import folders
 from .host.metadata import keep_notes
@@ -164,3 +165,7 @@ class FaceIDApply(io.ComfyNode):
         warnings = tuple(filter(None, [preview_note(adapter, [faces])]))
         keep_notes(cls, warnings)
         return output(shown, said=Said(warnings, (describe(adapter, person),)))
+
+    @classmethod
+    def validate_inputs(cls, preview: bool | None = None) -> bool | str:
+        return usable(lambda node: check_apply(node, of_tunes=False), cls.hidden.unique_id)

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from comfy_api.latest import io
 
 from ..faceid_core.errors import FaceIDError, printable
+from .host.failures import readable
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +63,8 @@ def usable(check: Callable[..., object], *values: object) -> bool | str:
 def within_schema(*names: str) -> Callable[[Execute], Execute]:
     """Decorates ``execute``: combos and numbers are those of the schema, also where another node gives them.
 
+    An error of ours that it raises is ``readable`` in ComfyUI.
+
     Args:
         names: combos whose text ``execute`` looks up itself, with a sentence that says more; all that are ``listed``.
     """
@@ -81,15 +84,23 @@ def within_schema(*names: str) -> Callable[[Execute], Execute]:
 
             @wraps(execute)
             async def later(cls: type[io.ComfyNode], *args: Any, **inputs: Any) -> io.NodeOutput:
-                check(cls, *args, **inputs)
-                return await execute(cls, *args, **inputs)
+                try:
+                    check(cls, *args, **inputs)
+                    return await execute(cls, *args, **inputs)
+                except FaceIDError as error:
+                    readable(error)
+                    raise
 
             return later  # type: ignore[return-value]
 
         @wraps(execute)
         def at_once(cls: type[io.ComfyNode], *args: Any, **inputs: Any) -> io.NodeOutput:
-            check(cls, *args, **inputs)
-            return execute(cls, *args, **inputs)
+            try:
+                check(cls, *args, **inputs)
+                return execute(cls, *args, **inputs)
+            except FaceIDError as error:
+                readable(error)
+                raise
 
         return at_once  # type: ignore[return-value]
 

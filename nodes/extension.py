@@ -23,10 +23,16 @@ log = logging.getLogger(__name__)
 
 class FaceIDExtension(ComfyExtension):
     async def on_load(self) -> None:
-        from .host import folders, service
+        from .host import failures, folders, posted, service
 
         # Each on its own: what one cannot do takes neither the other nor the nodes out of ComfyUI.
-        for step in (folders.register_model_folders, service.mount_service):
+        steps = (
+            folders.register_model_folders,
+            service.mount_service,
+            failures.leave_our_tracebacks_out,
+            posted.remember_posted_prompts,
+        )
+        for step in steps:
             try:
                 step()
             except Exception:

@@ -22,6 +22,7 @@ from ..faceid_core.prompts.schedulers import SCHEDULERS
 from ..faceid_core.said import Said
 from ..faceid_core.tunes.refs import double_meanings, tunes_by_ref, with_tune
 from ..faceid_core.tunes.tune import Tune
+from .before import check_apply, check_prompt
 from .checks import usable, within_schema
 from .drawing import draw_settings
 from .host import graph, storage
@@ -77,8 +78,24 @@ class FaceIDPrompt(io.ComfyNode):
                 io.Int.Input("steps", default=0, min=0, max=MAX_STEPS, tooltip="0: 30, or 6 with lcm."),
                 slider("cfg_scale", "3 keeps a face best; 1 to 2 with lcm.", default=3.0, most=15.0, step=0.1),
                 io.Combo.Input("scheduler", options=[AUTO, *SCHEDULERS], default=AUTO, tooltip="auto: dpm++2m_karras."),
-                io.Int.Input("w", default=0, min=0, max=MAX_SIDE, step=8, tooltip="Pixels. 0: from the aspect ratio."),
-                io.Int.Input("h", default=0, min=0, max=MAX_SIDE, step=8, tooltip="Pixels. 0: from the aspect ratio."),
+                io.Int.Input(
+                    "w",
+                    display_name="width",
+                    default=0,
+                    min=0,
+                    max=MAX_SIDE,
+                    step=8,
+                    tooltip="Pixels. 0: from the aspect ratio.",
+                ),
+                io.Int.Input(
+                    "h",
+                    display_name="height",
+                    default=0,
+                    min=0,
+                    max=MAX_SIDE,
+                    step=8,
+                    tooltip="Pixels. 0: from the aspect ratio.",
+                ),
                 io.Combo.Input(
                     "aspect_ratio",
                     options=list(ASPECT_RATIOS),
@@ -126,7 +143,7 @@ class FaceIDPrompt(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, text: str | None = None) -> bool | str:
-        return usable(Prompt, text)
+        return usable(check_prompt, text, cls.hidden.unique_id)
 
     @classmethod
     def fingerprint_inputs(cls, text: str | None, **_fields: object) -> str:
@@ -202,3 +219,7 @@ class FaceIDApplyPrompt(io.ComfyNode):
         keep_notes(cls, drawn.doubts)
         values = drawn.noise, drawn.guider, drawn.sampler, drawn.sigmas, drawn.latent, prompt
         return output(*values, said=drawn.said)
+
+    @classmethod
+    def validate_inputs(cls, preview: bool | None = None) -> bool | str:
+        return usable(lambda node: check_apply(node, of_tunes=True), cls.hidden.unique_id)

@@ -11,7 +11,8 @@ from ..faceid_core.astria.secret import Secret, looks_like_key
 from ..faceid_core.errors import FaceIDError
 from ..faceid_core.prompts import Prompt
 from ..faceid_core.said import Said
-from .checks import listed, within_schema
+from .before import check_key
+from .checks import listed, usable, within_schema
 from .host import folders, graphs, progress, storage
 from .host.images import images_from_files
 from .host.metadata import keep_notes
@@ -70,6 +71,11 @@ class FaceIDRemotePrompt(io.ComfyNode):
                 return delivered
 
             return await progress.interruptible(work())
+
+    @classmethod
+    def validate_inputs(cls, base_tune_id: int | None = None) -> bool | str:
+        # Naming the input switches the built-in check of its range off; execute has it.
+        return usable(check_key, cls.hidden.unique_id)
 
 
 class FaceIDBaseModel(io.ComfyNode):

@@ -73,6 +73,11 @@ def checkpoint_names() -> list[str]:
     return folder_paths.get_filename_list("checkpoints")
 
 
+def checkpoint_path(name: str) -> Path:
+    """The file of one of ``checkpoint_names``."""
+    return Path(folder_paths.get_full_path_or_raise("checkpoints", name))
+
+
 def lora_names() -> list[str]:
     """LoRA files that are installed."""
     return folder_paths.get_filename_list("loras")

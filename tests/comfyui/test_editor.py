@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from PIL import Image
 from support.comfyui import REPOSITORY, ComfyUIServer
-from support.editor import Editor, browser
+from support.editor import Editor, browser, web_ui
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 pytestmark = [pytest.mark.browser, pytest.mark.comfyui]
 
-WARNING = "⚠ FaceID adapters need antelopev2 or buffalo_l embeddings: these are for previews and comparing only"
+WARNING = "⚠ FaceID adapters need buffalo_l embeddings: these are for previews and comparing only"
 FACE = "1 face found in 1 photo, 1 used"
 ASTRONAUT = REPOSITORY / "weights" / "embedded" / "demo_photo" / "eileen_collins.jpg"
 SCREENSHOTS = REPOSITORY / "build" / "screenshots"
@@ -27,9 +27,15 @@ def chromium() -> Iterator[Browser]:
         yield running
 
 
-@pytest.fixture(params=[False, True], ids=["classic", "nodes 2.0"])
+# The web UI that ComfyUI brings, the oldest that we support (that of ComfyUI 0.20.0), and the newest that was tried.
+WEB_UIS = [(version, nodes_2) for version in ("", "1.42.15", "1.58.1") for nodes_2 in (False, True)]
+
+
+@pytest.fixture(params=WEB_UIS, ids=lambda one: f"{one[0] or 'own'} {'nodes 2.0' if one[1] else 'classic'}")
 def editor(request: pytest.FixtureRequest, chromium: Browser, comfyui: ComfyUIServer) -> Iterator[Editor]:
-    opened = Editor(chromium, comfyui.url, comfyui.base, nodes_2=request.param)
+    version, nodes_2 = request.param
+    other = web_ui(version) if version else None
+    opened = Editor(chromium, comfyui.url, comfyui.base, nodes_2=nodes_2, other=other)
     yield opened
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     opened.page.screenshot(path=SCREENSHOTS / f"{request.node.name}.png")
@@ -98,6 +104,9 @@ def test_a_photo_of_a_cat_takes_away_what_was_said_before(editor: Editor, comfyu
     editor.reads(FACE)
     name = comfyui.upload(cat, "cat.png")
     editor.page.evaluate("(name) => { app.graph.getNodeById(1).widgets[0].value = name; }", name)
+    earlier = len(comfyui.log())
     failed = editor.run()
-    assert failed["status"]["status_str"] == "error"
+    error = dict(failed["status"]["messages"])["execution_error"]
+    assert error["exception_type"] == "FaceID Tunes.NoFaceError"
+    assert "Traceback" not in comfyui.log()[earlier:] and error["exception_message"].strip() in comfyui.log()[earlier:]
     editor.page.wait_for_function("document.querySelectorAll('.faceid-said').length === 0")

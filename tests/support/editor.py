@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import json
+import mimetypes
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+from zipfile import ZipFile
 
 import pytest
+
+from .cached_files import cached
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -42,10 +51,28 @@ def browser() -> Iterator[Browser]:
             running.close()
 
 
-class Editor:
-    """A page with the graph editor. ``problems``: what no page may do because of us."""
+def web_ui(version: str) -> ZipFile:
+    """The package of ComfyUI's web UI of that version; skips where the package index cannot be reached."""
 
-    def __init__(self, browser: Browser, url: str, base: Path, *, nodes_2: bool) -> None:
+    def fetch(path: Path) -> None:
+        wanted = ["--quiet", "--no-deps", f"comfyui-frontend-package=={version}"]
+        with TemporaryDirectory() as folder:
+            command = [sys.executable, "-m", "pip", "download", "--dest", folder, *wanted]
+            run = subprocess.run(command, capture_output=True, text=True)
+            if run.returncode:
+                pytest.skip(f"comfyui-frontend-package {version} cannot be downloaded: {run.stderr.strip()[-200:]}")
+            shutil.move(next(Path(folder).glob("*.whl")), path)
+
+    return ZipFile(cached(f"comfyui_frontend_package-{version}.whl", fetch))
+
+
+class Editor:
+    """A page with the graph editor. ``problems``: what no page may do because of us.
+
+    ``other``: the package of another web UI than the one that ComfyUI brings.
+    """
+
+    def __init__(self, browser: Browser, url: str, base: Path, *, nodes_2: bool, other: ZipFile | None = None) -> None:
         settings = base / "user" / "default" / "comfy.settings.json"
         settings.parent.mkdir(parents=True, exist_ok=True)
         settings.write_text(json.dumps({"Comfy.TutorialCompleted": True, "Comfy.VueNodes.Enabled": nodes_2}))
@@ -55,6 +82,8 @@ class Editor:
         self.page.set_default_timeout(_PATIENCE)
         self.page.on("pageerror", lambda error: self.problems.append(f"page error: {error}"))
         self.page.on("console", self._hear)
+        if other is not None:
+            self.page.route("**/*", partial(_serve, other))
         self.page.goto(url)
         self._until_open()
         self.page.on("request", self._see)  # the web UI's own first graph asks other hosts how large its models are
@@ -114,3 +143,14 @@ class Editor:
     def _see(self, request: Any) -> None:
         if not request.url.startswith((self._url, "data:", "blob:")):
             self.problems.append(f"request to another host: {request.url}")
+
+
+def _serve(package: ZipFile, route: Any) -> None:
+    """Answer with a file of the package where it has it; ComfyUI answers everything else."""
+    name = f"comfyui_frontend_package/static/{urlsplit(route.request.url).path.lstrip('/') or 'index.html'}"
+    try:
+        body = package.read(name)
+    except KeyError:
+        route.continue_()
+    else:
+        route.fulfill(body=body, content_type=mimetypes.guess_type(name)[0] or "application/octet-stream")

@@ -25,6 +25,7 @@ class _Socket:
     class Output(Output): ...
 
 class _Widget(TypedDict, total=False):
+    display_name: str
     optional: bool
     tooltip: str | None
     advanced: bool | None
