@@ -92,8 +92,8 @@ def _check_base(here: PostedNode, loader: PostedNode, spec: AdapterSpec) -> None
         return  # ComfyUI's loader says what is wrong with it
     if base is not None and base is not spec.base:
         raise AdapterError(
-            f"{loader.title!r} has an adapter for {spec.base.family}, {checkpoint.title!r} a checkpoint of "
-            f"{base.family} ({name}). Choose an adapter and a checkpoint of the same base model."
+            f"{loader.title!r} has an adapter for {spec.base.family} ({loader.value('adapter_name')}), "
+            f"{checkpoint.title!r} a checkpoint of {base.family} ({name}). Choose two of the same base model."
         )
 
 
@@ -122,8 +122,12 @@ def _check_pack(here: PostedNode, spec: AdapterSpec, of_tunes: bool) -> None:
 
 def _names_somebody(prompt: PostedNode | None) -> bool:
     """Whether the text surely names a person."""
-    text = prompt.value("text") if prompt else None
-    return prompt is not None and (prompt.source("tune") is not None or (bool(text) and Prompt(str(text)).has_face))
+    if prompt is None or prompt.source("tune") is not None:
+        return prompt is not None
+    try:
+        return Prompt(str(prompt.value("text") or "")).has_face
+    except FaceIDError:
+        return False  # which the node of the text says
 
 
 def check_key(node_id: str) -> None:

@@ -252,7 +252,7 @@ def test_a_size_that_cannot_be_drawn_is_refused_by_its_field(comfyui: ComfyUISer
 @pytest.mark.parametrize("ref", ["999", "Nobody"])
 def test_a_tag_of_nobody_is_pointed_at(comfyui: ComfyUIServer, ref: str):
     prompt = small("prompt_a_tune", text=f"<faceid:Ben:1> man and <faceid:{ref}:1> woman")
-    message = failed(comfyui, prompt, "FaceIDApplyPrompt", "PromptError")
+    message = refused(comfyui, prompt, "FaceIDPrompt")
     assert "prompt[text]" in message
     assert "There is no tune" in message
     tag_line, caret_line = message.splitlines()[1:3]
@@ -262,6 +262,11 @@ def test_a_tag_of_nobody_is_pointed_at(comfyui: ComfyUIServer, ref: str):
 def test_a_tune_whose_face_the_adapter_does_not_understand_is_pointed_at(comfyui: ComfyUIServer):
     prompt = small("prompt_a_tune", text="portrait of <faceid:Anna:1> woman")
     inputs(prompt, "FaceIDApplyPrompt")["preview"] = False
+    assert "understands buffalo_l only" in refused(comfyui, prompt, "FaceIDApplyPrompt")
+    # Linked, nobody knows what it says until it runs.
+    prompt["words"] = {"class_type": "PrimitiveString", "inputs": {"value": inputs(prompt, "FaceIDPrompt")["text"]}}
+    inputs(prompt, "FaceIDPrompt")["text"] = ["words", 0]
+    inputs(prompt, "FaceIDPrompt").pop("tune", None)
     message = failed(comfyui, prompt, "FaceIDApplyPrompt", "PromptError")
     assert "prompt[text], column 13: 'Anna' has no face that" in message
     assert "Install buffalo_l" in message

@@ -235,7 +235,10 @@ def test_what_the_api_refuses_reaches_the_user_word_for_word(comfyui, api, case)
 
 def test_without_a_key_both_places_for_it_are_named(comfyui, api, key_file):
     key_file.unlink()
-    message = refusal(comfyui, remote("Refused", seed=11), "FaceIDRemotePrompt", "FaceIDCreateTune")
+    with pytest.raises(PromptError) as refused:
+        comfyui.queue(remote("Refused", seed=11))
+    assert refused.value.details["node_errors"]  # before anything runs
+    message = str(refused.value)
     assert "ASTRIA_API_KEY" in message and str(key_file) in message
     assert not api.seen
 

@@ -120,7 +120,7 @@ def test_a_photo_without_a_face_is_refused_by_name(comfyui: ComfyUIServer):
 def test_an_sdxl_adapter_on_an_sd15_checkpoint_is_refused_with_both_named(comfyui: ComfyUIServer, photo: str):
     prompt = small("photo_to_picture", photo)
     inputs(prompt, "FaceIDLoadAdapter")["adapter_name"] = "ip-adapter-faceid_sdxl.bin"
-    error = refusal(comfyui, prompt, "AdapterError")
+    error = refused(comfyui, prompt, "FaceIDApply")
     assert "ip-adapter-faceid_sdxl.bin" in error
     assert "SDXL" in error
     assert "SD 1.5" in error
@@ -137,7 +137,7 @@ def test_plusv2_without_clip_vision_is_told_to_connect_one(comfyui: ComfyUIServe
 def test_faces_of_another_face_pack_are_refused_unless_previewed(comfyui: ComfyUIServer, photo: str):
     prompt = small("photo_to_picture", photo)
     inputs(prompt, "FaceIDApply")["preview"] = False
-    error = refusal(comfyui, prompt, "AdapterError")
+    error = refused(comfyui, prompt, "FaceIDApply")
     assert "buffalo_l" in error
     assert "preview" in error
 
@@ -154,6 +154,14 @@ def test_comfyui_reports_how_long_our_import_took_and_no_failure(comfyui: ComfyU
     assert re.search(rf"[\d.]+ seconds: \S*{FOLDER}\s", log), "no line for us under 'Import times for custom nodes'"
     assert "IMPORT FAILED" not in log
     assert "Cannot import" not in log
+
+
+def refused(comfyui: ComfyUIServer, prompt: Prompt, kind: str) -> str:
+    """The message of a prompt that ComfyUI does not start, because of one node."""
+    with pytest.raises(PromptError) as error:
+        comfyui.queue(prompt)
+    assert list(error.value.details["node_errors"]) == [node_id(prompt, kind)]
+    return str(error.value)
 
 
 def refusal(comfyui: ComfyUIServer, prompt: Prompt, kind: str) -> str:
