@@ -60,3 +60,11 @@ def adapter(unet):
 
     with saved_adapter(adapter_for(unet, "faceid", family_of(unet), lora_rank=4), "faceid") as loaded:
         yield loaded
+
+
+@pytest.fixture(autouse=True)
+def _temporary(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures that nodes show go into the test's own folder, not into that of the ComfyUI that is tested with."""
+    import folder_paths
+
+    monkeypatch.setattr(folder_paths, "temp_directory", str(tmp_path_factory.mktemp("temp")))

@@ -23,7 +23,6 @@ from support import photos
 @pytest.fixture(autouse=True)
 def _home(tmp_path, monkeypatch) -> Any:
     folders.register_model_folders()
-    monkeypatch.setattr(progress, "status", lambda node_id, text: None)
     monkeypatch.setattr(folders, "insightface_roots", lambda: [tmp_path])
     with open_store(tmp_path / "home") as store:
         monkeypatch.setattr(storage, "tune_store", lambda: store)

@@ -11,7 +11,7 @@ from comfy_api.latest import io
 from faceid_tunes.faceid_core.faces.packs import embedded_pack
 from faceid_tunes.faceid_core.tunes.create import create_tune
 from faceid_tunes.faceid_core.tunes.store import TuneStore, open_store
-from faceid_tunes.nodes.host import folders, progress, storage
+from faceid_tunes.nodes.host import folders, storage
 from faceid_tunes.nodes.similarity import FaceIDSimilarity
 from faceid_tunes.nodes.tunes import FaceIDLoadTune
 from support import photos
@@ -22,7 +22,6 @@ ASTRONAUT = photos.single_faces()["astronaut"]
 @pytest.fixture
 def store(tmp_path, monkeypatch):
     folders.register_model_folders()
-    monkeypatch.setattr(progress, "status", lambda node_id, text: None)
     monkeypatch.setattr(folders, "insightface_roots", lambda: [tmp_path])
     monkeypatch.setenv("FACEID_TUNES_HOME", str(tmp_path))
     with open_store(tmp_path) as opened:
