@@ -37,7 +37,7 @@ def drawing(text: str, **drawn: object) -> dict:
     prompt = api_form("prompt_a_tune")
     inputs(prompt, "FaceIDLoadTune")["tune"] = "Annabella"
     inputs(prompt, "FaceIDPrompt")["text"] = text
-    inputs(prompt, "FaceIDApplyPrompt").update(preview=True, **drawn)
+    inputs(prompt, "FaceIDApplyPrompt").update({"preview": True} | drawn)
     return prompt
 
 
