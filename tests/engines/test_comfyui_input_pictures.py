@@ -24,7 +24,7 @@ def test_a_picture_is_drawn_again_as_far_as_is_asked_for(engine: ComfyUIEngine, 
     new = engine.draw(small(WOMAN, steps=4), store)
     assert difference(far, near) > 1 and difference(new, near) > 1
     assert near.pictures[0].pixels.shape == (SIZE, SIZE, 3)
-    assert near.notes[0].startswith("64x64, 4 steps")
+    assert near.notes[1].startswith("64x64, 4 steps")  # after the warning that it is a preview
 
 
 def test_what_a_mask_leaves_out_stays_bit_exact_in_every_picture(engine: ComfyUIEngine, store: TuneStore):

@@ -160,7 +160,7 @@ class ComfyUIEngine:
             record, said = await run_job(comfyui, job, tell, self._job_id)
             pictures = await _fetched(comfyui, record, resolve_seeds(prompt), tell)
         if prompt.only_retouches:
-            said = ("", *said)
+            said = (None, *said)
         return Drawn(pictures, _notes(prompt, people, *said))
 
     def _settings(self, info: NodeInfo, address: str) -> DrawSettings:
