@@ -7,7 +7,13 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from faceid_tunes.faceid_core.engines.embedded.sampling import Conditioning, decode, draw_latent
+from faceid_tunes.faceid_core.engines.embedded.sampling import (
+    Conditioning,
+    Start,
+    decode,
+    draw_latent,
+    latent_mask,
+)
 from faceid_tunes.faceid_core.engines.embedded.unet import UNetBatch
 from faceid_tunes.faceid_core.errors import FaceIDError
 from faceid_tunes.faceid_core.prompts import SCHEDULERS, Prompt, resolve
@@ -29,11 +35,19 @@ def conditioning(scale: float = 1.0, seed: int = 5) -> Conditioning:
     return Conditioning(texts[0], texts[1])
 
 
-def draw(pipeline, *, seed: int = 7, texts: Conditioning | None = None, on_step=lambda done, total: None, **parameters):
+def draw(
+    pipeline,
+    *,
+    seed: int = 7,
+    texts: Conditioning | None = None,
+    on_step=lambda done, total: None,
+    start: Start | None = None,
+    **parameters,
+):
     settings = resolve(Prompt("a cat", **({"w": 128, "h": 64, "steps": 2, "cfg_scale": 3.0} | parameters)), 512)
     config, batch = pipeline.scheduler.config, UNetBatch()
     with torch.no_grad():
-        return draw_latent(pipeline.unet, batch, texts or conditioning(), settings, seed, config, on_step)
+        return draw_latent(pipeline.unet, batch, texts or conditioning(), settings, seed, config, on_step, start)
 
 
 @pytest.mark.parametrize("scheduler", LOCAL)
@@ -49,6 +63,20 @@ def test_a_seed_is_one_picture_and_another_seed_another(pipeline, scheduler):
     torch.manual_seed(1234)  # nothing is drawn from torch's own generator
     assert torch.equal(first, draw(pipeline, scheduler=scheduler, seed=7))
     assert not torch.equal(first, draw(pipeline, scheduler=scheduler, seed=8))
+
+
+@pytest.mark.parametrize("scheduler", LOCAL)
+@pytest.mark.parametrize("denoise", [0.4, 1.0])
+def test_around_a_mask_the_latent_stays_and_within_it_is_drawn(pipeline, scheduler, denoise):
+    latent = torch.randn(1, 4, 8, 16, generator=torch.Generator().manual_seed(3))
+    mask = torch.zeros(64, 128, dtype=torch.uint8)
+    mask[:, 64:] = 255
+    start = Start(latent, denoise, latent_mask(mask))
+    drawn = draw(pipeline, scheduler=scheduler, steps=3, start=start)
+    assert torch.equal(drawn[..., :7], latent[..., :7])
+    assert relative_l2(drawn[..., 9:], latent[..., 9:]) > 1e-2
+    other = draw(pipeline, scheduler=scheduler, steps=3, start=start, seed=8)
+    assert not torch.equal(drawn[..., 9:], other[..., 9:])
 
 
 def test_progress_counts_the_calls_of_the_unet(pipeline):
