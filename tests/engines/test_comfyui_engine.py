@@ -6,6 +6,7 @@ not that it is a good likeness. Faces are read with the embedded pack, which nee
 
 from __future__ import annotations
 
+import re
 import shutil
 import signal
 import urllib.request
@@ -289,9 +290,10 @@ def test_what_comfyui_refuses_is_said_with_node_and_input(comfyui: ComfyUIServer
 
 def test_an_error_of_our_nodes_is_raised_in_their_words(comfyui: ComfyUIServer, store: TuneStore):
     strict = ComfyUIEngine(comfyui.url, MODELS)
-    with pytest.raises(PromptError, match=r"^prompt\[text\], column 1: .* has no face that .*sd15") as error:
+    words = "refuses the job. FaceIDApplyPrompt: The picture would show somebody else: people are read with yunet_sface"
+    with pytest.raises(ComfyUIError, match=re.escape(words)) as error:
         strict.draw(small("<faceid:Anna:1> woman"), store)
-    assert "Install buffalo_l" in str(error.value)
+    assert "Put buffalo_l into" in str(error.value)
 
 
 def test_a_picture_that_cannot_be_fetched_is_numbered(comfyui: ComfyUIServer, engine: ComfyUIEngine, store: TuneStore):

@@ -192,12 +192,18 @@ def new_id() -> str:
 def refusal(answer: Mapping[str, Any]) -> str:
     """The sentences of ComfyUI's answer to a graph it will not run: each node, input and reason."""
     found = [
-        f"{node['class_type']}: {error['message']}, {error['details']}".rstrip(", ")
-        for node in answer["node_errors"].values()
-        for error in node["errors"]
+        f"{node['class_type']}: {_reason(error)}" for node in answer["node_errors"].values() for error in node["errors"]
     ]
     whole = answer["error"]
     return "; ".join(found) or f"{whole['message']} {whole['details']}".strip()
+
+
+def _reason(error: Mapping[str, Any]) -> str:
+    """A node's own check is a sentence, which ComfyUI puts behind the name of an input."""
+    details = str(error["details"])
+    if error.get("type") == "custom_validation_failed" and (said := details.partition(" - ")[2]):
+        return said
+    return f"{error['message']}, {details}".rstrip(", ")
 
 
 def _parsed(body: bytes, address: str) -> Any:
