@@ -113,28 +113,22 @@ def embedded_models(options: argparse.Namespace) -> EmbeddedModels:
     """The files for the embedded engine. Raises FaceIDError that names the first that cannot be chosen."""
     from ..faceid_core.engines.comfyui.models import ADAPTERS, PLUS_ADAPTERS
     from ..faceid_core.engines.embedded import EmbeddedModels
-    from ..faceid_core.retouch.preferred import (
-        PARSER_FOLDERS,
-        RESTORER_FOLDER,
-        SWAPPER_FOLDERS,
-        preferred_parsers,
-        preferred_restorers,
-        preferred_swappers,
-    )
+    from ..faceid_core.retouch.preferred import preferred
     from ..faceid_core.weights.manifest import model_file
 
     folders = model_roots(options)
     image_encoder = folders.find(model_file("clip-vit-h"))
     adapters = PLUS_ADAPTERS if image_encoder else ADAPTERS
+    swappers, restorers, parsers = preferred(folders.files)
     return EmbeddedModels(
         checkpoint=_chosen(folders, "checkpoints", options.checkpoint, _CHECKPOINTS, "--checkpoint"),
         adapter=_chosen(folders, "ipadapter", options.adapter, adapters, "--adapter"),
         pack=face_pack(folders),
         image_encoder=image_encoder,
         loras=folders.of("loras"),
-        swapper=_first(preferred_swappers({key: folders.files(key) for key in SWAPPER_FOLDERS})),
-        restorer=_first(preferred_restorers(folders.files(RESTORER_FOLDER))),
-        parser=_first(preferred_parsers(file for key in PARSER_FOLDERS for file in folders.files(key))),
+        swapper=_first(swappers),
+        restorer=_first(restorers),
+        parser=_first(parsers),
         upscaler=_first(_found(folders, _UPSCALERS)) or _first(folders.files("upscale_models")),
     )
 

@@ -10,15 +10,7 @@ from ..adapter.variants import AdapterSpec, detect
 from ..errors import FaceIDError
 from ..faces.packs import BUFFALO_L, list_packs
 from ..model_files.model_file import open_model_file
-from ..retouch.preferred import (
-    FACE_PACKS,
-    PARSER_FOLDERS,
-    RESTORER_FOLDER,
-    SWAPPER_FOLDERS,
-    preferred_parsers,
-    preferred_restorers,
-    preferred_swappers,
-)
+from ..retouch.preferred import FACE_PACKS, preferred
 from ..weights.check import State, look
 from ..weights.folders import ModelFolders
 from ..weights.manifest import PublishedFile, files_for, manifest, model_file
@@ -33,10 +25,9 @@ def models(folders: ModelFolders) -> Iterator[Finding]:
     specs = yield from _adapters(folders)
     yield from _image_encoder(folders, specs)
     yield _any(DRAWING, folders.files("checkpoints"), "checkpoints", "generate", Level.PROBLEM, "realistic-vision-5.1")
-    swappers = preferred_swappers({key: folders.files(key) for key in SWAPPER_FOLDERS})
-    parsers = preferred_parsers(file for key in PARSER_FOLDERS for file in folders.files(key))
+    swappers, restorers, parsers = preferred(folders.files)
     yield _any(MORE, swappers, "face swapper: --face_swap", "face-swap")
-    yield _any(MORE, preferred_restorers(folders.files(RESTORER_FOLDER)), "restorer: --face_correct", "face-correct")
+    yield _any(MORE, restorers, "restorer: --face_correct", "face-correct")
     yield _any(MORE, parsers, "face parser: hands and hair stay in front of a face", "face-mask")
     yield _any(MORE, folders.files("upscale_models"), "upscaler: --super_resolution", "super-resolution")
     yield _any(MORE, _lcm(folders), "LCM LoRA: pictures in 4 to 8 steps", "lcm-sd15")

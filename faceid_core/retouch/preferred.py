@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,6 +18,15 @@ _PARSERS = ("parsing_bisenet", "bisenet", "79999_iter")
 _RESTORERS = ("gfpgan", "restoreformer", "codeformer", "gpen")
 
 Name = TypeVar("Name", str, Path)
+
+
+def preferred(files: Callable[[str], Iterable[Name]]) -> tuple[list[Name], list[Name], list[Name]]:
+    """Swappers, restorers and face parsers, each the preferred one first; ``files``: those of a folder."""
+    return (
+        preferred_swappers({folder: files(folder) for folder in SWAPPER_FOLDERS}),
+        preferred_restorers(files(RESTORER_FOLDER)),
+        preferred_parsers(name for folder in PARSER_FOLDERS for name in files(folder)),
+    )
 
 
 def preferred_swappers(files: Mapping[str, Iterable[Name]]) -> list[Name]:
