@@ -24,6 +24,9 @@ class OneByOne(Sequence[T]):
             raise IndexError(index)
         return self._make(index % self._count)
 
+    def __reduce__(self) -> tuple[type, tuple[list[T]]]:  # another process gets the values
+        return tuple, (list(self),)
+
 
 def chained(first: Sequence[T], second: Sequence[T]) -> Sequence[T]:
     """The values of both, none of them asked for."""

@@ -472,7 +472,7 @@ def test_what_a_mask_leaves_out_stays_bit_exact_and_the_rest_is_drawn(engine, st
     mask[32:] = 255
     given = {"input_image": encoded(picture, "PNG"), "mask_image": encoded(mask, "PNG"), "steps": 2}
     drawn = engine.draw(order(WOMAN, **given), store)
-    assert drawn.notes == ("astronaut at 1", PREVIEW)
+    assert drawn.notes == (PREVIEW, "astronaut at 1")
     pixels = drawn.pictures[0].pixels
     assert np.array_equal(pixels[:32], picture[:32]) and not np.array_equal(pixels[32:], picture[32:])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import pickle
 import weakref
 
 import numpy as np
@@ -20,6 +21,7 @@ def test_it_is_a_sequence_that_makes_a_value_each_time():
     assert list(values) == [0, 10, 20] and values[-1] == 20 and values[1:] == [10, 20] and made == [0, 1, 2, 2, 1, 2]
     with pytest.raises(IndexError):
         values[3]
+    assert pickle.loads(pickle.dumps(values)) == (0, 10, 20), "a process that gets them has the values"
     assert list(chained(values, (7, 8))) == [0, 10, 20, 7, 8] and list(chained((), values)) == [0, 10, 20]
 
 
