@@ -193,7 +193,9 @@ class IdentityAttention:
         return {name: count for name, count in counts.items() if count > 1}
 
     def nbytes(self, pictures: int, size: tuple[int, int], dtype: torch.dtype) -> int:
-        """What sampling holds on the compute device: K and V once, and a mask's weights for 2 rows per picture.
+        """What sampling holds on the compute device: K and V once, and a mask's weights.
+
+        Those are for two rows per picture twice: ComfyUI may join [-, +] in one call and split them in the next.
 
         Args:
             pictures: rows of each prompt.
@@ -201,7 +203,8 @@ class IdentityAttention:
             dtype: in which the UNet computes.
         """
         cells = 0 if self.mask is None else sum(height * width for height, width in attention_grids(size))
-        return (2 * self.kv.keys.numel() + 2 * pictures * cells) * dtype.itemsize
+        joined = 2 * pictures * cells * dtype.itemsize
+        return 2 * self.kv.keys.numel() * dtype.itemsize + min(2 * joined, max(joined, self._READY_BYTES))
 
     def everywhere(self) -> IdentityAttention:
         """The same without its mask."""

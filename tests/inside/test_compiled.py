@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import comfy.ldm.modules.attention as attention
 import comfy.samplers
 import pytest
 import torch
 from comfy_api.torch_helpers import set_torch_compile_wrapper
-from faceid_tunes.nodes.host import identity as host_identity
 from support.comfy_model import apply, comfy_model, conditioning, sample
 from support.fidelity import adapter_for, random_faces, saved_adapter
 from support.oracle import relative_l2
@@ -20,10 +18,7 @@ LEFT[..., :96] = 1.0
 
 
 @pytest.fixture(autouse=True)
-def pytorch_attention(monkeypatch):
-    """As with a GPU. ComfyUI's attention for the CPU asks the system for free memory, which no graph can hold."""
-    for module in (attention, host_identity):
-        monkeypatch.setattr(module, "optimized_attention", attention.attention_pytorch)
+def nothing_compiled():
     torch._dynamo.reset()
     counters.clear()
     yield

@@ -20,7 +20,7 @@ from support.oracle import relative_l2
 from support.unet import SD15_REDUCED, sd15_unet, sdxl_unet
 
 BOUND = 1e-5
-SIZE = (16, 24)
+SIZE = (8, 12)
 STRENGTH = 0.8
 ALICE = random_faces(seed=1)
 

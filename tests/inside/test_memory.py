@@ -7,7 +7,7 @@ import comfy.samplers
 import numpy as np
 import pytest
 import torch
-from faceid_tunes.faceid_core.adapter.rows import Rows
+from faceid_tunes.faceid_core.adapter.rows import Rows, marker, read_markers
 from faceid_tunes.nodes.sampling_run import IDENTITIES
 from support.comfy_model import apply, comfy_model, conditioning, sample
 from support.fidelity import adapter_for, random_faces, saved_adapter
@@ -54,6 +54,23 @@ def test_keys_and_values_are_two_rows_whatever_the_batch_and_however_its_rows_ar
     assert held(ready) == 2 * one_row == attention.nbytes(batch, (8, 8), torch.float32)
 
 
+@pytest.mark.parametrize("batch", [1, 4, 64])
+def test_the_estimate_counts_the_weights_of_rows_that_are_joined_and_split(show, batch):
+    attention = attention_of(show(mask=torch.ones(1, 128, 192)))
+    whole = (16, 24)
+    ready = [
+        attention.ready(
+            read_markers(torch.cat([marker(range(batch), whole, positive=role) for role in roles])),
+            torch.float32,
+            CPU,
+            whole,
+        )
+        for roles in ([False, True], [False], [True])
+    ]
+    held_here = held(ready)
+    assert attention.kv.nbytes < held_here <= attention.nbytes(batch, whole, torch.float32)
+
+
 def test_of_several_devices_each_holds_two_rows_however_their_calls_alternate(show):
     attention = attention_of(show())
     on_cpu = []
@@ -88,7 +105,7 @@ def test_comfyuis_estimate_counts_every_person_and_mask_while_sampling(show, bar
     mask = torch.ones(1, 128, 192)
     both = show(show(), mask=mask)
     kv = attention_of(both).kv.nbytes
-    weights = 2 * batch * 4 * (16 * 24 + 8 * 12 + 4 * 6 + 2 * 3)
+    weights = 4 * batch * 4 * (16 * 24 + 8 * 12 + 4 * 6 + 2 * 3)
     for with_people, without in zip(
         estimate(both, monkeypatch, batch), estimate(bare, monkeypatch, batch), strict=True
     ):
