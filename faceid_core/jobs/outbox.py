@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -11,12 +12,15 @@ from typing import Any
 import sqlalchemy as sa
 
 from ..tunes.database import Database
+from ..tunes.errors import DamagedValueError
+from ..tunes.readable import select_readable
 from .queue import callback_row
 from .schema import outbox
 
 # Seconds from the first try to each of the others; after the last, nobody tries again.
 TRY_AFTER = (0, 10, 60, 300, 1800, 7200)
 _ORIGIN = re.compile(r"(?:https?://)?[^/?#]*")
+_log = logging.getLogger(__name__)
 _LEASE = timedelta(seconds=30)  # a sender that is gone for so long has not sent it
 
 
@@ -40,12 +44,25 @@ def add_delivery(database: Database, url: str, body: dict[str, Any], *, is_local
 
 
 def due(database: Database, now: datetime, limit: int = 20, not_to: Collection[str] = ()) -> tuple[Delivery, ...]:
-    """Take the deliveries that are due; no other sender gets them for a while. ``not_to``: origins to leave alone."""
+    """Take the deliveries that are due; no other sender gets them for a while. ``not_to``: origins to leave alone.
+
+    One whose row is damaged ends with that as its problem: it does not keep the others waiting.
+    """
     columns = [outbox.c[name] for name in Delivery.__dataclass_fields__]
     waiting = sa.and_(outbox.c.next_at <= now, *(sa.not_(_is_to(each)) for each in not_to))
     with database.writing() as connection:
         query = sa.select(*columns).where(waiting).order_by(outbox.c.next_at).limit(limit)
-        found = tuple(Delivery(*row) for row in connection.execute(query.with_for_update(skip_locked=True)).all())
+        query = query.with_for_update(skip_locked=True)
+
+        def read(query: sa.Select[Any]) -> list[Delivery]:
+            return [Delivery(*row) for row in connection.execute(query).all()]
+
+        def give_up(row: int, error: DamagedValueError) -> None:
+            _log.warning("callback %d is not sent: %s", row, error)
+            values = {"next_at": None, "problem": str(error)}
+            connection.execute(outbox.update().where(outbox.c.id == row).values(values))
+
+        found = select_readable(connection, query, outbox.c.id, read, give_up)
         if found:
             taken = outbox.c.id.in_([delivery.id for delivery in found])
             connection.execute(outbox.update().where(taken).values(next_at=now + _LEASE))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import groupby
 from typing import Any
 
 import sqlalchemy as sa
 
 from ..tunes.errors import DamagedValueError
+from ..tunes.readable import select_readable
 from .job import Job, StoredPicture
 from .schema import pictures, prompts
 
@@ -31,17 +33,8 @@ def select_jobs(
     """
     if damaged is None:
         return _select(connection, query)
-    try:
-        return _select(connection, query)
-    except DamagedValueError:
-        ids = connection.execute(query.with_only_columns(prompts.c.id)).scalars().all()
-    found: list[Job] = []
-    for job_id in ids:
-        try:
-            found += _select(connection, sa.select(prompts).where(prompts.c.id == job_id))
-        except DamagedValueError as error:
-            damaged.append(error)
-    return tuple(found)
+    read, leave_out = partial(_select, connection), damaged.append
+    return select_readable(connection, query, prompts.c.id, read, lambda _, error: leave_out(error))
 
 
 def _select(connection: sa.Connection, query: sa.Select[Any]) -> tuple[Job, ...]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Sequence
+from functools import partial
 from itertools import groupby
 from typing import Any
 
 import sqlalchemy as sa
 
 from .errors import DamagedValueError
+from .readable import select_readable
 from .schema import faces, photos, tunes
 from .tune import Tune, TuneFace, TunePhoto
 
@@ -60,19 +62,13 @@ def select_tunes(
         DamagedValueError: of the first tune that cannot be read; with ``damaged`` it goes there, and the others are
             returned.
     """
-    try:
-        return _select(connection, query)
-    except DamagedValueError:
-        ids = connection.execute(query.with_only_columns(tunes.c.id)).scalars().all()
-    found: list[Tune] = []
-    for tune_id in ids:
-        try:
-            found += _select(connection, sa.select(tunes).where(tunes.c.id == tune_id))
-        except DamagedValueError as error:
-            if damaged is None:
-                raise error.of_tune(tune_id) from None
-            damaged.append(error.of_tune(tune_id))
-    return tuple(found)
+
+    def on_damaged(tune_id: int, error: DamagedValueError) -> None:
+        if damaged is None:
+            raise error.of_tune(tune_id) from None
+        damaged.append(error.of_tune(tune_id))
+
+    return select_readable(connection, query, tunes.c.id, partial(_select, connection), on_damaged)
 
 
 def _select(connection: sa.Connection, query: sa.Select[Any]) -> tuple[Tune, ...]:

@@ -16,8 +16,9 @@ from faceid_tunes.faceid_core.jobs.backup import back_up
 from faceid_tunes.faceid_core.jobs.fields import prompt_from_json
 from faceid_tunes.faceid_core.jobs.job import FinishedPicture
 from faceid_tunes.faceid_core.jobs.listing import count_by_state, list_jobs, oldest_wait
-from faceid_tunes.faceid_core.jobs.outbox import due
+from faceid_tunes.faceid_core.jobs.outbox import add_delivery, due
 from faceid_tunes.faceid_core.jobs.queue import Jobs
+from faceid_tunes.faceid_core.jobs.schema import outbox as outbox_table
 from faceid_tunes.faceid_core.jobs.schema import prompts as prompts_table
 from faceid_tunes.faceid_core.prompts import Prompt
 from faceid_tunes.faceid_core.tunes.check import check_store
@@ -243,3 +244,20 @@ def test_a_damaged_file_name_of_a_job_does_not_keep_ended_jobs(tmp_path: Path) -
         with contextlib.closing(sqlite3.connect(tmp_path / "tunes.sqlite3", isolation_level=None)) as rows:
             rows.execute("UPDATE faceid_other_files SET sha256 = x'ff' WHERE rowid = 1")
         assert jobs.purge() == 2 and list_jobs(store.database, 0) == ()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("column", [column.name for column in outbox_table.columns if column.name != "id"])
+def test_a_callback_whose_row_is_damaged_keeps_no_other_callback_waiting(tmp_path: Path, column: str) -> None:
+    now = datetime.now(timezone.utc)
+    with open_store(tmp_path) as store:
+        for number, (what, value) in enumerate(VALUES.items()):
+            for name in ("first", "second"):
+                add_delivery(store.database, f"http://{name}.example/{number}", {}, is_local=False, now=now)
+            with contextlib.closing(sqlite3.connect(tmp_path / "tunes.sqlite3", isolation_level=None)) as rows:
+                with contextlib.suppress(sqlite3.IntegrityError):
+                    first = f"http://first.example/{number}"
+                    rows.execute(f'UPDATE faceid_outbox SET "{column}" = ? WHERE url = ?', (value, first))
+            taken = [delivery.url for delivery in due(store.database, now)]
+            assert f"http://second.example/{number}" in taken, what
+            assert due(store.database, now) == (), "who was damaged is not tried again at once"
