@@ -13,6 +13,7 @@ from typing import IO, Any
 
 import sqlalchemy as sa
 
+from ..damaged_zip import DAMAGED_ZIP
 from ..tunes.database import Database
 from ..tunes.errors import TuneError
 from ..tunes.store import TuneStore
@@ -48,7 +49,7 @@ def restore(store: TuneStore, file: IO[bytes], folder: Path) -> BackedUp:
             left_out, files = _put_files(archive, snapshot, store)
             tunes, prompts = count_rows(snapshot)
             load_snapshot(snapshot, store.database)
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, NotImplementedError, RuntimeError, KeyError) as error:
+    except DAMAGED_ZIP as error:
         raise _refused(str(error)) from error
     except sqlite3.Error as error:
         raise TuneError(f"The rows of the backup cannot be stored in {store.database.where}: {error}.") from error

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
 
+from ..damaged_zip import DAMAGED_ZIP
 from .containers import CodeInFileError, DamagedFileError
 from .reasons import Reason, UnreadableError
 
@@ -100,7 +101,7 @@ def scan_zip(path: Path) -> object:
             with archive.open(pickles[0]) as stream:
                 scan = _Scan()
                 content = scan.run(stream)
-    except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError, RuntimeError, ValueError) as error:
+    except (*DAMAGED_ZIP, OSError) as error:
         raise DamagedFileError(error) from error
     folder = pickles[0].filename.removesuffix("data.pkl")
     sizes = {member.filename: member.file_size for member in members}

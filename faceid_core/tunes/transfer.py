@@ -13,6 +13,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..damaged_zip import DAMAGED_ZIP
 from .analysis import Analysis, OnPhoto, analyse_drafts, draft, sha256_of
 from .errors import TuneError
 from .face_file import restore_face
@@ -82,7 +83,7 @@ def import_tune(
             entries = _entries(archive)
             manifest = _manifest(archive, entries)
             decisions, photos, embeddings = _photos(archive, entries, manifest)
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, NotImplementedError, RuntimeError, OSError) as error:
+    except (*DAMAGED_ZIP, OSError) as error:
         raise _refused(str(error)) from error
     title, name = check_title(manifest.get("title") if title is None else title), check_name(manifest.get("name"))
     existing = store.find(title)

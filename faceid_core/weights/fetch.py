@@ -9,17 +9,15 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import lzma
 import os
-import struct
 import zipfile
-import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
+from ..damaged_zip import DAMAGED_ZIP
 from ..disk import sync_folder
 from .check import Bar, Check, State, file_sha256, look
 from .errors import DownloadError, StorageError
@@ -31,11 +29,6 @@ from .transfer import Patience, Tell, download, open_part, refuse_other_than_fil
 log = logging.getLogger(__name__)
 
 _BLOCK = 1 << 20
-# What zipfile raises for a damaged archive, one with a password (RuntimeError) and an exotic compression.
-_NO_ZIP = (
-    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
-    *(EOFError, NotImplementedError, RuntimeError, ValueError, OverflowError),
-)
 
 
 @dataclass(frozen=True)
@@ -199,7 +192,7 @@ def _extract(entry: PublishedFile, archive: Path, target: Path) -> str:
         raise StorageError(
             f"{part} cannot be written: {error.strerror or error}. Free space on the disk and fetch again."
         ) from error
-    except _NO_ZIP as error:
+    except DAMAGED_ZIP as error:
         archive.unlink()
         part.unlink(missing_ok=True)
         raise DownloadError(f"{entry.url} is not a zip file that can be read ({error}). It was deleted.") from error

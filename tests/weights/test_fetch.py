@@ -507,3 +507,14 @@ def test_a_zip_with_a_password_or_an_exotic_compression_is_a_sentence(
     with pytest.raises(DownloadError, match="is not a zip file that can be read"):
         get(model(url, detector, name="det_10g.onnx", member="det_10g.onnx", archive=Download(url)))
     assert left(folders) == []
+
+
+def test_a_zip_with_a_file_of_no_name_is_damaged(server, model, detector, folders, get):
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr(zipfile.ZipInfo(""), b"nobody asked for it")
+        archive.writestr("det_10g.onnx", detector)
+    url = server.serve("/pack.zip", content.getvalue())
+    with pytest.raises(DownloadError, match="is not a zip file that can be read"):
+        get(model(url, detector, name="det_10g.onnx", member="det_10g.onnx", archive=Download(url)))
+    assert left(folders) == []
