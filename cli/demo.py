@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from ..faceid_core.errors import FaceIDError
+from ..faceid_core.example_photo import EXAMPLE_PHOTO
 from ..faceid_core.faces.packs import BUFFALO_L, embedded_pack, list_packs
 from ..faceid_core.prompts import Prompt, resolve
 from ..faceid_core.prompts.defaults import SD15_RESOLUTION
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from ..faceid_core.engines.embedded import EmbeddedModels
     from ..faceid_core.pictures.contact_sheet import Frame
 
-PHOTO = Path(__file__).parents[1] / "weights" / "embedded" / "demo_photo" / "eileen_collins.jpg"
 TITLE, NAME = "Eileen Collins", "woman"
 TEXT = f"<faceid:{TITLE}:1> {NAME} trekking in the alps"
 
@@ -59,7 +59,7 @@ def _demo(options: argparse.Namespace) -> Iterator[str]:
         yield from _fetch(options)
         models = _real_models(options)
     with TemporaryDirectory(prefix="faceid-demo-") as home, open_store(Path(home)) as store:
-        create_tune(store, [PHOTO.read_bytes()], TITLE, NAME, models.pack if models else embedded_pack())
+        create_tune(store, [EXAMPLE_PHOTO.read_bytes()], TITLE, NAME, models.pack if models else embedded_pack())
         if models is not None:
             packs = tuple(list_packs(model_roots(options).of("insightface")))
             recognisers = Recognisers(packs, models.pack.space)
@@ -85,7 +85,7 @@ def _steps() -> Iterator[Frame]:
     from ..faceid_core.faces.likeness import measure_likeness
     from ..faceid_core.pictures.contact_sheet import Frame
 
-    photo, pack = read_photo(PHOTO), embedded_pack()
+    photo, pack = read_photo(EXAMPLE_PHOTO), embedded_pack()
     found = find_faces([photo], pack)
     faces = choose_faces(found, "largest")
     mirrored = np.ascontiguousarray(photo[:, ::-1])

@@ -23,11 +23,12 @@ log = logging.getLogger(__name__)
 
 class FaceIDExtension(ComfyExtension):
     async def on_load(self) -> None:
-        from .host import failures, folders, posted, service
+        from .host import failures, folders, posted, service, storage
 
         # Each on its own: what one cannot do takes neither the other nor the nodes out of ComfyUI.
         steps = (
             folders.register_model_folders,
+            storage.offer_example_photo,
             service.mount_service,
             failures.leave_our_tracebacks_out,
             posted.remember_posted_prompts,

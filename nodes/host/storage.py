@@ -1,4 +1,7 @@
-"""What this package keeps in ComfyUI's user directory: tunes, the table of base models, the key, remote prompts."""
+"""What this package keeps in ComfyUI's user directory: tunes, the table of base models, the key, remote prompts.
+
+And one photo in its input folder.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ import folder_paths
 from ...faceid_core.astria.base_models import SHIPPED, BaseModel
 from ...faceid_core.astria.base_models import base_models as read_base_models
 from ...faceid_core.disk import write_new
+from ...faceid_core.example_photo import EXAMPLE_PHOTO
 from ...faceid_core.tunes.home import chosen_home
 
 if TYPE_CHECKING:
@@ -86,3 +90,11 @@ def _user_folder() -> Path:
 
 def tunes_home() -> Path:
     return chosen_home() or _user_folder()
+
+
+def offer_example_photo() -> None:
+    """Put the photo that our workflows name into ComfyUI's input folder, where no file of that name is."""
+    with suppress(FileExistsError):
+        place = Path(folder_paths.get_input_directory()) / EXAMPLE_PHOTO.name
+        if not place.exists():
+            write_new([place], lambda file: file.write(EXAMPLE_PHOTO.read_bytes()))

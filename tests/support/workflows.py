@@ -9,6 +9,18 @@ from typing import Any
 from .comfyui import REPOSITORY
 
 WORKFLOWS = REPOSITORY / "workflows"
+# What the template browser calls each: there the name of the file is its title, and what is searched.
+TITLES = {
+    "photo_to_picture": "1 Photo to picture, same person",
+    "photo_to_picture_plusv2": "2 Photo to portrait or headshot, PlusV2",
+    "create_a_tune": "3 Keep a person, consistent character",
+    "prompt_a_tune": "4 Draw a kept person",
+    "two_people": "5 Two people in one picture",
+    "retouch": "6 Swap, correct and enlarge faces",
+    "fast_lcm": "7 Fast drafts with LCM",
+    "switch": "8 This computer or the API, one switch",
+    "remote": "9 Draw through the API",
+}
 
 Prompt = dict[str, Any]
 
@@ -22,7 +34,7 @@ def api_form(name: str) -> Prompt:
 
 
 def graph_form(name: str) -> dict[str, Any]:
-    return _read(WORKFLOWS / f"{name}.json")
+    return _read(WORKFLOWS / f"{TITLES[name]}.json")
 
 
 def node_id(prompt: Prompt, kind: str) -> str:
