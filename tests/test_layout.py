@@ -33,7 +33,7 @@ ROWS = (
     {"prompts", "faces", "weights"},
     {"model_files"},
     {"said"},
-    {"errors", "cache", "disk", "surroundings"},
+    {"errors", "cache", "disk", "surroundings", "damaged_zip", "example_photo"},
 )
 COMFYUI = {"comfy", "comfy_api", "comfy_extras", "comfy_execution", "folder_paths", "server", "execution", "nodes"}
 HEAVY = {
