@@ -21,6 +21,7 @@ from ...faceid_core.errors import AdapterError
 from .. import patches
 from ..following import Options
 from ..sampling_run import IDENTITIES, Identity
+from .merged import name_merge
 from .progress import warn_sampling_node
 
 _WRAPPER_KEY = "faceid"
@@ -53,6 +54,7 @@ def with_identity(model: Any, adapter: Adapter, identity: Identity, lora_strengt
     patched = model.clone()
     if lora_strength:
         _merge_lora(patched, adapter, lora_strength)
+        name_merge(patched, model, adapter.key, lora_strength)
     patched.model_options["transformer_options"][IDENTITIES] = (*identities_on(model), identity)
     for kind, wrapper in (
         (

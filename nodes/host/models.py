@@ -15,6 +15,7 @@ from ...faceid_core.model_files.model_file import open_model_file
 from ...faceid_core.model_files.reasons import Reader
 from ...faceid_core.weights.check import warn_if_changed
 from .folders import lora_path
+from .merged import name_merge
 
 _LORA = Reader(AdapterError)
 
@@ -51,7 +52,11 @@ def add_lora(model: Any, clip: Any, name: str, strength: float, text_strength: f
     file = open_model_file(Path(lora_path(name)), _LORA)
     warn_if_changed(file.path)
     lora = dict(file.read())  # not ComfyUI's own reader: it takes NaN, and a pickle may hang it
-    return comfy.sd.load_lora_for_models(model, clip, lora, strength, text_strength)
+    with_lora, text_with_lora = comfy.sd.load_lora_for_models(model, clip, lora, strength, text_strength)
+    name_merge(with_lora, model, str(file.path), file.version, strength)
+    if clip is not None:
+        name_merge(text_with_lora.patcher, clip.patcher, str(file.path), file.version, text_strength)
+    return with_lora, text_with_lora
 
 
 def add_lcm(model: Any, lora: str | None) -> Any:

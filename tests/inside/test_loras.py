@@ -106,3 +106,15 @@ def test_a_lora_that_spoils_or_hangs_is_refused(model, clip, halves, tmp_path, s
     folder_paths.add_model_folder_path("loras", str(tmp_path), is_default=True)
     with pytest.raises(AdapterError, match=message):
         models.add_lora(model, clip, file.name, 1.0, 1.0)
+
+
+def test_the_same_loras_are_the_same_weights_for_comfyui(model, clip, halves):
+    def ids(*strengths: float):
+        with_loras, text = model, clip
+        for strength in strengths:
+            with_loras, text = models.add_lora(with_loras, text, "sliders/age.safetensors", strength, 0.5)
+        return with_loras.patches_uuid, text.patcher.patches_uuid
+
+    assert ids(0.8, 1.0) == ids(0.8, 1.0)
+    assert ids(0.8, 1.0)[0] not in (ids(1.0, 0.8)[0], ids(0.8)[0], model.patches_uuid)
+    assert ids(0.8, 1.0)[1] == ids(0.3, 1.0)[1], "the text's strength is the same"

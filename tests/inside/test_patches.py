@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 
+import comfy.model_patcher
 import comfy.samplers
 import pytest
 import torch
@@ -49,6 +50,33 @@ def test_strength_0_and_lora_0_draw_the_bare_models_picture(model, adapter):
 def test_another_face_draws_another_picture(model, adapter):
     alice, bob = draw(apply(model, adapter, ALICE)), draw(apply(model, adapter, BOB))
     assert not close(alice, bob)
+
+
+def merges(monkeypatch, model) -> int:
+    """How many weights ComfyUI merges to draw with a model."""
+    merged, merge = [], comfy.model_patcher.ModelPatcher.patch_weight_to_device
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            comfy.model_patcher.ModelPatcher,
+            "patch_weight_to_device",
+            lambda self, key, *args, **kwargs: (
+                key in self.patches and merged.append(key),
+                merge(self, key, *args, **kwargs),
+            )[1],
+        )
+        draw(model)
+    return len(merged)
+
+
+def test_another_face_or_strength_merges_the_lora_no_second_time(model, adapter, monkeypatch):
+    draw(model)
+    assert merges(monkeypatch, apply(model, adapter, ALICE)) > 0
+    assert merges(monkeypatch, apply(model, adapter, BOB)) == 0
+    assert merges(monkeypatch, apply(model, adapter, BOB, strength=0.5)) == 0
+    picture = draw(apply(model, adapter, ALICE))
+    assert merges(monkeypatch, apply(model, adapter, ALICE, lora_strength=0.5)) > 0
+    draw(model)
+    assert torch.equal(draw(apply(model, adapter, ALICE)), picture)
 
 
 def test_applying_leaves_the_given_model_as_it_was(model, adapter):
