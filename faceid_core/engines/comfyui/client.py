@@ -142,8 +142,10 @@ class ComfyUI:
                 return
             # Each answers to one job alone, and does nothing where it is not due. Again each time: a job that starts
             # just now is no longer in the queue, and forgets an interrupt that came a moment too early.
-            await self._request("POST", "queue", json={"delete": [job_id]})
-            await self._request("POST", "interrupt", json={"prompt_id": job_id})
+            status, _, _ = await self._request("POST", f"api/jobs/{job_id}/cancel")
+            if status in (404, 405):  # ComfyUI 0.20 has no such route
+                await self._request("POST", "queue", json={"delete": [job_id]})
+                await self._request("POST", "interrupt", json={"prompt_id": job_id})
             await asyncio.sleep(_TICK)
 
     async def view(self, where: Mapping[str, str]) -> bytes:
