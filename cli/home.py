@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ..faceid_core.errors import FaceIDError
 
 if TYPE_CHECKING:
+    from ..faceid_core.astria.settings import AstriaSettings
     from ..faceid_core.tunes.store import TuneStore
 
 
@@ -40,6 +41,14 @@ def opened_store(options: argparse.Namespace) -> TuneStore:
     from ..faceid_core.tunes.store import open_store
 
     return open_store(options.home)
+
+
+def remote_settings(options: argparse.Namespace) -> AstriaSettings:
+    """Where the remote API is, and the key: from the environment, else from the file beside the tunes."""
+    from ..faceid_core.astria.settings import KEY_FILE, read_settings
+    from ..faceid_core.tunes.home import default_home
+
+    return read_settings(key_file=(options.home or default_home()) / KEY_FILE)
 
 
 def photo_bytes(path: Path) -> bytes:

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..faceid_core.errors import FaceIDError
-from .home import opened_store
+from .home import opened_store, remote_settings
 from .photo_options import add_pack_options, add_tune_argument, chosen_pack, remark_lines, tune_line, tune_named
 
 if TYPE_CHECKING:
+    from ..faceid_core.astria.settings import AstriaSettings
     from ..faceid_core.tunes.tune import Tune
 
 
@@ -52,7 +53,7 @@ def _delete(options: argparse.Namespace) -> Iterator[str]:
             yield f"tune {error.tune_id}, which was damaged, is deleted: {deleted.blobs} files"
             return
         if tune.remote_id is not None and options.remote:
-            yield _deleted_there(tune)
+            yield _deleted_there(tune, remote_settings(options))
         deleted = store.delete(tune.id)
         yield f"tune {tune.id} ({tune.title!r}) is deleted: {deleted.blobs} files, {deleted.bytes / 1e6:.1f} MB"
         others = store.blobs.other_owners()
@@ -65,15 +66,12 @@ def _delete(options: argparse.Namespace) -> Iterator[str]:
     yield "  pictures already drawn, and copies in the store of a ComfyUI it was drawn in (--home), are not touched"
 
 
-def _deleted_there(tune: Tune) -> str:
+def _deleted_there(tune: Tune, settings: AstriaSettings) -> str:
     """Delete the remote tune; one that is not there any more is as good."""
     import asyncio
 
     from ..faceid_core.astria.client import AstriaClient
     from ..faceid_core.astria.errors import NotFoundError
-    from ..faceid_core.astria.settings import read_settings
-
-    settings = read_settings()
 
     async def delete() -> None:
         async with AstriaClient(settings) as client:

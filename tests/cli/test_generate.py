@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from faceid_tunes.cli import generate, main
-from faceid_tunes.cli.demo import PHOTO
 from faceid_tunes.faceid_core.engines.engine import Drawn, Picture
 from faceid_tunes.faceid_core.errors import FaceIDError
+from faceid_tunes.faceid_core.example_photo import EXAMPLE_PHOTO as PHOTO
 from faceid_tunes.faceid_core.prompts import resolve_seeds
 from PIL import Image
 from support import photos

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 from faceid_tunes.cli import main
-from faceid_tunes.cli.demo import PHOTO
+from faceid_tunes.faceid_core.astria.settings import KEY_FILE
 from faceid_tunes.faceid_core.engines.remote import REALISTIC_VISION
+from faceid_tunes.faceid_core.example_photo import EXAMPLE_PHOTO as PHOTO
 from PIL import Image
 from support import photos
 from support.fake_astria import FakeAstria
@@ -143,9 +144,14 @@ def assert_key_is_nowhere(api: FakeAstria, folder: Path, said: str) -> None:
 
 
 @pytest.mark.slow
-def test_a_person_is_deleted_on_the_remote_side_too_and_first(api, faceid, capsys):
+@pytest.mark.parametrize("key_in", ["the environment", "the file beside the tunes"])
+def test_a_person_is_deleted_on_the_remote_side_too_and_first(api, faceid, capsys, monkeypatch, key_in):
     assert faceid(str(PHOTO), "--text", TEXT)[0] == 0
     (there,) = api.tunes
+    if key_in != "the environment":
+        monkeypatch.delenv("ASTRIA_API_KEY")
+        Path("home", KEY_FILE).write_text(api.key)
+        Path("home", KEY_FILE).chmod(0o600)
     api.will(Fault(status=500), "DELETE", "/tunes", times=9)
     assert main(["tunes", "--home", "home", "delete", "Eileen", "--remote"]) == 1
     assert capsys.readouterr().err.startswith("faceid: ") and there in api.tunes
