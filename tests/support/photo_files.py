@@ -38,10 +38,12 @@ def reads_heif() -> bool:
 
 
 def photo_files(photo: np.ndarray) -> dict[str, bytes]:
-    """The photo ([H, W, 3] uint8 RGB) as files, by kind, mode and options."""
+    """The photo ([H, W, 3] uint8 RGB) as files, by kind, mode and options: those kinds that this Pillow can write."""
+    Image.init()
     return {
         " ".join([kind, mode, *map(str, options.values())]): photo_file(photo, kind, mode, **options)
         for kind, mode, options in (*_WRITTEN, *_heif())
+        if kind in Image.SAVE
     }
 
 
