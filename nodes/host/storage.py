@@ -94,7 +94,7 @@ def tunes_home() -> Path:
 
 def offer_example_photo() -> None:
     """Put the photo that our workflows name into ComfyUI's input folder, where no file of that name is."""
-    with suppress(FileExistsError):
+    with suppress(OSError):  # read-only: then a workflow opens without its photo
         place = Path(folder_paths.get_input_directory()) / EXAMPLE_PHOTO.name
         if not place.exists():
             write_new([place], lambda file: file.write(EXAMPLE_PHOTO.read_bytes()))
