@@ -15,8 +15,8 @@ COMFYUI = Path(os.environ.get("COMFYUI_PATH", Path.home() / "comfy" / "ComfyUI")
 
 def _import_comfyui() -> None:
     sys.path.insert(0, str(COMFYUI))
-    # Before the first import of comfy, which reads it. Attention as with a GPU: that for the CPU takes five times as
-    # long, and asks the system for free memory at each layer, which no compiled graph can hold.
+    # Before the first import of comfy, which reads it. Attention as with a GPU: that for the CPU is slower, and asks
+    # the system for free memory at each layer, which no compiled graph can hold.
     sys.argv = ["comfyui", "--cpu", "--use-pytorch-cross-attention"]
     import comfy.options
 

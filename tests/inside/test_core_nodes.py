@@ -200,7 +200,7 @@ def test_every_guider_shows_the_formula_in_its_positive_prompt(alice, formula, g
 
 def test_the_negative_prompt_on_a_model_of_its_own_is_the_negative_prompt(alice):
     left = torch.zeros(1, 64, 96)
-    left[..., :96] = 1.0
+    left[..., :48] = 1.0
     for inputs in ({}, {"mask": left}):
         shown = alice(**inputs)
         assert relative_l2(draw(dual_model(shown), noise(2)), draw(cfg(shown), noise(2))) <= BOUND
