@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..faceid_core.errors import FaceIDError
-from .home import add_home_option
+from .home import add_home_option, home_of
 from .streams import Coloured, Line
 
 _COLOURS = {"good": "green", "missing": "yellow", "problem": "red"}
@@ -25,12 +25,11 @@ def add_to(subjects: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 def _doctor(options: argparse.Namespace) -> Iterator[Line]:
     from ..faceid_core.doctor import Level, examine
     from ..faceid_core.surroundings import surrounding_comfyui
-    from ..faceid_core.tunes.home import default_home
     from ..faceid_core.weights.folders import model_folders
 
     area, problems = "", 0
     comfyui = surrounding_comfyui()
-    for finding in examine(model_folders(options.models), comfyui, options.home or default_home()):
+    for finding in examine(model_folders(options.models), comfyui, home_of(options)):
         if finding.area != area:
             area = finding.area
             yield f"{area}:"

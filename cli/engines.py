@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..faceid_core.errors import FaceIDError
 from ..faceid_core.faces.packs import FacePack, find_pack
-from .home import remote_settings
+from .home import home_of, remote_settings
 
 if TYPE_CHECKING:
     from ..faceid_core.engines.embedded import EmbeddedModels
@@ -91,11 +91,9 @@ def chosen_engine(options: argparse.Namespace) -> Engine:
 
 def _remote_engine(options: argparse.Namespace) -> Engine:
     from ..faceid_core.engines.remote import REALISTIC_VISION, AstriaEngine, Journal
-    from ..faceid_core.tunes.home import default_home
 
     base_tune_id = REALISTIC_VISION if options.base_tune is None else options.base_tune
-    home = options.home or default_home()
-    return AstriaEngine(remote_settings(options), Journal(home / "remote"), base_tune_id)
+    return AstriaEngine(remote_settings(options), Journal(home_of(options) / "remote"), base_tune_id)
 
 
 def model_roots(options: argparse.Namespace) -> ModelFolders:

@@ -37,6 +37,13 @@ def with_subcommands(parser: argparse.ArgumentParser) -> Iterator[argparse.Argum
                 yield from with_subcommands(child)
 
 
+def home_of(options: argparse.Namespace) -> Path:
+    """The folder of the tunes, and of what is kept beside them."""
+    from ..faceid_core.tunes.home import default_home
+
+    return options.home or default_home()
+
+
 def opened_store(options: argparse.Namespace) -> TuneStore:
     from ..faceid_core.tunes.store import open_store
 
@@ -46,9 +53,8 @@ def opened_store(options: argparse.Namespace) -> TuneStore:
 def remote_settings(options: argparse.Namespace) -> AstriaSettings:
     """Where the remote API is, and the key: from the environment, else from the file beside the tunes."""
     from ..faceid_core.astria.settings import KEY_FILE, read_settings
-    from ..faceid_core.tunes.home import default_home
 
-    return read_settings(key_file=(options.home or default_home()) / KEY_FILE)
+    return read_settings(key_file=home_of(options) / KEY_FILE)
 
 
 def photo_bytes(path: Path) -> bytes:

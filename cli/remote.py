@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from .home import add_home_option
+from .home import add_home_option, home_of
 
 if TYPE_CHECKING:
     from ..faceid_core.engines.remote import Allowance
@@ -43,9 +43,8 @@ def _told(allowance: Allowance) -> str:
 def _allowance(options: argparse.Namespace) -> Allowance:
     from ..faceid_core.astria.settings import read_per_day
     from ..faceid_core.engines.remote import Journal
-    from ..faceid_core.tunes.home import default_home
 
-    return Journal((options.home or default_home()) / "remote").allowance(read_per_day())
+    return Journal(home_of(options) / "remote").allowance(read_per_day())
 
 
 def _count(text: str) -> int:

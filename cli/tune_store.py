@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..faceid_core.errors import FaceIDError
-from .home import opened_store
+from .home import home_of, opened_store
 
 if TYPE_CHECKING:
     from ..faceid_core.jobs.backup import BackedUp
@@ -70,14 +70,13 @@ def _backup(options: argparse.Namespace) -> Iterator[str]:
 
 def _restore(options: argparse.Namespace) -> Iterator[str]:
     from ..faceid_core.jobs.restore import restore
-    from ..faceid_core.tunes.home import default_home
     from ..faceid_core.tunes.store import open_store
 
     try:
         file = options.file.open("rb")
     except OSError as error:
         raise FaceIDError(f"{options.file}: cannot be read ({error.strerror}).") from error
-    home = options.home or default_home()
+    home = home_of(options)
     with file, open_store(home, accept_files=True) as store:
         try:
             home.mkdir(mode=0o700, parents=True, exist_ok=True)
