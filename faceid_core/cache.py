@@ -21,7 +21,7 @@ class LRUCache(Generic[Value]):
         self._cost = cost
         self._values: OrderedDict[Hashable, Value] = OrderedDict()
         self._total = 0
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a value that is dropped under it may run code of its own
         self._turns: dict[Hashable, _Turn] = {}
         self._cleared = 0
 
