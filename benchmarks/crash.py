@@ -265,7 +265,7 @@ def check(place: Place, told: list[tuple[str, str, Tune | int]], tally: Tally) -
         tally.changes[said[1]] += said[0] == "did"
     with place.open() as store:
         # Whoever is killed while removing files leaves word of it, which holds up others for minutes. Not here.
-        for path in place.blobs.glob(f"removing-{store.blobs.owner.uid}-*" if store.blobs.owner else ""):
+        for path in place.blobs.glob(f"removing-{store.blobs.owner.uid}-*"):
             os.utime(path, (1e9, 1e9))
         tally.moments += 1
         tally.committed += sum(said[:2] == ("did", "create") for said in told)
